@@ -1,0 +1,59 @@
+"""What can go wrong, and the exit code that each kind of it has."""
+
+from collections.abc import Iterable
+
+
+class BenchError(Exception):
+    """An error that a user can mend: told without a traceback.
+
+    Arguments: `problems`, one line each in the form `WHERE: got X; expected Y`, and a `hint`.
+    """
+
+    exit_code = 1
+
+    def __init__(self, problems: str | Iterable[str], hint: str = "") -> None:
+        self.problems = [problems] if isinstance(problems, str) else list(problems)
+        self.hint = hint
+        super().__init__("\n".join(self.problems + ([f"hint: {hint}"] if hint else [])))
+
+    def __reduce__(self) -> tuple[type["BenchError"], tuple[list[str], str]]:
+        return type(self), (self.problems, self.hint)  # exceptions cross process boundaries
+
+
+class InputError(BenchError):
+    """Bad input; nothing has been written."""
+
+    exit_code = 2
+
+
+class DataError(BenchError):
+    """Stored data are corrupt, incomplete or of another version."""
+
+    exit_code = 3
+
+
+class ResourceError(BenchError):
+    """A device or another resource that was asked for is not there."""
+
+    exit_code = 4
+
+
+class LockedError(BenchError):
+    """Another process is writing to the same run directory."""
+
+    exit_code = 6
+
+
+class Interrupted(BenchError):  # noqa: N818 - a request of the user's, not a fault
+    """Stopped by a signal; what was committed is kept."""
+
+    def __init__(self, problems: str | Iterable[str], hint: str = "", exit_code: int = 130) -> None:
+        super().__init__(problems, hint)
+        self.exit_code = exit_code
+
+    def __reduce__(self) -> tuple[type["BenchError"], tuple[list[str], str, int]]:  # type: ignore[override]
+        return type(self), (self.problems, self.hint, self.exit_code)
+
+
+FAILED_LANES = 5
+REGRESSION = 7

@@ -1,0 +1,21 @@
+"""Modules that are imported when they are first used.
+
+The tables (activations, optimizers, tasks) name functions of jax, flax and optax, whose import takes seconds.
+Listing, planning and reporting need only the names, so the tables hold lazy modules.
+"""
+
+from importlib import import_module
+from typing import Any
+
+
+class Lazy:
+    """A stand-in for the module `name`: the first attribute asked of it imports it."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(import_module(self._name), attribute)
+
+    def __repr__(self) -> str:
+        return f"Lazy({self._name!r})"
