@@ -1,9 +1,22 @@
-"""One table of optimizers, `OPTIMIZERS`: each names its factory and, as data, what is special about it."""
+"""One table of optimizers, `OPTIMIZERS`: each names its factory and, as data, what is special about it.
+
+To add one: add one entry. `LEFT_OUT` says why the other aliases of optax are not in the table.
+Neither jax nor optax is imported before an optimizer is built.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from bench.lazy import Lazy
+
+if TYPE_CHECKING:
+    import jax
+    import optax
+    from optax import contrib
+else:
+    jax, optax, contrib = Lazy("jax"), Lazy("optax"), Lazy("optax.contrib")
 
 
 @dataclass(frozen=True)
@@ -17,13 +30,17 @@ class Optimizer:
     name: str
     factory: str | Callable[..., Any]
     summary: str
-    arguments: Mapping[str, Any] = field(default_factory=dict)  # set by us; a suite may set any other
+    takes: str = ""  # the arguments that a suite may set, as in "b1 eps rank:int nesterov:bool"; numbers if not told
+    arguments: Mapping[str, Any] = field(default_factory=dict)  # set by us; the others keep the factory's defaults
     learning_rate: str = "learning_rate"  # the argument that a lane's learning rate sets
     multiplier: bool = False  # the learning rate scales a step that it finds itself: 1 is neutral
+    mask: str = ""  # the argument that says which parameters decay; an entry without it takes no weight decay
+    key: str = ""  # the argument that a lane's key sets, where the optimizer itself draws random numbers
     extra: tuple[str, ...] = ()  # what update needs beside gradients and parameters: value, grad, value_fn, obj_fn
     evaluation: str = ""  # "module:function"(state, parameters): the parameters to evaluate, where not the trained ones
     full_batch: bool = False  # each step sees all training data
     alone: bool = False  # a program of its own, one lane at a time: rare heavy work that vmap would always do
+    contains: tuple[str, ...] = ()  # entries that it equals for some arguments: tuned, it should not lose to them
     label: str = ""
 
     def __post_init__(self) -> None:
@@ -32,6 +49,12 @@ class Optimizer:
     def __hash__(self) -> int:
         return hash(self.label)
 
+    @property
+    def accepts(self) -> dict[str, type]:
+        """The arguments that a suite may set: name -> float, int or bool."""
+        pairs = (word.partition(":") for word in self.takes.split())
+        return {name: _TYPES[kind] for name, _, kind in pairs}
+
     def configured(self, arguments: Mapping[str, Any]) -> "Optimizer":
         """This entry with other arguments; its label names those that differ from the table's."""
         changed = {k: v for k, v in arguments.items() if self.arguments.get(k, _UNSET) != v}
@@ -39,9 +62,20 @@ class Optimizer:
         label = f"{self.name}({inner})" if changed else self.name
         return replace(self, arguments={**self.arguments, **arguments}, label=label)
 
-    def build(self, learning_rate: Any) -> Any:
-        """The optax transformation for a (traced) learning rate."""
-        return resolve(self.factory)(**{self.learning_rate: learning_rate}, **self.arguments)
+    def build(self, learning_rate: Any, key: Any = None, decay_mask: Callable[[Any], Any] | None = None) -> Any:
+        """The optax transformation for a (traced) learning rate.
+
+        `key` is a typed key, `jax.random.key`; `decay_mask` maps parameters to a tree of bools, true where weights
+        decay. Its state must be made in the same trace.
+        """
+        given = {self.learning_rate: learning_rate}
+        if self.key and key is None:
+            raise ValueError(f"{self.name} draws random numbers: build it with a key")
+        if self.key:
+            given[self.key] = key
+        if self.mask and decay_mask is not None:
+            given[self.mask] = decay_mask
+        return resolve(self.factory)(**given, **self.arguments)
 
     def evaluated(self, state: Any, parameters: Any) -> Any:
         """The parameters to evaluate."""
@@ -49,6 +83,7 @@ class Optimizer:
 
 
 _UNSET = object()
+_TYPES: dict[str, type] = {"": float, "int": int, "bool": bool}
 
 
 def resolve(reference: str | Callable[..., Any]) -> Callable[..., Any]:
@@ -60,15 +95,211 @@ def resolve(reference: str | Callable[..., Any]) -> Callable[..., Any]:
     return found
 
 
-OPTIMIZERS: dict[str, Optimizer] = {
-    entry.name: entry
-    for entry in (
-        Optimizer("gradient_descent", "optax:sgd", "θ ← θ − η ∇L over all training data. Cauchy 1847.", full_batch=True),
-        Optimizer("sgd", "optax:sgd", "θ ← θ − η g on a minibatch. Robbins and Monro 1951."),
-        Optimizer("momentum", "optax:sgd", "m ← 0.9 m + g, θ ← θ − η m. Polyak 1964.", {"momentum": 0.9}),
-        Optimizer("nesterov", "optax:sgd", "Momentum with a look ahead. Nesterov 1983.", {"momentum": 0.9, "nesterov": True}),
-        Optimizer("adagrad", "optax:adagrad", "Step scaled by the sum of squared gradients. Duchi et al. 2011."),
-        Optimizer("rmsprop", "optax:rmsprop", "Step scaled by a running mean of squares. Hinton 2012.", {"decay": 0.9}),
-        Optimizer("adam", "optax:adam", "Momentum scaled by a running mean of squares. Kingma and Ba 2015."),
-    )
+def sophia(learning_rate: Any, key: Any, **arguments: Any) -> Any:
+    """optax's Sophia, its random estimate of the Hessian's diagonal drawn from the lane's key."""
+    estimate = contrib.hutchinson_estimator_diag_hessian(jax.random.key_data(key))
+    return contrib.sophia(learning_rate, hessian_diagonal_fn=estimate, **arguments)
+
+
+def sam(learning_rate: Any, rho: float = 0.05, momentum: float = 0.9, nesterov: bool = False) -> Any:
+    """g ← ∇L(θ + ρ g / ‖g‖), then momentum. Foret et al. 2021.
+
+    Both gradients of a step see the same minibatch.
+    """
+    # optax.contrib.normalize divides 0 by 0 where the gradient vanishes; this one does not.
+    climb = optax.chain(optax.normalize_by_update_norm(), optax.sgd(rho))
+    descend = optax.sgd(learning_rate, momentum, nesterov)
+    inner = contrib.sam(descend, climb, opaque_mode=True)
+
+    def update(updates: Any, state: Any, params: Any, *, value_fn: Callable[[Any], Any]) -> Any:
+        return inner.update(updates, state, params, grad_fn=lambda p, _: jax.grad(value_fn)(p))
+
+    return optax.GradientTransformationExtraArgs(inner.init, update)
+
+
+def mechanic_adam(
+    learning_rate: Any, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8, s_init: float = 1e-6
+) -> Any:
+    """Adam whose step is scaled by a learned s: θ ← θ₀ + s Σ u. Cutkosky, Defazio and Mehta 2023."""
+    # Its weight decay takes no mask and would reach the slopes of a PReLU.
+    return contrib.mechanize(optax.adam(learning_rate, b1, b2, eps), weight_decay=0.0, s_init=s_init)
+
+
+_ADAM = "b1 b2 eps eps_root"
+
+# fmt: off
+OPTIMIZERS: dict[str, Optimizer] = {entry.name: entry for entry in (
+    # Gradient descent and momentum
+    Optimizer("gradient_descent", "optax:sgd", "θ ← θ − η ∇L over all training data. Cauchy 1847.",
+        full_batch=True),
+    Optimizer("sgd", "optax:sgd", "θ ← θ − η g on a minibatch. Robbins and Monro 1951.",
+        "momentum nesterov:bool"),
+    Optimizer("momentum", "optax:sgd", "m ← 0.9 m + g, θ ← θ − η m, as in PyTorch. Polyak 1964.",
+        "momentum nesterov:bool", {"momentum": 0.9}, contains=("sgd",)),
+    Optimizer("nesterov", "optax:sgd",
+        "m ← 0.9 m + g, θ ← θ − η (g + 0.9 m), as in PyTorch. Nesterov 1983; Sutskever et al. 2013.",
+        "momentum nesterov:bool", {"momentum": 0.9, "nesterov": True}, contains=("sgd",)),
+    Optimizer("optimistic_gradient_descent", "optax:optimistic_gradient_descent",
+        "θ ← θ − η (2 g − g of the step before). Mokhtari, Ozdaglar and Pattathil 2020.",
+        "alpha beta", contains=("sgd",)),
+    Optimizer("noisy_sgd", "optax:noisy_sgd", "SGD on g + N(0, 0.01 / t^0.55). Neelakantan et al. 2015.",
+        "eta gamma", key="key", contains=("sgd",)),
+    Optimizer("sign_sgd", "optax:sign_sgd", "θ ← θ − η sign(g). Bernstein et al. 2018."),
+    Optimizer("signum", "optax:signum", "θ ← θ − η sign(m), m a running mean of g. Bernstein et al. 2018.",
+        "beta", contains=("sign_sgd",)),
+    Optimizer("lion", "optax:lion",
+        "θ ← θ − η (sign(0.9 m + 0.1 g) + 0.001 θ), m a running mean of g. Chen et al. 2023.",
+        "b1 b2 weight_decay", mask="mask", contains=("sign_sgd", "signum")),
+    Optimizer("sam", sam,
+        "g at the worst point within ρ = 0.05, then momentum; two gradients a step. Foret et al. 2021.",
+        "rho momentum nesterov:bool", extra=("value_fn",), contains=("momentum", "nesterov")),
+    # Scaled by squares of gradients
+    Optimizer("adagrad", "optax:adagrad",
+        "θ ← θ − η g / √(0.1 + Σg² + ε); TensorFlow's: PyTorch's sum starts at 0. Duchi et al. 2011.",
+        "initial_accumulator_value eps", contains=("sgd",)),
+    Optimizer("rmsprop", "optax:rmsprop",
+        "θ ← θ − η g / √(v + ε), v a running mean of g²; PyTorch's ε is outside the root. Hinton 2012.",
+        "decay eps initial_scale eps_in_sqrt:bool centered:bool momentum nesterov:bool"
+        " bias_correction:bool", contains=("sgd",)),
+    Optimizer("adadelta", "optax:adadelta",
+        "RMSProp whose step is scaled by a running mean of its own squares. Zeiler 2012.",
+        "rho eps weight_decay", multiplier=True, mask="weight_decay_mask"),
+    Optimizer("adafactor", "optax:adafactor",
+        "RMSProp with v of rank one, its step relative to the weights' size. Shazeer and Stern 2018.",
+        "min_dim_size_to_factor:int decay_rate decay_offset:int multiply_by_parameter_scale:bool"
+        " clipping_threshold momentum weight_decay_rate eps factored:bool",
+        {"min_dim_size_to_factor": 32},  # optax factors from 128 on: in a narrow net, nothing
+        mask="weight_decay_mask"),
+    Optimizer("sm3", "optax:sm3",
+        "Adagrad whose sums are kept for each row and column. Anil, Gupta, Koren and Singer 2019.",
+        "momentum"),
+    Optimizer("novograd", "optax:novograd",
+        "m ← 0.9 m + g / √v, v a running mean of a layer's ‖g‖². Ginsburg et al. 2019.",
+        _ADAM),
+    Optimizer("rprop", "optax:rprop",
+        "A step size for each weight, from η: ×1.2 while the sign of ∇L stays, else ×0.5;"
+        " over all training data. Riedmiller and Braun 1993.",
+        "eta_minus eta_plus min_step_size max_step_size", full_batch=True),
+    Optimizer("madgrad", "optax.contrib:madgrad",
+        "Dual averaging: θ ← θ₀ − Σ λg / ∛(Σ λg²), λ = η √t, then momentum. Defazio and Jelassi 2022.",
+        "momentum eps"),
+    # Adam and its kin
+    Optimizer("adam", "optax:adam",
+        "θ ← θ − η m / (√v + ε), m and v the corrected running means of g and g². Kingma and Ba 2015.",
+        f"{_ADAM} nesterov:bool", contains=("momentum", "rmsprop")),
+    Optimizer("nadam", "optax:nadam",
+        "Adam with Nesterov's look ahead; PyTorch's has b1 grow. Dozat 2016.",
+        _ADAM, contains=("nesterov", "rmsprop")),
+    Optimizer("adamw", "optax:adamw",
+        "Adam, and θ ← θ − η 0.0001 θ apart from it; PyTorch's decay is 0.01. Loshchilov and Hutter 2019.",
+        f"{_ADAM} weight_decay nesterov:bool", mask="mask", contains=("adam", "nadam")),
+    Optimizer("nadamw", "optax:nadamw", "AdamW with Nesterov's look ahead. Dozat 2016.",
+        f"{_ADAM} weight_decay", mask="mask", contains=("nadam",)),
+    Optimizer("adamax", "optax:adamax", "Adam with v ← max(0.999 v, |g| + ε) and no root. Kingma and Ba 2015.",
+        "b1 b2 eps", contains=("momentum",)),
+    Optimizer("adamaxw", "optax:adamaxw", "AdaMax, and weight decay apart from it. Loshchilov and Hutter 2019.",
+        "b1 b2 eps weight_decay", mask="mask", contains=("adamax",)),
+    Optimizer("amsgrad", "optax:amsgrad",
+        "Adam with the largest corrected v so far; PyTorch corrects the largest v. Reddi et al. 2018.",
+        f"{_ADAM} bias_correction_mu:bool bias_correction_nu:bool", contains=("momentum",)),
+    Optimizer("adabelief", "optax:adabelief",
+        "Adam with v of g − m; ε = 1e-16 in the root and outside, the paper's 1e-8. Zhuang et al. 2020.",
+        f"{_ADAM} nesterov:bool", contains=("momentum",)),
+    Optimizer("acprop", "optax.contrib:acprop",
+        "AdaBelief that divides by the v of the step before. Zhuang et al. 2021.",
+        f"{_ADAM} weight_decay", mask="mask"),
+    Optimizer("yogi", "optax:yogi",
+        "Adam with v ← v − 0.001 sign(v − g²) g²; ε = 0.001. Zaheer et al. 2018.",
+        "b1 b2 eps"),
+    Optimizer("radam", "optax:radam",
+        "Adam, its step held back while v has seen few gradients. Liu et al. 2020.",
+        f"{_ADAM} threshold nesterov:bool", contains=("momentum",)),
+    Optimizer("adan", "optax:adan",
+        "Nesterov's look ahead from running means of g and of its change. Xie et al. 2022.",
+        "b1 b2 b3 eps eps_root weight_decay", mask="mask"),
+    Optimizer("adopt", "optax.contrib:adopt",
+        "Adam that divides g by the v of the step before, ahead of m; clipped. Taniguchi et al. 2024.",
+        "b1 b2 eps nesterov:bool use_clipping:bool"),
+    Optimizer("ademamix", "optax.contrib:ademamix",
+        "Adam with a second, slow mean of g, five times as heavy. Pagliardini, Ablin and Grangier 2024.",
+        f"{_ADAM} b3 alpha weight_decay", mask="mask", contains=("adam", "adamw")),
+    Optimizer("simplified_ademamix", "optax.contrib:simplified_ademamix",
+        "Adam with the sum of g in place of its mean, plus α g; η is that much smaller. Morwani et al. 2025.",
+        f"{_ADAM} alpha weight_decay", mask="mask", contains=("momentum", "rmsprop")),
+    Optimizer("optimistic_adam_v2", "optax:optimistic_adam_v2",
+        "NAdam's step twice, less that of the step before. Daskalakis et al. 2018.",
+        f"{_ADAM} alpha beta nesterov:bool", contains=("adam", "nadam")),
+    Optimizer("sophia", sophia,
+        "θ ← θ − η clip(m / 0.01 h), h a running mean of the Hessian's diagonal. Liu et al. 2024.",
+        "b1 b2 eps weight_decay gamma clip_threshold update_interval:int",
+        mask="weight_decay_mask", key="key", extra=("obj_fn",), alone=True),
+    # Scaled by the size of a layer, or by its singular values
+    Optimizer("lars", "optax:lars",
+        "Momentum, each layer's step 0.001 ‖θ‖ / ‖g‖ of η g. You, Gitman and Ginsburg 2017.",
+        "weight_decay trust_coefficient eps momentum nesterov:bool", mask="weight_decay_mask"),
+    Optimizer("lamb", "optax:lamb", "Adam, each layer's step of the size η ‖θ‖. You et al. 2020.",
+        f"{_ADAM} weight_decay", mask="mask"),
+    Optimizer("fromage", "optax:fromage",
+        "θ ← (θ − η ‖θ‖ g / ‖g‖) / √(1 + η²), layer by layer. Bernstein et al. 2020.",
+        "min_norm"),
+    Optimizer("muon", "optax.contrib:muon",
+        "Momentum made orthogonal for matrices, NAdam with the same η for the rest. Jordan et al. 2024.",
+        "ns_steps:int beta eps weight_decay nesterov:bool adaptive:bool"
+        " adam_b1 adam_b2 adam_eps_root adam_learning_rate consistent_rms", mask="weight_decay_mask"),
+    Optimizer("galore", "optax.contrib:galore",
+        "Adam in the space of the 32 leading singular vectors of g, renewed every 200 steps."
+        " Zhao et al. 2024.",
+        "rank:int update_proj_gap:int scale weight_decay",
+        {"rank": 32},  # optax keeps 128: in a narrow net, all
+        mask="mask", alone=True),
+    # Steps found from the loss, or from the way so far
+    Optimizer("polyak_sgd", "optax:polyak_sgd",
+        "θ ← θ − min(L / ‖g‖², η) g, for losses whose minimum is 0. Loizou et al. 2021.",
+        "scaling f_min eps", learning_rate="max_learning_rate", extra=("value",), contains=("sgd",)),
+    Optimizer("momo", "optax.contrib:momo",
+        "Momentum, at most η, that stops where its model of L is 0. Schaipp et al. 2024.",
+        "beta lower_bound adapt_lower_bound:bool", extra=("value",)),
+    Optimizer("momo_adam", "optax.contrib:momo_adam",
+        "Adam, at most η, that stops where its model of L is 0. Schaipp et al. 2024.",
+        "b1 b2 eps lower_bound adapt_lower_bound:bool", extra=("value",), contains=("adam",)),
+    Optimizer("schedule_free_sgd", "optax.contrib:schedule_free_sgd",
+        "SGD, gradients taken between it and its mean, which is evaluated. Defazio et al. 2024.",
+        "warmup_steps:int b1 weight_lr_power", evaluation="optax.contrib:schedule_free_eval_params"),
+    Optimizer("schedule_free_adamw", "optax.contrib:schedule_free_adamw",
+        "RMSProp, gradients taken between it and its mean, which is evaluated. Defazio et al. 2024.",
+        "warmup_steps:int b1 b2 eps weight_lr_power",
+        evaluation="optax.contrib:schedule_free_eval_params"),
+    Optimizer("cocob", "optax.contrib:cocob",
+        "Bets on coins: no step size, η scales the gradient. Orabona and Tommasi 2017.",
+        "alpha eps weight_decay", multiplier=True, mask="mask"),
+    Optimizer("dadapt_adamw", "optax.contrib:dadapt_adamw",
+        "Adam, its η from a lower bound on the way to go. Defazio and Mishchenko 2023.",
+        "eps estim_lr0", multiplier=True),
+    Optimizer("prodigy", "optax.contrib:prodigy",
+        "Adam, its η from the way come so far; faster than D-Adaptation. Mishchenko and Defazio 2024.",
+        "beta3 eps estim_lr0 estim_lr_coef safeguard_warmup:bool", multiplier=True),
+    Optimizer("dog", "optax.contrib:dog",
+        "θ ← θ − g max‖θ − θ₀‖ / √Σ‖g‖². Ivgi, Hinder and Carmon 2023.",
+        "eps weight_decay", multiplier=True, mask="mask"),
+    Optimizer("dowg", "optax.contrib:dowg",
+        "DoG, the sum weighted by the squared way so far. Khaled, Mishchenko and Jin 2023.",
+        "init_estim_sq_dist eps weight_decay", multiplier=True, mask="mask"),
+    Optimizer("mechanic_adam", mechanic_adam,
+        "Adam, its step scaled by betting on it. Cutkosky, Defazio and Mehta 2023.",
+        "b1 b2 eps s_init", multiplier=True),
+    Optimizer("lbfgs", "optax:lbfgs",
+        "Quasi-Newton with a memory of 10 steps and a line search, whose first try is η;"
+        " over all training data. Liu and Nocedal 1989.",
+        "memory_size:int scale_init_precond:bool", multiplier=True, extra=("value", "grad", "value_fn"),
+        full_batch=True, alone=True),
+)}
+# fmt: on
+
+LEFT_OUT: dict[str, str] = {
+    "optimistic_adam": "deprecated in favour of optimistic_adam_v2",
+    "dpsgd": "needs the gradient of every example, and trades accuracy for privacy",
+    "lookahead": "a wrapper that trains two sets of parameters",
+    "mechanize": "a wrapper; in the table around Adam, as mechanic_adam",
+    "schedule_free": "a wrapper; in the table as schedule_free_sgd and schedule_free_adamw",
+    "reduce_on_plateau": "a learning-rate schedule to chain after an optimizer",
 }

@@ -1,0 +1,14 @@
+"""`bench` and `python -m bench`."""
+
+import sys
+
+
+def main() -> None:
+    """Run the command line."""
+    from bench.cli import app
+
+    app(prog_name="bench")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

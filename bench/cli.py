@@ -1,0 +1,236 @@
+"""The verbs of the command line. Everything heavy is imported by the verb that needs it."""
+
+import json
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bench.errors import FAILED_LANES, BenchError, DataError
+
+app = typer.Typer(
+    name="bench",
+    help="Which activation with which optimizer: whole grids in a few compiled programs, with a fair verdict.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Kind(StrEnum):
+    """What `bench list` lists."""
+
+    tasks = "tasks"
+    activations = "activations"
+    optimizers = "optimizers"
+    suites = "suites"
+
+
+class Device(StrEnum):
+    """Where a run trains."""
+
+    auto = "auto"
+    cpu = "cpu"
+    gpu = "gpu"
+
+
+SuiteArgument = Annotated[str, typer.Argument(metavar="SUITE", help="A suite file (TOML) or a suite's name.")]
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Errors that a user can mend go to standard error, without a traceback, with their exit code."""
+    try:
+        yield
+    except BenchError as error:
+        for problem in error.problems:
+            typer.echo(f"error: {problem}", err=True)
+        if error.hint:
+            typer.echo(f"hint: {error.hint}", err=True)
+        raise typer.Exit(error.exit_code) from None
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has gone, as `head` does
+        raise typer.Exit(0) from None
+    except OSError as error:
+        where = error.filename or "file system"
+        typer.echo(f"error: {where}: got {error.strerror or error}; expected to read or write it", err=True)
+        raise typer.Exit(4) from None
+
+
+@app.command("list")
+def list_(kind: Annotated[Kind | None, typer.Argument(help="Only these.")] = None, as_json: Json = False) -> None:
+    """What there is: tasks, activations, optimizers, suites; one line each."""
+    with told():
+        found = {k.value: _catalogue(k) for k in ([kind] if kind else Kind)}
+        if as_json:
+            typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
+            return
+        for name, entries in found.items():
+            if not kind:
+                typer.secho(f"{name}", bold=True)
+            width = max(map(len, entries), default=0)
+            for entry, summary in entries.items():
+                typer.echo(f"{'' if kind else '  '}{entry:<{width}}  {summary}")
+
+
+def _catalogue(kind: Kind) -> dict[str, str]:
+    from bench.activations import ACTIVATIONS
+    from bench.optimizers import OPTIMIZERS
+    from bench.tasks import TASKS
+
+    tables: dict[Kind, Any] = {Kind.tasks: TASKS, Kind.activations: ACTIVATIONS, Kind.optimizers: OPTIMIZERS}
+    if kind in tables:
+        return {name: entry.summary for name, entry in tables[kind].items()}
+    return _suites()
+
+
+def _suites() -> dict[str, str]:
+    import tomllib
+
+    from bench.locate import suite_files
+
+    return {path.stem: tomllib.loads(path.read_text("utf-8")).get("description", "") for path in suite_files()}
+
+
+@app.command()
+def plan(
+    suite: SuiteArgument,
+    device: Annotated[Device, typer.Option(help="Plan for this device.")] = Device.cpu,
+    as_json: Json = False,
+) -> None:
+    """Cells, lanes, programs, lane-steps and an estimate of the time; trains nothing."""
+    with told():
+        from bench import plan as planning
+        from bench import suite as suites
+        from bench.estimate import estimate
+
+        made = planning.make(suites.read(suite), "cpu" if device is Device.auto else device.value)
+        facts = {**_facts(made), **estimate(made)}
+        if as_json:
+            typer.echo(json.dumps(facts, indent=1))
+            return
+        typer.echo(f"{made.suite.name}: {made.suite.description}")
+        for key, value in facts.items():
+            typer.echo(f"  {key.replace('_', ' '):<20} {value:,}" if isinstance(value, int) else f"  {key:<20} {value}")
+
+
+def _facts(made: Any) -> dict[str, Any]:
+    return {
+        "tasks": len(made.suite.tasks),
+        "cells": len(made.cells),
+        "lanes": made.lanes,
+        "programs": len(made.programs),
+        "lane_steps": made.lane_steps,
+        "chunk_width": max(program.width for program in made.programs),
+        "training_flops": made.flops,
+    }
+
+
+@app.command()
+def run(
+    suite: Annotated[str | None, typer.Argument(metavar="SUITE", help="A suite file (TOML) or a suite's name.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Directory to write; by default results/SUITE-TIME.")] = None,
+    device: Annotated[Device, typer.Option(help="Where to train.")] = Device.auto,
+    workers: Annotated[int | None, typer.Option(min=1, max=4096, help="Processes; by default one a core or GPU.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with the run in this directory.")] = None,
+    report: Annotated[bool, typer.Option("--report", help="Write its report too, to reports/RUN.")] = False,
+) -> None:
+    """Train a suite: tune each cell, evaluate it on fresh seeds, store lanes and tables."""
+    with told():
+        from bench.launch import run as launch
+        from bench.progress import watched
+
+        command = shlex.join(["bench", *sys.argv[1:]])
+        with watched() as observe:
+            found = launch(suite, out, device.value, workers, resume, observe, command)
+        typer.echo(f"results: {found.path}")
+        if report:
+            _write_report([found], Path("reports") / found.name)
+        failed = int((found.lanes["status"] == "failed").sum())
+    if failed:
+        typer.echo(f"error: {found.path}: got {failed} failed lanes; expected none; {_why(found)}", err=True)
+        typer.echo(f"hint: bench run --resume {found.path} tries them again", err=True)
+        raise typer.Exit(FAILED_LANES)
+
+
+def _why(found: Any) -> str:
+    errors = [str(entry["error"]).splitlines()[0] for entry in found.journal if "error" in entry]
+    return errors[0] if errors else "no reason was recorded"
+
+
+def _write_report(runs: list[Any], out: Path) -> None:
+    from bench.reporting import report, verdicts
+
+    page = report(runs, out)
+    for sentence in verdicts(runs):
+        typer.echo(sentence)
+    typer.echo(f"report:  {page}")
+
+
+@app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Directories of runs.")],
+    out: Annotated[Path | None, typer.Option(help="Directory to write; by default reports/RUN.")] = None,
+) -> None:
+    """Write a report of one or more runs: a page, Markdown, figures, tables."""
+    with told():
+        from bench.results import load
+
+        _write_report([load(path) for path in runs], out or Path("reports") / runs[0].resolve().name)
+
+
+@app.command()
+def verify(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's directory.")]) -> None:
+    """Check every stored byte against its checksum, and that every planned lane is there."""
+    with told():
+        from bench import store
+        from bench.results import planned_lanes
+
+        manifest = store.read_manifest(run)
+        problems = store.verify(run, (lane.id for lane in planned_lanes(manifest)))
+        if problems:
+            raise DataError(problems, "bench run --resume trains again what is missing or damaged")
+        typer.echo(f"{run}: {manifest['plan']['lanes']:,} lanes, every byte as it was written")
+
+
+@app.command()
+def info(as_json: Json = False) -> None:
+    """This machine as a run records it."""
+    with told():
+        from bench import machine, worker
+        from bench.launch import pick_device
+
+        one = worker.Worker(pick_device("auto"), 0)
+        try:
+            found = {**machine.describe(), **one.submit(worker.describe).result()}
+            found["gemm_flops_per_s"] = one.submit(worker.gemm_rate).result()
+        finally:
+            one.shutdown()
+        del found["ready"]
+        if as_json:
+            typer.echo(json.dumps(found, indent=1))
+            return
+        for key, value in found.items():
+            text = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
+            typer.echo(f"{key:<18} {text:.3g}" if isinstance(text, float) else f"{key:<18} {text}")
+
+
+@app.callback(invoke_without_command=True)
+def main(version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False) -> None:
+    """Which activation with which optimizer: whole grids in a few compiled programs, with a fair verdict."""
+    if version:
+        from bench import __version__
+
+        typer.echo(f"bench {__version__}")
+        raise typer.Exit
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "list": list_, "plan": plan, "run": run, "report": report, "verify": verify, "info": info
+}  # fmt: skip

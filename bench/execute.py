@@ -1,0 +1,242 @@
+"""One shard to rows: trace, compile, run and time it. Runs in a worker; keeps what it has compiled and loaded."""
+
+import os
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import jax
+import numpy as np
+from jax import monitoring
+
+from bench import train
+from bench.plan import Lane, Program, Shard
+from bench.train import Outcome
+
+Row = dict[str, Any]
+CACHE_HIT = "/jax/compilation_cache/cache_hits"
+CACHE_MISS = "/jax/compilation_cache/cache_misses"
+
+
+@dataclass
+class Timing:
+    """Where the time of a shard went, in seconds; `other_s` is what none of the rest is."""
+
+    worker: int = 0
+    started: float = 0.0  # seconds since the epoch
+    finished: float = 0.0
+    load_s: float = 0.0
+    trace_s: float = 0.0
+    compile_s: float = 0.0
+    cache: str = ""  # hit, miss or off, where this shard compiled
+    train_s: float = 0.0
+    evaluate_s: float = 0.0
+    program: str = ""
+    program_bytes: int = 0  # XLA's own account: arguments, outputs and temporaries of one chunk
+    resident_bytes: int = 0  # the worker's peak so far
+    chunks: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass
+class Result:
+    """What a worker gives back."""
+
+    rows: list[Row]
+    timing: dict[str, Any]
+
+
+@dataclass
+class Loaded:
+    """A program, ready to run."""
+
+    compiled: Callable[..., Outcome]
+    data: dict[str, Any]
+    windows: np.ndarray
+    program_bytes: int
+    evaluate_s: float = -1.0  # of one chunk; measured once, by the same program with no steps
+    fresh: bool = True
+
+
+_LOADED: dict[str, Loaded] = {}
+_DATA: dict[str, Any] = {}
+_ORDERS: dict[tuple[int, int, int, int], np.ndarray] = {}
+_EVENTS: list[str] = []
+
+
+def execute(shard: Shard) -> Result:
+    """Train every lane of the shard."""
+    timing = Timing(worker=os.getpid(), started=time.time())
+    loaded = _load(shard.program, timing)
+    rows: list[Row] = []
+    for lanes in chunks(shard):
+        outcome, seconds = _timed(loaded, shard.program, lanes)
+        timing.chunks.append(
+            {"activations": sorted({lane.activation for lane in lanes}), "optimizer": lanes[0].optimizer,
+             "lanes": len(lanes), "seconds": seconds, "first": loaded.fresh}
+        )  # fmt: skip
+        loaded.fresh = False
+        if loaded.evaluate_s < 0:
+            _, loaded.evaluate_s = _timed(loaded, shard.program, lanes, windows=np.zeros_like(loaded.windows))
+            timing.evaluate_s += loaded.evaluate_s
+        evaluate_s = min(loaded.evaluate_s, seconds)
+        timing.evaluate_s += evaluate_s
+        timing.train_s += seconds - evaluate_s
+        rows += [row(shard, lane, outcome, i) for i, lane in enumerate(lanes)]
+    timing.program = shard.program.id
+    timing.program_bytes = loaded.program_bytes
+    timing.resident_bytes = _peak_resident_bytes()
+    timing.finished = time.time()
+    return Result(rows, asdict(timing))
+
+
+def chunks(shard: Shard) -> Iterator[list[Lane]]:
+    """The shard's lanes in groups that one call trains: of one optimizer and, unless mixed, of one activation."""
+    groups: dict[tuple[str, str], list[Lane]] = defaultdict(list)
+    for lane in shard.lanes:
+        groups["" if shard.program.mixed else lane.activation, lane.optimizer].append(lane)
+    for lanes in groups.values():
+        for start in range(0, len(lanes), shard.program.width):
+            yield lanes[start : start + shard.program.width]
+
+
+def row(shard: Shard, lane: Lane, outcome: Outcome, i: int) -> Row:
+    """The i-th lane of an outcome as plain values: the columns of the results and its curves as lists."""
+    program = shard.program
+    ends = [end for _, end in program.windows]
+    stopped_at = int(outcome.stopped_at[i])
+    validation_loss = np.asarray(outcome.validation_loss[i], np.float64)
+    if stopped_at < 0 and not np.isfinite(validation_loss[-1]):
+        stopped_at = program.steps
+    ok = stopped_at < 0
+    tested = ok and lane.phase == "evaluate"  # test data have no part in tuning
+    metric = np.asarray(outcome.validation_metric[i], np.float64)
+    train_loss = np.asarray(outcome.train_loss[i], np.float64)
+    return {
+        **shard.identity(lane),
+        "status": "ok" if ok else "diverged",
+        "stopped_at": None if ok else stopped_at,
+        "train_loss": train_loss[-1],
+        "validation_loss": validation_loss[-1],
+        "validation_metric": metric[-1],
+        "test_loss": float(outcome.test_loss[i]) if tested else np.nan,
+        "test_metric": float(outcome.test_metric[i]) if tested else np.nan,
+        "steps_to_target": steps_to_target(metric, ends, program),
+        "curve_step": ends,
+        "curve_train_loss": train_loss.tolist(),
+        "curve_validation_loss": validation_loss.tolist(),
+        "curve_validation_metric": metric.tolist(),
+    }
+
+
+def steps_to_target(metric: np.ndarray, ends: list[int], program: Program) -> float:
+    """The step of the first evaluation whose validation metric is at least as good as the target; inf if none is."""
+    task = program.task
+    for value, end in zip(metric, ends, strict=True):
+        if value == task.target or task.metric.better(value, task.target):
+            return float(end)
+    return float("inf")
+
+
+def order(samples: int, batch_size: int, steps: int, seed: int) -> np.ndarray:
+    """The samples of each step, [steps, batch_size] int32: one shuffle an epoch, no sample twice within it.
+
+    Every cell sees the same order for the same seed, so that cells are compared in pairs. An epoch's last samples
+    that do not fill a batch are left out, as most data loaders do.
+    """
+    if samples == 0:
+        return np.zeros((steps, 0), np.int32)
+    key = (samples, batch_size, steps, seed)
+    if key not in _ORDERS:
+        random = np.random.Generator(np.random.Philox(key=seed))
+        per_epoch = samples // batch_size
+        epochs = -(-steps // per_epoch)
+        drawn = [random.permutation(samples)[: per_epoch * batch_size] for _ in range(epochs)]
+        _ORDERS[key] = np.concatenate(drawn).astype(np.int32).reshape(-1, batch_size)[:steps]
+    return _ORDERS[key]
+
+
+def traced_lanes(program: Program, lanes: list[Lane]) -> train.Lane:
+    """The arguments of one call; the last lane is repeated up to the full width, so that every chunk is alike."""
+    padded = lanes + [lanes[-1]] * (program.width - len(lanes))
+    activations = [a.label for a in program.activations]
+    optimizers = [o.label for o in program.optimizers]
+    picked = [activations.index(lane.activation) for lane in padded]
+    if program.full_batch:
+        orders = np.zeros((program.width, program.steps, 0), np.int32)
+    else:
+        samples = program.task.samples.train
+        orders = np.stack([order(samples, program.batch_size, program.steps, lane.seed) for lane in padded])
+    return train.Lane(
+        activation=np.int32(picked) if program.mixed else np.int32(picked[0]),
+        optimizer=np.int32(optimizers.index(lanes[0].optimizer)),
+        learning_rate=np.float32([lane.learning_rate for lane in padded]),
+        seed=np.uint32([lane.seed for lane in padded]),
+        order=orders,
+    )
+
+
+def jitted(program: Program) -> Any:
+    """The training function of a chunk of lanes, not yet compiled."""
+    run = train.train(program.task, program.activations, program.optimizers, program.full_batch)
+    axes = train.Lane(activation=0 if program.mixed else None, optimizer=None, learning_rate=0, seed=0, order=0)
+    return jax.jit(jax.vmap(run, in_axes=(axes, None, None)))
+
+
+def _load(program: Program, timing: Timing) -> Loaded:
+    if program.id not in _LOADED:
+        start = time.perf_counter()
+        if program.task.name not in _DATA:
+            _DATA[program.task.name] = jax.device_put(program.task.load(program.task))
+        data = _DATA[program.task.name]
+        timing.load_s = time.perf_counter() - start
+        windows = np.asarray(program.windows, np.int32)
+        example = traced_lanes(program, [_example(program)])
+        start = time.perf_counter()
+        lowered = jitted(program).lower(example, data, windows)
+        timing.trace_s = time.perf_counter() - start
+        _watch_cache()
+        _EVENTS.clear()
+        start = time.perf_counter()
+        compiled = lowered.compile()
+        timing.compile_s = time.perf_counter() - start
+        timing.cache = "hit" if CACHE_HIT in _EVENTS else "miss" if CACHE_MISS in _EVENTS else "off"
+        memory = compiled.memory_analysis()
+        used = memory.argument_size_in_bytes + memory.output_size_in_bytes + memory.temp_size_in_bytes if memory else 0
+        _LOADED[program.id] = Loaded(compiled, data, windows, used)
+    return _LOADED[program.id]
+
+
+def _example(program: Program) -> Lane:
+    first, optimizer = program.activations[0], program.optimizers[0]
+    return Lane("", program.task.name, first.label, optimizer.label, "tune", 0.1, 0)
+
+
+def _timed(
+    loaded: Loaded, program: Program, lanes: list[Lane], windows: np.ndarray | None = None
+) -> tuple[Outcome, float]:
+    """The outcome on the host, and the seconds from the call until it was there."""
+    arguments = traced_lanes(program, lanes)
+    start = time.perf_counter()
+    outcome = loaded.compiled(arguments, loaded.data, loaded.windows if windows is None else windows)
+    outcome = jax.device_get(jax.block_until_ready(outcome))
+    return outcome, time.perf_counter() - start
+
+
+_WATCHING = threading.Event()
+
+
+def _watch_cache() -> None:
+    if not _WATCHING.is_set():
+        monitoring.register_event_listener(lambda event, **_: _EVENTS.append(event))
+        _WATCHING.set()
+
+
+def _peak_resident_bytes() -> int:
+    import resource
+    import sys
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

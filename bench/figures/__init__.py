@@ -1,0 +1,43 @@
+"""The figures of a report: frames in, SVG out."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from bench import stats
+from bench.audit import Run
+from bench.figures.bars import throughput, times
+from bench.figures.heatmaps import diverged_heatmap, metric_heatmap, steps_heatmap
+from bench.figures.panels import curves, sensitivity
+from bench.figures.style import Style, styles
+from bench.figures.svg import Figure
+
+__all__ = ["Figure", "Style", "of_run", "of_task", "styles"]
+
+
+def of_task(run: Run, task: str, verdict: stats.Verdict, drawn: Mapping[str, Style], prefix: str) -> dict[str, Figure]:
+    """The figures about one task of `run`, by kind; a kind with nothing to show is left out."""
+    entry = run.manifest["tasks"][task]
+    table, lanes, speeds = (_of(frame, task) for frame in (run.convergence, run.lanes, run.throughput))
+    tasks = {task: entry}
+    bands = stats.curve_bands(run.curves, lanes, tasks)
+    rates = stats.learning_rate_sensitivity(lanes, tasks)
+    found = {
+        "metric": metric_heatmap(prefix, table, verdict),
+        "steps": steps_heatmap(prefix, table, verdict.metric.told(entry["target"])),
+        "diverged": diverged_heatmap(prefix, lanes),
+        "curves": curves(prefix, bands, table, entry, drawn) if len(bands) else None,
+        "rates": sensitivity(prefix, rates, table, entry, drawn) if len(rates) else None,
+        "throughput": throughput(prefix, speeds, drawn),
+    }
+    return {kind: figure for kind, figure in found.items() if figure is not None}
+
+
+def of_run(run: Run, prefix: str) -> dict[str, Figure]:
+    """The figures about `run` as a whole."""
+    spent = run.manifest["execution"]
+    return {"times": times(prefix, run.times, int(spent["workers"]), float(spent["wall_s"]))} if len(run.times) else {}
+
+
+def _of(frame: pd.DataFrame, task: str) -> pd.DataFrame:
+    return frame[frame["task"] == task]

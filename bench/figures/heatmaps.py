@@ -1,0 +1,157 @@
+"""Heatmaps: activation down, optimizer across, one colour a cell."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+from matplotlib.patches import Rectangle
+
+from bench import stats
+from bench.figures import svg
+from bench.stats import Pair, cell_label
+
+BRIGHT_IS_GOOD = "crest_r"
+DARK_IS_MUCH = "ch:s=.25,rot=-.25,light=.93,dark=.35"
+LEADER, TIED = 2.4, 0.8  # widths of outlines
+SLANTED_FROM = 9  # characters of a column's label
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What a heatmap holds: `values` colour the cells, `text` stands in them, both [activation, optimizer]."""
+
+    values: pd.DataFrame
+    text: pd.DataFrame
+    limits: tuple[float, float]
+    scale: str = BRIGHT_IS_GOOD
+    hatched: Iterable[Pair] = ()
+    outlined: Mapping[Pair, float] = field(default_factory=dict)
+
+
+def metric_heatmap(prefix: str, table: pd.DataFrame, verdict: stats.Verdict) -> svg.Figure:
+    """The mean test metric of every cell of one task."""
+    metric = verdict.metric
+    values = _pivot(table, "test_metric")
+    outlined = dict.fromkeys(verdict.tied, TIED) | ({verdict.winner: LEADER} if verdict.winner else {})
+    lost = _pairs(table[table["diverged_share"] > 0])
+    grid = Grid(values * metric.sign, values.map(metric.show), _limits(values * metric.sign), hatched=lost, outlined=outlined)
+    unit = f" in {metric.unit}" if metric.unit else ""
+    reading = (
+        f"Mean test {metric.name}{unit} over fresh seeds, each cell at its own best learning rate. The brighter the "
+        "better. Thick outline: the leader; thin outline: cannot be told from it."
+        + (" Hatched: at least one network diverged and counts as the worst." if lost else "")
+    )
+    title = f"Test {metric.name}"
+    return svg.figure(f"{prefix}-metric", title, lambda: _draw(grid), verdict.sentence, reading)
+
+
+def steps_heatmap(prefix: str, table: pd.DataFrame, target: str) -> svg.Figure:
+    """The median number of steps that every cell of one task needs to reach the target."""
+    values = _pivot(table, "steps_to_target")
+    soonest = _pairs(table[table["steps_to_target"] == table["steps_to_target"].min()])
+    soonest = soonest if np.isfinite(table["steps_to_target"].min()) else []
+    text = values.map(lambda v: "no data" if pd.isna(v) else f"{v:,.0f}" if np.isfinite(v) else "–")
+    grid = Grid(-values, text, _limits(-values), outlined=dict.fromkeys(soonest, LEADER))
+    reading = (
+        f"Steps until the validation score first reaches the target of {target}, median over the evaluation seeds. "
+        "The brighter the sooner; outlined the soonest. A dash: missed, which counts as never."
+    )
+    title = f"Steps to {target}"
+    return svg.figure(f"{prefix}-steps", title, lambda: _draw(grid), _steps_finding(table, soonest), reading)
+
+
+def diverged_heatmap(prefix: str, lanes: pd.DataFrame) -> svg.Figure | None:
+    """The share of all networks of every cell of one task that diverged; None where none did."""
+    trained = lanes[lanes["status"] != "interrupted"]
+    diverged = trained["status"] == "diverged"
+    if not diverged.any():
+        return None
+    table = diverged.groupby([trained[c] for c in stats.CELL[1:]], sort=False).mean().rename("share").reset_index()
+    values = _pivot(table, "share")
+    text = values.map(lambda v: "no data" if pd.isna(v) else f"{v * 100:.0f} %")
+    grid = Grid(values, text, (0.0, max(table["share"].max(), 0.5)), scale=DARK_IS_MUCH)
+    most = table.sort_values("share", ascending=False, kind="stable").iloc[0]
+    finding = (
+        f"{int(diverged.sum()):,} of {len(trained):,} networks diverged, the largest share, {most['share'] * 100:.0f} %, "
+        f"with {cell_label(most['activation'], most['optimizer'])}."
+    )
+    reading = "Share of a cell's networks, at all learning rates, whose loss left the finite numbers. Darker is more."
+    return svg.figure(f"{prefix}-diverged", "Share that diverged", lambda: _draw(grid), finding, reading)
+
+
+def _steps_finding(table: pd.DataFrame, soonest: list[Pair]) -> str:
+    if not soonest:
+        return "No cell reaches the target."
+    more = f" and {len(soonest) - 1} more" if len(soonest) > 1 else ""
+    missed = int(np.isinf(table["steps_to_target"]).sum())
+    least = table["steps_to_target"].min()
+    return f"Soonest: {cell_label(*soonest[0])}{more}, after {least:,.0f} steps; {missed} of {len(table)} cells miss it."
+
+
+def _pairs(table: pd.DataFrame) -> list[Pair]:
+    return list(table[["activation", "optimizer"]].itertuples(index=False, name=None))
+
+
+def _pivot(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    rows, columns = (list(dict.fromkeys(table[c])) for c in ("activation", "optimizer"))
+    return table.pivot(index="activation", columns="optimizer", values=column).reindex(index=rows, columns=columns)
+
+
+def _limits(values: pd.DataFrame) -> tuple[float, float]:
+    """The values of the darkest and the brightest colour: most colours go to the better half, whatever the worst did."""
+    finite = values.to_numpy(dtype=float)
+    finite = finite[np.isfinite(finite)]
+    if not len(finite):
+        return 0.0, 1.0
+    best, low = finite.max(), finite.min()
+    low = max(low, best - 4 * (best - np.median(finite))) if best > np.median(finite) else low
+    return low, max(best, low + 1e-12)
+
+
+def _draw(grid: Grid) -> Canvas:
+    across = len(grid.values.columns) > 12 and len(grid.values.columns) > len(grid.values)
+    values, text = (grid.values.T, grid.text.T) if across else (grid.values, grid.text)  # the longer side runs down
+    rows, columns = values.shape
+    canvas = Canvas(figsize=(columns * 0.74 + 0.6, rows * (0.36 if rows <= 24 else 0.26) + 0.5))
+    ax = canvas.subplots()
+    finite = values.astype(float).replace([np.inf, -np.inf], np.nan)
+    sns.heatmap(
+        finite, ax=ax, cmap=sns.color_palette(grid.scale, as_cmap=True), vmin=grid.limits[0], vmax=grid.limits[1], cbar=False, linewidths=1.5,
+        linecolor=svg.PAPER, annot=text, fmt="", annot_kws={"fontsize": 9}, xticklabels=False, yticklabels=False,
+    )  # fmt: skip
+    for row, column in np.argwhere(finite.isna().to_numpy()):
+        ax.text(column + 0.5, row + 0.5, text.iat[row, column], ha="center", va="center", alpha=0.65)
+    _mark(ax, values, grid, across)
+    _name(ax, values)
+    return canvas
+
+
+def _mark(ax: Axes, values: pd.DataFrame, grid: Grid, across: bool) -> None:
+    """Hatch and outline cells."""
+    places = {
+        ((column, row) if across else (row, column)): (x, y)
+        for y, row in enumerate(values.index)
+        for x, column in enumerate(values.columns)
+    }
+    for pair in grid.hatched:
+        ax.add_patch(Rectangle(places[pair], 1, 1, fill=False, hatch="////", edgecolor=svg.PAPER, lw=0, alpha=0.6))
+    for pair, width in grid.outlined.items():
+        x, y = places[pair]
+        ax.add_patch(Rectangle((x + 0.03, y + 0.05), 0.94, 0.9, fill=False, edgecolor=svg.INK, lw=width, clip_on=False))
+
+
+def _name(ax: Axes, values: pd.DataFrame) -> None:
+    """Labels above the columns and left of the rows; long ones above slanted."""
+    columns, rows = ([svg.printable(label) for label in axis] for axis in (values.columns, values.index))
+    slanted = max(map(len, columns)) > SLANTED_FROM
+    turned = {"rotation": 35, "ha": "left", "rotation_mode": "anchor"} if slanted else {"rotation": 0}
+    ax.set(xlabel="", ylabel="")
+    ax.grid(False)
+    ax.xaxis.tick_top()
+    ax.set_xticks(np.arange(len(columns)) + 0.5, columns, **turned)
+    ax.set_yticks(np.arange(len(rows)) + 0.5, ["" if row == "none" else row for row in rows], rotation=0)
+    ax.tick_params(length=0)

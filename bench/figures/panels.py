@@ -1,0 +1,215 @@
+"""Small multiples: one panel an activation, one line an optimizer."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure as Canvas
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullLocator
+
+from bench import stats
+from bench.figures import svg
+from bench.figures.style import PALETTE, Style
+from bench.stats import Metric, cell_label
+
+ACROSS = 4  # panels side by side
+FAINT = {"color": svg.INK, "alpha": 0.3, "lw": 0.6}  # lines of optimizers beyond the palette
+TARGET = {"color": svg.INK, "alpha": 0.7, "lw": 0.8, "ls": (0, (2, 2))}
+CHOSEN = {"marker": "o", "ms": 8, "mfc": "none", "mew": 1.1, "ls": "", "color": svg.INK}
+LOST = {"marker": "x", "ms": 5, "mew": 1.2, "ls": "", "color": svg.INK}
+Limits = tuple[float, float]
+
+
+def curves(
+    prefix: str, bands: pd.DataFrame, table: pd.DataFrame, task: Mapping[str, Any], styles: Mapping[str, Style]
+) -> svg.Figure:
+    """The validation metric against the step: median and quartiles over the evaluation seeds."""
+    metric, target = Metric.of(task), float(task["target"])
+    shown, scaled = _shown(table, styles), _scaled(bands, ["low", "middle", "high"], metric)
+    limits = _curve_limits(scaled, metric, target)
+
+    def draw() -> Canvas:
+        canvas, axes = _panels(list(dict.fromkeys(table["activation"])), _axis_label(metric), "step")
+        for activation, panel in scaled.groupby("activation", sort=False):
+            _draw_bands(axes[str(activation)], panel, shown)
+        for ax in axes.values():
+            ax.axhline(target * metric.scale, **TARGET)
+        ax.set_ylim(*limits)
+        _legend(canvas, shown, len(styles) - len(shown), [(Line2D([], [], **TARGET), f"target, {metric.told(target)}")])
+        return canvas
+
+    hidden = _outside(scaled, limits)
+    reading = (
+        f"Validation {metric.name} against the training step at each cell's chosen learning rate. Line: median over the "
+        "evaluation seeds; band: the middle half of them; dotted: the target. The axis starts where the cells part"
+        + (f"; {hidden} of {len(table)} cells end outside it." if hidden else ".")
+    )
+    return svg.figure(f"{prefix}-curves", "How the networks learn", draw, _curve_finding(bands, metric), reading)
+
+
+def sensitivity(
+    prefix: str, rates: pd.DataFrame, table: pd.DataFrame, task: Mapping[str, Any], styles: Mapping[str, Style]
+) -> svg.Figure:
+    """The mean validation metric against the learning rate, as tuning saw it."""
+    metric, shown = Metric.of(task), _shown(table, styles)
+    limits = _rate_limits(rates["validation_metric"], metric, float(task["baseline"]))
+    clipped = rates.assign(value=np.clip(rates["validation_metric"] * metric.scale, *limits))
+
+    def draw() -> Canvas:
+        canvas, axes = _panels(list(dict.fromkeys(table["activation"])), _axis_label(metric), "learning rate")
+        for activation, panel in clipped.groupby("activation", sort=False):
+            _draw_rates(axes[str(activation)], panel, shown)
+        room = 0.06 * (limits[1] - limits[0])
+        for ax in axes.values():
+            ax.set(xscale="log", ylim=(limits[0] - room, limits[1] + room))
+            ax.xaxis.set_major_locator(LogLocator(numticks=6))
+            ax.xaxis.set_minor_locator(NullLocator())
+        marks = [(Line2D([], [], **CHOSEN), "chosen"), (Line2D([], [], **LOST), "some diverged")]
+        _legend(canvas, shown, len(styles) - len(shown), marks)
+        return canvas
+
+    reading = (
+        f"Mean validation {metric.name} of the tuning networks at each learning rate of the grid, on a logarithmic axis. "
+        "Ring: the rate chosen for evaluation; cross: at least one network diverged and counts as the worst. "
+        "A wide plateau forgives a careless choice; a ring at either end asks for a wider grid."
+    )
+    finding = _rate_finding(rates, metric)
+    return svg.figure(f"{prefix}-rates", "How much the learning rate matters", draw, finding, reading)
+
+
+# What stands in a panel
+
+
+def _draw_bands(ax: Axes, panel: pd.DataFrame, shown: Mapping[str, Style]) -> None:
+    faint = []
+    for optimizer, line in panel.groupby("optimizer", sort=False):
+        style = shown.get(str(optimizer))
+        if style is None:
+            faint.append(line[["step", "middle"]].to_numpy())
+            continue
+        ax.fill_between(line["step"], line["low"], line["high"], color=style.color, alpha=0.16, lw=0)
+        every = max(1, len(line) // 4)
+        ax.plot(line["step"], line["middle"], color=style.color, ls=style.dash, marker=style.marker, lw=1.3, ms=3.2, markevery=every)
+    _draw_faint(ax, faint)
+
+
+def _draw_rates(ax: Axes, panel: pd.DataFrame, shown: Mapping[str, Style]) -> None:
+    faint = []
+    for optimizer, line in panel.sort_values("learning_rate").groupby("optimizer", sort=False):
+        style = shown.get(str(optimizer))
+        if style is None:
+            faint.append(line[["learning_rate", "value"]].to_numpy())
+            continue
+        x, y = line["learning_rate"], line["value"]
+        ax.plot(x, y, color=style.color, ls=style.dash, marker=style.marker, lw=1.2, ms=3.6)
+        for mark, rows in ((CHOSEN, line["chosen"]), (LOST, line["diverged_share"] > 0)):
+            ax.plot(x[rows], y[rows], **mark | {"color": style.color})
+    _draw_faint(ax, faint)
+
+
+def _draw_faint(ax: Axes, lines: list[Any]) -> None:
+    ax.add_collection(LineCollection(lines, colors=FAINT["color"], alpha=FAINT["alpha"], linewidths=FAINT["lw"]))
+
+
+def _shown(table: pd.DataFrame, styles: Mapping[str, Style]) -> dict[str, Style]:
+    """The optimizers drawn in colour: all, or where they outnumber the colours those with the best cells."""
+    best = table.groupby("optimizer", sort=False)["rank"].min().fillna(np.inf).sort_values(kind="stable")
+    chosen = set(best.index[: len(PALETTE)])
+    return {label: style for label, style in styles.items() if label in chosen}
+
+
+# Axes
+
+
+def _panels(activations: Sequence[str], ylabel: str, xlabel: str) -> tuple[Canvas, dict[str, Axes]]:
+    count, columns = len(activations), min(len(activations), ACROSS)
+    rows = -(-count // columns)
+    width, height = (2.55, 1.75) if count > 2 else (4.8, 3.0)
+    canvas = Canvas(figsize=(columns * width, rows * height))
+    axes = canvas.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    canvas.subplots_adjust(left=0.06, right=0.99, top=0.95, bottom=0.08, wspace=0.1, hspace=0.3)
+    for ax in axes[count:]:
+        ax.set_axis_off()
+    for index, (activation, ax) in enumerate(zip(activations, axes, strict=False)):
+        lowest = index + columns >= count
+        ax.tick_params(labelbottom=lowest)
+        ax.set(ylabel=ylabel if index % columns == 0 else "", xlabel=xlabel if lowest else "")
+        ax.set_title("" if activation == "none" else svg.printable(activation), loc="left", fontweight="bold")
+    return canvas, dict(zip(activations, axes, strict=False))
+
+
+def _legend(canvas: Canvas, shown: Mapping[str, Style], others: int, more: Iterable[tuple[Line2D, str]]) -> None:
+    lines = {label: Line2D([], [], color=s.color, marker=s.marker, ls=s.dash, ms=4.5) for label, s in shown.items()}
+    entries = [(line, svg.printable(label)) for label, line in lines.items()]
+    entries += [(Line2D([], [], **FAINT), f"{others} others")] * (others > 0)
+    handles, labels = zip(*entries, *more, strict=True)
+    widest = 0.6 + 0.085 * max(map(len, labels))
+    columns = max(1, int(canvas.get_figwidth() * 0.95 / widest))
+    canvas.legend(handles, labels, ncols=columns, loc="lower left", bbox_to_anchor=(0.05, 1.01), frameon=False, borderpad=0)
+
+
+def _axis_label(metric: Metric) -> str:
+    return f"validation {metric.name}" + (f" ({metric.unit})" if metric.unit else "")
+
+
+def _scaled(frame: pd.DataFrame, columns: list[str], metric: Metric) -> pd.DataFrame:
+    return frame.assign(**{c: frame[c].where(np.isfinite(frame[c])) * metric.scale for c in columns})
+
+
+def _ends(bands: pd.DataFrame) -> "pd.Series[float]":
+    return bands[bands["step"] == bands["step"].max()]["middle"]
+
+
+def _curve_limits(bands: pd.DataFrame, metric: Metric, target: float) -> Limits:
+    """From a little above the best to where nine cells of ten end, and six times as far from the best as the target is."""
+    middle, ends = metric.sign * bands["middle"].dropna(), metric.sign * _ends(bands).dropna()
+    goal = metric.sign * target * metric.scale
+    if ends.empty:
+        return 0.0, metric.scale
+    best = max(middle.max(), goal)
+    low = max(middle.min(), min(best - 6 * abs(middle.max() - goal), ends.quantile(0.1)))
+    room = 0.05 * max(best - low, 1e-9)
+    low, high = sorted((metric.sign * (low - room), metric.sign * (best + room)))
+    return low, high
+
+
+def _rate_limits(values: "pd.Series[float]", metric: Metric, baseline: float) -> Limits:
+    """From the best to the constant predictor: what is worse than that is drawn at the edge."""
+    finite = values[np.isfinite(values)]
+    best = (metric.sign * finite).max() * metric.sign if len(finite) else baseline + 1
+    low, high = sorted((best * metric.scale, baseline * metric.scale))
+    return low, max(high, low + 1e-9)
+
+
+def _outside(bands: pd.DataFrame, limits: Limits) -> int:
+    return int((~_ends(bands).between(*limits)).sum())
+
+
+# What a figure says
+
+
+def _curve_finding(bands: pd.DataFrame, metric: Metric) -> str:
+    if bands.empty:
+        return "No network was evaluated."
+    ends = bands[bands["step"] == bands["step"].max()]
+    order = (metric.sign * ends["middle"]).sort_values(ascending=False, kind="stable").index
+    best, worst = (_cell_at(ends.loc[row], "middle", metric) for row in (order[0], order[-1]))
+    return f"After {bands['step'].max():,} steps the highest-placed validation median is {best}, the lowest-placed {worst}."
+
+
+def _rate_finding(rates: pd.DataFrame, metric: Metric) -> str:
+    if rates.empty:
+        return "No network was tuned."
+    signed = metric.sign * rates["validation_metric"]
+    spread = rates.assign(signed=signed.clip(lower=-1e300)).groupby(stats.CELL[1:], sort=False)["signed"].agg(["max", "min"])
+    most = (spread["max"] - spread["min"]).sort_values(ascending=False, kind="stable").index
+    first, last = cell_label(*most[0]), cell_label(*most[-1])
+    return f"Between the best and the worst rate of the grid {first} loses most and {last} least."
+
+
+def _cell_at(row: "pd.Series[Any]", column: str, metric: Metric) -> str:
+    return f"{cell_label(row['activation'], row['optimizer'])} at {metric.told(row[column])}"

@@ -1,0 +1,113 @@
+"""From a matplotlib figure to SVG text: the same bytes for the same figure, readable on light and on dark paper."""
+
+import io
+import re
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure as Canvas
+
+INK = "#010203"  # stands for the colour of the text around the figure, on screen `currentColor`
+PAPER = "#fdfcfb"  # stands for the colour behind the figure
+FONT = "system-ui, -apple-system, Roboto, Arial, sans-serif"
+SETTINGS: dict[str, Any] = {
+    "svg.hashsalt": "bench",
+    "svg.fonttype": "none",
+    "text.parse_math": False,  # a label with a dollar sign is a label
+    "font.family": ["DejaVu Sans"],  # comes with matplotlib and is wide: what fits with it fits with the reader's font
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.labelsize": 9,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "legend.fontsize": 9,
+    "axes.facecolor": "none",
+    "figure.facecolor": "none",
+    "savefig.facecolor": "none",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.linewidth": 0.6,
+    "grid.alpha": 0.15,
+    "axes.linewidth": 0.7,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "xtick.major.size": 3,
+    "ytick.major.size": 3,
+    "hatch.linewidth": 0.6,
+    **dict.fromkeys(["text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"], INK),
+    **dict.fromkeys(["grid.color", "axes.titlecolor"], INK),
+}
+STANDALONE_STYLE = (
+    "svg{color:#1f2328;--paper:#fff}@media(prefers-color-scheme:dark){svg{color:#e6edf3;--paper:#0d1117}}"
+)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure: `svg` to stand in a page, `finding` what it shows, `reading` how to read it."""
+
+    name: str
+    title: str
+    svg: str
+    finding: str
+    reading: str
+
+    @property
+    def description(self) -> str:
+        """The alternative text."""
+        return f"{self.title}. {self.finding}"
+
+    @property
+    def file(self) -> str:
+        """The content of an SVG file of its own."""
+        return standalone(self.svg, self.title, self.finding)
+
+
+def figure(name: str, title: str, draw: Callable[[], Canvas], finding: str, reading: str) -> Figure:
+    """The figure that `draw` gives, drawn with the settings of the house."""
+    with mpl.rc_context(SETTINGS):
+        return Figure(name, title, render(draw(), name, f"{title}. {finding}"), finding, reading)
+
+
+def printable(label: object) -> str:
+    """A label without the characters that XML cannot hold; never the leading underscore that hides a legend entry."""
+    text = "".join(c if c.isprintable() else " " for c in str(label))
+    return "\u200b" + text if text.startswith("_") else text
+
+
+def render(figure: Canvas, name: str, description: str) -> str:
+    """The figure as an `<svg>` element to stand inside a page; `name` makes its ids unique there."""
+    buffer = io.StringIO()
+    nothing = dict.fromkeys(["Date", "Creator", "Format", "Type"])
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")  # the reader's font may have it
+        figure.savefig(buffer, format="svg", metadata=nothing, bbox_inches="tight", pad_inches=0.06)
+    text = buffer.getvalue()
+    return _inline(text[text.index("<svg") :].strip(), name, description)
+
+
+def standalone(svg: str, title: str, description: str) -> str:
+    """An SVG file of its own from what `render` gave."""
+    head = f"<title>{escape(title)}</title>\n<desc>{escape(description)}</desc>\n<style>{STANDALONE_STYLE}</style>"
+    opening, rest = svg.split(">", 1)
+    return f'{opening} xmlns="http://www.w3.org/2000/svg">\n{head}{rest}\n'
+
+
+def _inline(svg: str, name: str, description: str) -> str:
+    body = svg.split(">", 1)[1]
+    width, height = (float(v) for v in re.search(r'viewBox="0 0 (\S+) (\S+)"', svg).groups())  # type: ignore[union-attr]
+    used = set(re.findall(r"#([\w-]+)[\")]", body))
+    body = re.sub(r' id="([^"]*)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", body)
+    body = re.sub(r'(?:xlink:)?href="#|url\(#', lambda m: m[0].removeprefix("xlink:") + name + "-", body)
+    body = body.replace(INK, "currentColor").replace(PAPER, "var(--paper, #fff)")
+    body = re.sub(r"'DejaVu Sans'(?:, [^;\"]*)?", FONT, body)
+    body = re.sub(r"<!--.*?-->\s*", "", body, flags=re.S)
+    label = escape(description, quote=True)
+    size = f'viewBox="0 0 {width:g} {height:g}" width="{width * 4 / 3:.0f}" height="{height * 4 / 3:.0f}"'
+    return f'<svg {size} role="img" aria-label="{label}">{body}'

@@ -1,0 +1,260 @@
+"""One run of a suite on this machine, from the suite to its stored tables."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+from statistics import median
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Self
+
+from bench import machine, plan, store, suite, worker
+from bench.errors import DataError, InputError, Interrupted, ResourceError
+from bench.plan import Plan, Shard
+from bench.runner import Progress, Row, Runner, select
+
+if TYPE_CHECKING:
+    from bench.results import Run
+
+Observer = Callable[[Progress, list[Row]], None]
+
+
+def run(
+    suite_: "str | Path | suite.Suite | None" = None,
+    out: str | Path | None = None,
+    device: str = "auto",
+    workers: int | None = None,
+    resume: str | Path | None = None,
+    observe: Observer = lambda *_: None,
+    command: str = "",
+) -> "Run":
+    """Run a suite (a file, a name or a `Suite`) and return what it found.
+
+    `out` is the directory to write, by default `results/<suite>-<time>`; `resume` is one to go on with. `device` is
+    auto, cpu or gpu; `workers` how many processes, by default one a core or a GPU. `observe(progress, rows)` is
+    called after each shard. Raises `BenchError` of the kind that fits, before anything is written where it can.
+    """
+    previous = store.read_manifest(Path(resume)) if resume is not None else None
+    wanted = _suite(suite_, previous)
+    made = plan.make(wanted, previous["device"] if previous else pick_device(device))
+    path = Path(resume) if resume is not None else new_directory(out, wanted.name)
+    if previous is not None:
+        _check_same(path, made, previous)
+    manifest = previous or describe(made, wanted, command)
+    with ExitStack() as stack:
+        session = Session(made, workers, stack)
+        held = stack.enter_context(store.Store(path))
+        signals = stack.enter_context(Signals())
+        complete, progress = session.train(held, manifest, observe, signals)
+        manifest["status"] = "interrupted" if not complete else "failed" if progress.failed else "complete"
+        manifest["finished"] = _now()
+        found = _write_tables(held, manifest)
+    if not complete:
+        raise Interrupted(
+            f"{path}: got a signal with {progress.done:,} of {made.lanes:,} lanes done; expected to finish",
+            f"what is done is kept: bench run --resume {path}",
+            exit_code=128 + signals.received[0],
+        )
+    return found
+
+
+class Session:
+    """The workers of one run, from their start; they end with `stack`."""
+
+    def __init__(self, made: Plan, workers: int | None, stack: ExitStack) -> None:
+        self.plan, self.started = made, time.time()
+        default = len(worker.cores()) if made.device == "cpu" else 1
+        self.pool = [worker.Worker(made.device, index) for index in range(workers or default)]
+        for one in self.pool:
+            stack.callback(one.shutdown)
+        self.described = [one.submit(worker.describe) for one in self.pool]
+        if made.device == "gpu":
+            self._require_gpu()
+
+    def train(
+        self, held: store.Store, manifest: dict[str, Any], observe: Observer, signals: "Signals"
+    ) -> tuple[bool, Progress]:
+        """Carry out what is left of the plan; returns whether all is done, and how far it is."""
+        execution, number = manifest["execution"], len(manifest["execution"]["sessions"])
+        times = {"started": self.started, "finished": None, "workers": len(self.pool), "ready": []}
+        execution["sessions"].append(times)
+        execution["workers"] = len(self.pool)
+        manifest["status"] = "running"
+        held.write_manifest(manifest)
+        runner = Runner(
+            self.plan,
+            self.pool,
+            execute=worker.execute,
+            commit=lambda shard, rows, timing: held.commit(
+                shard.id, rows, {**timing, "task": shard.program.task.name, "session": number}
+            ),
+            failed=failed_rows,
+            select=select,
+            observe=observe,
+            stopping=lambda: len(signals.received),
+            worker_died=(worker.BrokenWorker,),
+        )
+        complete = runner.run({entry["shard"]: held.rows(entry["shard"]) for entry in held.recover()})
+        times["finished"] = time.time()
+        if complete:
+            self._describe(manifest, times)
+        return complete, runner.progress
+
+    def _describe(self, manifest: dict[str, Any], times: dict[str, Any]) -> None:
+        """Enter what the workers say of their device, and its rate of a large matrix product, all at once busy."""
+        found = [future.result() for future in self.described]
+        times["ready"] = [one.pop("ready") for one in found]
+        manifest["environment"].update(found[0])
+        rates = [one.submit(worker.gemm_rate) for one in self.pool]
+        manifest["execution"]["gemm_flops_per_s"] = median(rate.result() for rate in rates)
+
+    def _require_gpu(self) -> None:
+        try:
+            device = self.described[0].result()["device"]
+        except (RuntimeError, worker.BrokenWorker) as error:
+            device = str(error).strip().splitlines()[0][:200]
+        if device != "gpu":
+            raise ResourceError(
+                f"--device gpu: got {device}; expected a GPU that jax can use",
+                "install jax with its CUDA plug-in, or --device cpu",
+            )
+
+
+def pick_device(device: str) -> str:
+    """cpu or gpu; `auto` is a GPU where jax has the plug-in for one and the machine has the device."""
+    if device in plan.PROFILES:
+        return device
+    if device != "auto":
+        raise InputError(f"--device: got {device!r}; expected auto, cpu or gpu")
+    plugin = any(find_spec(f"jax_cuda{version}_plugin") for version in (12, 13))
+    return "gpu" if plugin and Path("/dev/nvidiactl").exists() else "cpu"
+
+
+def new_directory(out: str | Path | None, name: str) -> Path:
+    """The directory to write: `out`, which must be free, or a new one under results/."""
+    if out is None:
+        return Path("results") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
+    path = Path(out)
+    if (path / store.MANIFEST).exists():
+        held = store.read_manifest(path)["name"]
+        hint = f"bench run --resume {path} goes on with it" if held == name else "give another --out"
+        raise InputError(f"--out {path}: got a run of the suite {held}; expected a new directory", hint)
+    if path.is_file() or (path.is_dir() and any(path.iterdir())):
+        raise InputError(f"--out {path}: got something else's files; expected a new or empty directory")
+    return path
+
+
+def describe(made: Plan, wanted: "suite.Suite", command: str) -> dict[str, Any]:
+    """The manifest of a run that is about to begin."""
+    tasks = {task.name: task for task in wanted.resolved_tasks()}
+    programs = made.programs
+    activations = {a.label: a for program in programs for a in program.activations}
+    optimizers = {o.label: o for program in programs for o in program.optimizers}
+    return {
+        "schema": store.SCHEMA_VERSION,
+        "name": wanted.name,
+        "status": "running",
+        "created": _now(),
+        "finished": None,
+        "command": command,
+        "device": made.device,
+        "suite": wanted.described(),
+        "plan": {"cells": len(made.cells), "lanes": made.lanes, "programs": len(programs),
+                 "lane_steps": made.lane_steps, "sha256": made.sha256},
+        "cells": [[*cell[:3], list(cell.learning_rates)] for cell in made.cells],
+        "seeds": {"tune": wanted.seeds.tune_list(), "evaluate": wanted.seeds.evaluate_list()},
+        "programs": {
+            p.id: {"width": p.width, "steps": p.steps, "batch_size": p.batch_size, "mixed": p.mixed,
+                   "lane_step_flops": p.lane_step_flops, "activations": [a.label for a in p.activations],
+                   "optimizers": [o.label for o in p.optimizers]}
+            for p in programs
+        },
+        "tasks": {
+            name: {"kind": t.kind, "summary": t.summary, "version": t.version, "metric": t.metric.described(),
+                   "target": t.target, "baseline": t.baseline, "samples": t.samples._asdict(),
+                   "parameters": t.parameters, "data_sha256": t.dataset.sha256 if t.dataset else None}
+            for name, t in tasks.items()
+        },
+        "activations": {label: {"summary": a.summary, "arguments": dict(a.arguments)} for label, a in activations.items()},
+        "optimizers": {label: {"summary": o.summary, "arguments": dict(o.arguments)} for label, o in optimizers.items()},
+        "environment": machine.describe(),
+        "execution": {"device": made.device, "workers": 0, "width": max(p.width for p in programs), "sessions": []},
+    }  # fmt: skip
+
+
+def failed_rows(shard: Shard, error: str) -> list[Row]:
+    """The rows of lanes that could not be trained; the journal tells why."""
+    nothing = dict.fromkeys(
+        ("train_loss", "validation_loss", "validation_metric", "test_loss", "test_metric"), float("nan")
+    )
+    curves: dict[str, list[Any]] = {
+        f"curve_{name}": [] for name in ("step", "train_loss", "validation_loss", "validation_metric")
+    }
+    return [
+        {**shard.identity(lane), **nothing, **curves, "status": "failed", "stopped_at": 0,
+         "steps_to_target": float("inf")}
+        for lane in shard.lanes
+    ]  # fmt: skip
+
+
+class Signals:
+    """Counts SIGINT and SIGTERM instead of dying of them; does nothing outside the main thread."""
+
+    def __enter__(self) -> Self:
+        self.received: list[int] = []
+        self.before: dict[signal.Signals, Any] = {}
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self.before[number] = signal.signal(number, self._count)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+    def _count(self, number: int, _: FrameType | None) -> None:
+        self.received.append(number)
+
+
+def _suite(given: "str | Path | suite.Suite | None", previous: Mapping[str, Any] | None) -> "suite.Suite":
+    if isinstance(given, suite.Suite):
+        return given
+    if given is not None:
+        return suite.read(given)
+    if previous is None:
+        raise InputError("SUITE: got nothing; expected a suite file or a suite's name", "bench list suites")
+    return suite.parse(previous["suite"], "manifest")
+
+
+def _check_same(path: Path, made: Plan, previous: Mapping[str, Any]) -> None:
+    if made.sha256 != previous["plan"]["sha256"]:
+        raise InputError(
+            f"--resume {path}: got a run of another suite or budget ({previous['name']}); expected one of this suite",
+            "leave SUITE out to go on with what was planned",
+        )
+    now, then = machine.describe()["packages"], previous["environment"]["packages"]
+    changed = [f"{name} {then.get(name)}, now {now.get(name)}" for name in machine.COMPARABLE if now.get(name) != then.get(name)]
+    if changed:
+        raise DataError(
+            f"--resume {path}: got results of other software ({'; '.join(changed)}); expected the same",
+            "install these versions, or start a new run",
+        )
+
+
+def _write_tables(held: store.Store, manifest: dict[str, Any]) -> "Run":
+    from bench.results import Run
+
+    held.write_manifest(manifest)
+    found = Run(held.path)
+    files = found.write_tables()
+    files[store.JOURNAL] = store.sha256((held.path / store.JOURNAL).read_bytes())
+    held.write_manifest({**manifest, "files": files})
+    return Run(held.path)
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,58 @@
+"""Losses and metrics: pure functions of a model's outputs and the targets."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from bench.lazy import Lazy
+
+if TYPE_CHECKING:
+    import jax.numpy as jnp
+    import optax
+    from jax import Array
+else:
+    jnp, optax = Lazy("jax.numpy"), Lazy("optax")
+
+
+def cross_entropy(outputs: "Array", targets: "Array") -> "Array":
+    """Mean of -log softmax(z)[y]; outputs z [samples, classes], targets y [samples] int32; nats."""
+    return optax.softmax_cross_entropy_with_integer_labels(outputs, targets).mean()
+
+
+def squared_error(outputs: "Array", targets: "Array") -> "Array":
+    """Mean of (ŷ - y)^2; outputs [samples, 1], targets [samples]."""
+    return jnp.square(outputs[:, 0] - targets).mean()
+
+
+def accuracy(outputs: "Array", targets: "Array") -> "Array":
+    """Share of samples whose largest output is the target's; outputs [samples, classes], targets [samples]."""
+    return (outputs.argmax(-1) == targets).mean(dtype=jnp.float32)
+
+
+def r2(outputs: "Array", targets: "Array") -> "Array":
+    """1 - Σ(ŷ - y)^2 / Σ(y - ȳ)^2: 0 for the mean of these very targets, 1 for no error."""
+    return 1 - jnp.square(outputs[:, 0] - targets).sum() / jnp.square(targets - targets.mean()).sum()
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What a task is judged by. Shown as value * scale followed by unit; a lane that failed counts as `worst`."""
+
+    name: str
+    function: Callable[..., Any]
+    direction: str  # maximize or minimize
+    worst: float
+    unit: str = ""
+    scale: float = 1.0
+
+    def described(self) -> dict[str, Any]:
+        """The metric as plain values."""
+        return {k: v for k, v in asdict(self).items() if k != "function"}
+
+    def better(self, a: float, b: float) -> bool:
+        """Whether a is better than b; not a number is never better."""
+        return a > b if self.direction == "maximize" else a < b
+
+
+ACCURACY = Metric("accuracy", accuracy, "maximize", worst=0.0, unit="%", scale=100.0)
+R2 = Metric("R²", r2, "maximize", worst=float("-inf"))

@@ -1,0 +1,310 @@
+"""From a suite to shards of lanes: plain values, no arrays, no jax.
+
+A block is what is tuned and then evaluated together: its evaluation waits for its own tuning and for nothing else.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from math import ceil, nan
+from typing import Any, NamedTuple
+
+from bench.activations import Activation
+from bench.errors import InputError
+from bench.optimizers import Optimizer
+from bench.suite import Suite
+from bench.tasks import Task
+
+MAX_LANES = 1_000_000
+OPTIMIZERS_PER_PROGRAM = 8  # compile time grows with each branch; eight still compile in seconds
+SHARD_LANE_STEPS = 20_000  # a few seconds of work: what a crash can cost
+NO_ACTIVATION = Activation("none", lambda x: x)
+
+
+class Profile(NamedTuple):
+    """How a kind of device likes its chunks.
+
+    A chunk of width w costs about w + `overhead` lanes' worth of time; `mixed` chunks hold several activations.
+    """
+
+    device: str
+    max_width: int
+    overhead: float
+    mixed: bool
+
+
+PROFILES = {
+    "cpu": Profile("cpu", max_width=8, overhead=0.15, mixed=False),
+    "gpu": Profile("gpu", max_width=512, overhead=60.0, mixed=True),
+}
+
+
+class Lane(NamedTuple):
+    """One training run."""
+
+    id: str
+    task: str
+    activation: str
+    optimizer: str
+    phase: str  # tune or evaluate
+    learning_rate: float
+    seed: int
+
+
+class Cell(NamedTuple):
+    """One (task, activation, optimizer) by label, with the learning rates that its tuning tries."""
+
+    task: str
+    activation: str
+    optimizer: str
+    learning_rates: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Program:
+    """What one compiled program serves: everything here is static to it."""
+
+    task: Task
+    activations: tuple[Activation, ...]
+    optimizers: tuple[Optimizer, ...]
+    batch_size: int
+    full_batch: bool
+    steps: int
+    eval_every: int
+    width: int
+    mixed: bool
+
+    @cached_property
+    def id(self) -> str:
+        """The task and a digest of all that is static."""
+        static = [
+            [(a.label, dict(a.arguments)) for a in self.activations],
+            [(o.label, dict(o.arguments)) for o in self.optimizers],
+            [self.task.version, self.batch_size, self.full_batch, self.steps, self.eval_every, self.width, self.mixed],
+        ]
+        return f"{self.task.name}-{_digest(static)[:8]}"
+
+    @property
+    def windows(self) -> list[tuple[int, int]]:
+        """First step and the step after the last before each evaluation; the first evaluation is before any step."""
+        ends = [0, *range(0, self.steps, self.eval_every), self.steps]
+        return list(pairwise(ends))
+
+    @property
+    def lane_step_flops(self) -> int:
+        """Floating-point operations of the forward and backward pass of one step of one lane."""
+        return self.batch_size * self.task.flops
+
+
+@dataclass(frozen=True)
+class Block:
+    """Cells of one program that are tuned and evaluated together."""
+
+    program: Program
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The unit of work and of commit."""
+
+    id: str
+    program: Program
+    lanes: tuple[Lane, ...]
+
+    @property
+    def phase(self) -> str:
+        """What its lanes are for."""
+        return self.lanes[0].phase
+
+    @property
+    def lane_steps(self) -> int:
+        """Steps of all its lanes."""
+        return len(self.lanes) * self.program.steps
+
+    def identity(self, lane: Lane) -> dict[str, Any]:
+        """What is known of a lane before it is trained, by column of the results."""
+        program = self.program
+        activation = next(a for a in program.activations if a.label == lane.activation)
+        optimizer = next(o for o in program.optimizers if o.label == lane.optimizer)
+        return {
+            "lane": lane.id,
+            "task": lane.task,
+            "activation": lane.activation,
+            "optimizer": lane.optimizer,
+            "phase": lane.phase,
+            "learning_rate": lane.learning_rate,
+            "hyperparameters": {**activation.arguments, **optimizer.arguments},
+            "seed": lane.seed,
+            "steps": program.steps,
+            "batch_size": program.batch_size,
+            "parameters": program.task.parameters,
+            "shard": self.id,
+        }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that a run of a suite on a kind of device will do."""
+
+    suite: Suite
+    device: str
+    blocks: tuple[Block, ...]
+
+    @cached_property
+    def cells(self) -> list[Cell]:
+        """In the order of the suite."""
+        return [cell for block in self.blocks for cell in block.cells]
+
+    @cached_property
+    def programs(self) -> list[Program]:
+        """Each once."""
+        return list(dict.fromkeys(block.program for block in self.blocks))
+
+    @property
+    def lanes(self) -> int:
+        """How many, tuning and evaluation."""
+        return sum(self._lanes_of(cell) for cell in self.cells)
+
+    def _lanes_of(self, cell: Cell) -> int:
+        return len(cell.learning_rates) * len(self.suite.seeds.tune_list()) + len(self.suite.seeds.evaluate_list())
+
+    @property
+    def lane_steps(self) -> int:
+        """Steps of all lanes."""
+        return self.lanes * self.suite.steps
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations of all training steps."""
+        return sum(
+            self._lanes_of(cell) * block.program.steps * block.program.lane_step_flops
+            for block in self.blocks
+            for cell in block.cells
+        )
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of all that the results depend on but the software: a run can be resumed only where it is the same."""
+        return _digest([self.suite.described(), self.device, [p.id for p in self.programs]])
+
+    def tune_shards(self, block: Block) -> list[Shard]:
+        """The shards that tune the block's cells."""
+        lanes = list(planned(block.cells, self.suite.seeds.tune_list(), []))
+        return self._shards(block, "tune", lanes)
+
+    def evaluate_shards(self, block: Block, chosen: dict[Cell, float]) -> list[Shard]:
+        """The shards that train each cell of the block again at its chosen learning rate, on fresh seeds."""
+        lanes = planned(block.cells, [], self.suite.seeds.evaluate_list())
+        rate_of = {cell[:3]: rate for cell, rate in chosen.items()}
+        return self._shards(block, "evaluate", [lane._replace(learning_rate=rate_of[lane[1:4]]) for lane in lanes])
+
+    def planned(self) -> Iterator[Lane]:
+        """Every lane; the learning rate of an evaluation lane is not known yet: not a number."""
+        return planned(self.cells, self.suite.seeds.tune_list(), self.suite.seeds.evaluate_list())
+
+    def _shards(self, block: Block, phase: str, lanes: list[Lane]) -> list[Shard]:
+        chunks = max(1, SHARD_LANE_STEPS // (block.program.width * block.program.steps))
+        size = chunks * block.program.width
+        number = self.blocks.index(block)
+        return [
+            Shard(f"{number:05d}-{phase}-{part:03d}", block.program, tuple(lanes[start : start + size]))
+            for part, start in enumerate(range(0, len(lanes), size))
+        ]
+
+
+def planned(cells: Iterable[Cell], tune: Sequence[int], evaluate: Sequence[int]) -> Iterator[Lane]:
+    """The lanes of the cells: each learning rate with each tuning seed, then the evaluation seeds.
+
+    The name of an evaluation lane does not hold its learning rate: it is planned before that is known.
+    """
+    for cell in cells:
+        name = "/".join(cell[:3])
+        for rate in cell.learning_rates:
+            for seed in tune:
+                yield Lane(f"{name}/tune/{rate:g}/{seed}", *cell[:3], "tune", rate, seed)
+        for seed in evaluate:
+            yield Lane(f"{name}/evaluate/{seed}", *cell[:3], "evaluate", nan, seed)
+
+
+def make(suite: Suite, device: str = "cpu") -> Plan:
+    """The plan of a suite on a kind of device. Raises `InputError` where it would be too large."""
+    tune, evaluate = len(suite.seeds.tune_list()), len(suite.seeds.evaluate_list())
+    rates = sum(len(suite.grid(entry)) for entry in suite.optimizers)
+    lanes = len(suite.tasks) * len(suite.activations) * (rates * tune + len(suite.optimizers) * evaluate)
+    if lanes > MAX_LANES:
+        raise InputError(
+            f"suite {suite.name}: got {lanes:,} lanes; expected at most {MAX_LANES:,}",
+            "fewer learning rates or seeds, or several suites",
+        )
+    return Plan(suite, device, tuple(_blocks(suite, PROFILES[device])))
+
+
+def _blocks(suite: Suite, profile: Profile) -> Iterator[Block]:
+    grids = {entry.resolve().label: tuple(suite.grid(entry)) for entry in suite.optimizers}
+    for task in suite.resolved_tasks():
+        activations = [a.resolve() for a in suite.activations] if task.uses_activation else [NO_ACTIVATION]
+        for shared in _activation_groups(activations):
+            for optimizers in _optimizer_groups([entry.resolve() for entry in suite.optimizers]):
+                program = _program(suite, profile, task, shared, optimizers)
+                for optimizer in optimizers:
+                    cells = [Cell(task.name, a.label, optimizer.label, grids[optimizer.label]) for a in shared]
+                    groups = [cells] if program.mixed else [[cell] for cell in cells]
+                    yield from (Block(program, tuple(group)) for group in groups)
+
+
+def _activation_groups(activations: Sequence[Activation]) -> list[tuple[Activation, ...]]:
+    """Those that can share a program, and each of the others alone."""
+    shared = tuple(a for a in activations if a.shares_program)
+    return [*([shared] if shared else []), *((a,) for a in activations if not a.shares_program)]
+
+
+def _optimizer_groups(optimizers: Sequence[Optimizer]) -> list[tuple[Optimizer, ...]]:
+    """Those that can share a program, up to `OPTIMIZERS_PER_PROGRAM` of them, and each of the others alone."""
+    groups = []
+    for full_batch in (False, True):
+        alike = [o for o in optimizers if o.full_batch == full_batch and not o.alone]
+        groups += [tuple(alike[i : i + OPTIMIZERS_PER_PROGRAM]) for i in range(0, len(alike), OPTIMIZERS_PER_PROGRAM)]
+    return groups + [(o,) for o in optimizers if o.alone]
+
+
+def _program(
+    suite: Suite,
+    profile: Profile,
+    task: Task,
+    activations: tuple[Activation, ...],
+    optimizers: tuple[Optimizer, ...],
+) -> Program:
+    first = optimizers[0]
+    mixed = profile.mixed and not first.alone
+    cells = len(activations) if mixed else 1
+    rates = max(len(suite.grid(entry)) for entry in suite.optimizers)
+    counts = [cells * rates * len(suite.seeds.tune_list()), cells * len(suite.seeds.evaluate_list())]
+    full_batch = first.full_batch and task.samples.train > 0
+    return Program(
+        task=task,
+        activations=activations,
+        optimizers=optimizers,
+        batch_size=task.samples.train if full_batch else suite.batch_size,
+        full_batch=full_batch,
+        steps=suite.steps,
+        eval_every=suite.eval_every,
+        width=1 if first.alone else chunk_width(counts, profile),
+        mixed=mixed,
+    )
+
+
+def chunk_width(counts: Sequence[int], profile: Profile) -> int:
+    """The width at which chunks for these numbers of lanes cost least; tails are padded to the full width."""
+
+    def cost(width: int) -> float:
+        return sum(ceil(count / width) * (width + profile.overhead) for count in counts)
+
+    return min(range(1, min(profile.max_width, max(counts)) + 1), key=lambda width: (cost(width), -width))
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()

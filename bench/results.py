@@ -1,0 +1,179 @@
+"""A run that was stored: its lanes, curves and tables as frames. Derived tables are always made from the shards."""
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from bench import stats, store
+from bench.errors import DataError
+from bench.plan import Cell, Lane, planned
+
+FEW_SAMPLES, NOISY, UNSTABLE = 10, 0.10, 0.25
+BUCKETS = ("start", "load", "trace", "compile", "train", "evaluate", "rows", "wait")
+
+
+class Run:
+    """A run's directory, read and checked lazily."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.name = self.path.resolve().name
+        self.manifest = store.read_manifest(self.path)
+
+    @cached_property
+    def journal(self) -> list[dict[str, Any]]:
+        """One entry a committed shard."""
+        return store.read_journal(self.path)
+
+    @cached_property
+    def _shards(self) -> pa.Table:
+        tables = []
+        for entry in sorted(self.journal, key=lambda e: str(e["shard"])):
+            file = self.path / "shards" / f"{entry['shard']}.parquet"
+            if file.exists() and store.sha256(file.read_bytes()) != entry["sha256"]:
+                raise DataError(f"{file}: got bytes that do not match their checksum; expected {entry['sha256'][:12]}")
+            tables.append(store.read_shard(file))
+        return pa.concat_tables(tables) if tables else store.SHARD_SCHEMA.empty_table()
+
+    @cached_property
+    def lanes(self) -> pd.DataFrame:
+        """One row a planned lane, whatever became of it; those without a result yet are `interrupted`."""
+        found = self._shards.select(store.LANE_COLUMNS).to_pandas().astype({"stopped_at": "Int64"})
+        done = set(found["lane"])
+        rest = [lane._asdict() for lane in planned_lanes(self.manifest) if lane.id not in done]
+        if not rest:
+            return found
+        missing = pd.DataFrame(rest).rename(columns={"id": "lane"}).assign(status="interrupted", hyperparameters="{}")
+        missing = missing.assign(steps_to_target=np.inf, shard="", parameters=0, batch_size=0, steps=0)
+        return pd.concat([found, missing.reindex(columns=found.columns).astype({"stopped_at": "Int64"})])
+
+    @cached_property
+    def curves(self) -> pd.DataFrame:
+        """One row an evaluation of a lane."""
+        columns = {name: f"curve_{name}" for name in ("step", "train_loss", "validation_loss", "validation_metric")}
+        lists = {name: self._shards.column(column).combine_chunks() for name, column in columns.items()}
+        counts = np.diff(lists["step"].offsets.to_numpy())
+        lane = np.repeat(self._shards.column("lane").to_numpy(zero_copy_only=False), counts)
+        return pd.DataFrame({"lane": lane, **{name: values.flatten().to_numpy() for name, values in lists.items()}})
+
+    @cached_property
+    def convergence(self) -> pd.DataFrame:
+        """One row a cell: what evaluation found."""
+        return stats.convergence(self.lanes, self.throughput, self.manifest["tasks"])
+
+    @cached_property
+    def throughput(self) -> pd.DataFrame:
+        """One row a cell: how fast it was, from the chunks as they ran."""
+        return throughput(self.journal, self.manifest)
+
+    @cached_property
+    def times(self) -> pd.DataFrame:
+        """Where the workers' time went, in worker-seconds: adds up to workers times wall time."""
+        return times(self.journal, self.manifest["execution"])
+
+    def write_tables(self) -> dict[str, str]:
+        """Write the derived tables; returns the checksum of each."""
+        frames = {"lanes.csv": self.lanes, "convergence.csv": self.convergence, "throughput.csv": self.throughput}
+        digests = {}
+        for name, frame in frames.items():
+            content = frame.to_csv(index=False, lineterminator="\n").encode()
+            store.write(self.path / name, content)
+            digests[name] = store.sha256(content)
+        return digests
+
+
+def planned_lanes(manifest: dict[str, Any]) -> Iterator[Lane]:
+    """The lanes that a run's manifest says were planned."""
+    cells = [Cell(*cell[:3], tuple(cell[3])) for cell in manifest["cells"]]
+    return planned(cells, manifest["seeds"]["tune"], manifest["seeds"]["evaluate"])
+
+
+def load(path: str | Path) -> Run:
+    """The run stored in a directory. Raises `InputError` where there is none, `DataError` where it is damaged."""
+    return Run(path)
+
+
+def throughput(journal: list[dict[str, Any]], manifest: dict[str, Any]) -> pd.DataFrame:
+    """The columns of the contract, one row a cell, from the chunks that the journal tells of.
+
+    `step_s` is of one step of a whole chunk on one worker, `lane_steps_per_s` and what follows of one worker while all
+    were busy. A convergence run has few samples a cell and says so in `noisy`.
+    """
+    entries = [entry for entry in journal if "error" not in entry]
+    rows = [row for entry in entries for row in _chunk_rows(entry)]
+    if not rows:
+        return pd.DataFrame(columns=THROUGHPUT_COLUMNS)
+    chunks = pd.DataFrame(rows)
+    programs = {entry["program"]: entry for entry in sorted(entries, key=lambda e: -float(e["compile_s"]))[::-1]}
+    cells = chunks.groupby(["task", "activation", "optimizer"], sort=False)
+    found = [_throughput_row(cell, group, programs, manifest) for cell, group in cells]
+    return pd.DataFrame(found, columns=THROUGHPUT_COLUMNS)
+
+
+THROUGHPUT_COLUMNS = [
+    "task", "activation", "optimizer", "device", "device_kind", "precision", "batch_size", "lanes", "width", "workers",
+    "trace_s", "compile_s", "cache", "first_run_s", "step_s_median", "step_s_low", "step_s_high", "step_s_p95",
+    "samples", "noisy", "lane_steps_per_s", "examples_per_s", "flops_per_s", "peak_share", "peak_memory_bytes",
+]  # fmt: skip
+
+
+def _chunk_rows(entry: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {"task": entry["task"], "activation": activation, "program": entry["program"], **chunk}
+        for chunk in entry["chunks"]
+        for activation in chunk["activations"]
+    ]
+
+
+def _throughput_row(
+    cell: tuple[str, str, str], chunks: pd.DataFrame, programs: dict[str, dict[str, Any]], manifest: dict[str, Any]
+) -> list[Any]:
+    environment, execution = manifest["environment"], manifest["execution"]
+    entry = programs[chunks["program"].iloc[0]]
+    program = manifest["programs"][entry["program"]]
+    steady = chunks[~chunks["first"]] if not chunks["first"].all() else chunks
+    samples = (steady["seconds"] / program["steps"]).to_numpy()
+    median, low, high, p95 = *np.percentile(samples, [50, 25, 75]), np.percentile(samples, 95)
+    rate = program["width"] / median
+    flops = rate * program["lane_step_flops"]
+    peak = execution.get("gemm_flops_per_s")
+    first = [chunk["seconds"] for chunk in entry["chunks"] if chunk["first"]]
+    return [
+        *cell, environment.get("device"), environment.get("device_kind"), environment.get("precision"),
+        program["batch_size"], int(chunks["lanes"].sum()), program["width"], execution["workers"],
+        entry["trace_s"], entry["compile_s"], entry["cache"], first[0] if first else np.nan,
+        median, *stats.bootstrap_interval(samples, statistic="median"), p95,
+        len(samples), noise(low, median, high, len(samples)), rate, rate * program["batch_size"], flops,
+        flops / peak if peak else np.nan, entry["program_bytes"],
+    ]  # fmt: skip
+
+
+def noise(low: float, median: float, high: float, samples: int) -> str:
+    """few, unstable, noisy or no: by the number of samples and the interquartile range over the median."""
+    if samples < FEW_SAMPLES:
+        return "few"
+    spread = (high - low) / median
+    return "unstable" if spread >= UNSTABLE else "noisy" if spread >= NOISY else "no"
+
+
+def times(journal: list[dict[str, Any]], execution: dict[str, Any]) -> pd.DataFrame:
+    """Worker-seconds by bucket over all sessions of the run; `wait` is what no worker used."""
+    spent = dict.fromkeys(BUCKETS, 0.0)
+    total = 0.0
+    for number, session in enumerate(execution["sessions"]):
+        own = [entry for entry in journal if entry.get("session") == number and "error" not in entry]
+        finished = session["finished"] or max([entry["finished"] for entry in own], default=session["started"])
+        total += session["workers"] * (finished - session["started"])
+        spent["start"] += sum(ready - session["started"] for ready in session["ready"])
+        for entry in own:
+            used = {bucket: entry[f"{bucket}_s"] for bucket in ("load", "trace", "compile", "train", "evaluate")}
+            for bucket, seconds in used.items():
+                spent[bucket] += seconds
+            spent["rows"] += entry["finished"] - entry["started"] - sum(used.values())
+    spent["wait"] = total - sum(spent.values())
+    return pd.DataFrame({"bucket": list(spent), "seconds": list(spent.values())})

@@ -1,0 +1,196 @@
+"""Shards to workers: which next, on which, what if one dies, and when to stop.
+
+It knows its workers only as executors that run one call at a time, so that local processes, a cluster's workers or a
+test's fake serve alike.
+"""
+
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from bench.plan import Block, Cell, Plan, Shard
+
+Row = dict[str, Any]
+TRIES = 3  # of a shard whose worker died
+WORTH_LOADING = 3  # shards of a program that must be waiting before another worker loads it too
+POLL_S = 0.2
+
+
+class Result(Protocol):
+    """What executing a shard gives."""
+
+    rows: list[Row]
+    timing: dict[str, Any]
+
+
+@dataclass
+class Progress:
+    """How far a run is; handed to the observer after each shard."""
+
+    lanes: int
+    done: int = 0
+    diverged: int = 0
+    failed: int = 0
+    lane_steps: int = 0
+    resumed: int = 0
+    started: float = field(default_factory=time.monotonic)
+    best: tuple[str, float] | None = None  # of the cells evaluated so far: mean test metric
+
+
+@dataclass
+class Slot:
+    """A worker, what it is doing, and the programs that it has loaded."""
+
+    executor: Executor
+    shard: Shard | None = None
+    future: Future[Any] | None = None
+    programs: set[str] = field(default_factory=set)
+
+
+class Runner:
+    """Carries out a plan.
+
+    `execute(shard) -> Result` is what a worker calls. `commit(shard, result)` stores it. `failed(shard, error)` gives
+    the rows of lanes that could not be trained. `stopping()` is asked between events: 0 go on, 1 finish what is in
+    hand, 2 drop it.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        executors: Sequence[Executor],
+        execute: Callable[[Shard], Result],
+        commit: Callable[[Shard, list[Row], Mapping[str, Any]], None],
+        failed: Callable[[Shard, str], list[Row]],
+        select: Callable[[Plan, Block, list[Row]], dict[Cell, float]],
+        observe: Callable[[Progress, list[Row]], None] = lambda *_: None,
+        stopping: Callable[[], int] = lambda: 0,
+        worker_died: tuple[type[BaseException], ...] = (),
+    ) -> None:
+        self.plan, self.execute, self.commit, self.failed = plan, execute, commit, failed
+        self.select, self.observe, self.stopping, self.worker_died = select, observe, stopping, worker_died
+        self.slots = [Slot(executor) for executor in executors]
+        self.progress = Progress(plan.lanes)
+        self.tries: dict[str, int] = defaultdict(int)
+        self.ready: dict[str, deque[Shard]] = defaultdict(deque)  # by program
+        self.block_of: dict[str, Block] = {}
+        self.rows: dict[str, list[Row]] = {}  # of committed tuning shards, until their block is evaluated
+        self.tuning: dict[Block, list[Shard]] = {}
+
+    def run(self, committed: Mapping[str, list[Row]] | None = None) -> bool:
+        """Train all that `committed` (shard id -> rows) does not hold yet. Returns whether all is done."""
+        done = dict(committed or {})
+        for block in self.plan.blocks:
+            self.tuning[block] = self.plan.tune_shards(block)
+            for shard in self.tuning[block]:
+                self._enter(block, shard, done)
+        while self._busy() or (any(self.ready.values()) and not self.stopping()):
+            if self.stopping() >= 2:
+                return False
+            self._assign()
+            futures = [slot.future for slot in self.slots if slot.future]
+            wait(futures, timeout=POLL_S, return_when=FIRST_COMPLETED)
+            for slot in self.slots:
+                if slot.future and slot.future.done():
+                    self._collect(slot, done)
+        return not any(self.ready.values())
+
+    def _busy(self) -> bool:
+        return any(slot.future for slot in self.slots)
+
+    def _enter(self, block: Block, shard: Shard, done: dict[str, list[Row]]) -> None:
+        self.block_of[shard.id] = block
+        if shard.id in done:
+            self.progress.resumed += len(shard.lanes)
+            self._finish(shard, done.pop(shard.id), done)
+        elif shard.phase == "evaluate":
+            self.ready[shard.program.id].appendleft(shard)  # a verdict on its cells is nearest
+        else:
+            self.ready[shard.program.id].append(shard)
+
+    def _assign(self) -> None:
+        for slot in self.slots:
+            if slot.future is None and not self.stopping() and (program := self._next_program(slot)):
+                slot.shard = self.ready[program].popleft()
+                slot.programs.add(program)
+                slot.future = slot.executor.submit(self.execute, slot.shard)
+
+    def _next_program(self, slot: Slot) -> str | None:
+        """One that the worker has loaded; else one that no worker has; else one with enough left to share."""
+        waiting = {program: len(shards) for program, shards in self.ready.items() if shards}
+        most = sorted(waiting, key=lambda p: -self._work(p))
+        loaded_elsewhere = set().union(*(s.programs for s in self.slots if s is not slot))
+        own = [p for p in most if p in slot.programs]
+        new = [p for p in most if p not in loaded_elsewhere]
+        shared = [p for p in most if waiting[p] >= WORTH_LOADING or not self._busy()]
+        return next(iter([*own, *new, *shared]), None)
+
+    def _work(self, program: str) -> float:
+        return sum(shard.lane_steps * shard.program.lane_step_flops for shard in self.ready[program])
+
+    def _collect(self, slot: Slot, done: dict[str, list[Row]]) -> None:
+        shard, future = slot.shard, slot.future
+        slot.shard = slot.future = None
+        assert shard and future
+        try:
+            result = future.result()
+        except self.worker_died as error:
+            slot.programs.clear()
+            self.tries[shard.id] += 1
+            if self.tries[shard.id] < TRIES:
+                self.ready[shard.program.id].appendleft(shard)
+                return
+            self._fail(shard, f"its worker died {TRIES} times ({type(error).__name__})", done)
+        except Exception as error:  # whatever a user's activation or optimizer raises is data, told with the lane
+            slot.programs.discard(shard.program.id)
+            self._fail(shard, f"{type(error).__name__}: {error}", done)
+        else:
+            self.commit(shard, result.rows, result.timing)
+            self.progress.lane_steps += shard.lane_steps
+            self._finish(shard, result.rows, done)
+
+    def _fail(self, shard: Shard, error: str, done: dict[str, list[Row]]) -> None:
+        rows = self.failed(shard, error)
+        self.commit(shard, rows, {"error": error})
+        self._finish(shard, rows, done)
+
+    def _finish(self, shard: Shard, rows: list[Row], done: dict[str, list[Row]]) -> None:
+        self.progress.done += len(rows)
+        self.progress.diverged += sum(row["status"] == "diverged" for row in rows)
+        self.progress.failed += sum(row["status"] == "failed" for row in rows)
+        block = self.block_of[shard.id]
+        if shard.phase == "tune":
+            self.rows[shard.id] = rows
+            shards = self.tuning[block]
+            if all(s.id in self.rows for s in shards):
+                tuned = [row for s in shards for row in self.rows.pop(s.id)]
+                for evaluation in self.plan.evaluate_shards(block, self.select(self.plan, block, tuned)):
+                    self._enter(block, evaluation, done)
+        self.observe(self.progress, rows)
+
+
+def select(plan: Plan, block: Block, rows: Sequence[Row]) -> dict[Cell, float]:
+    """The learning rate of each cell with the best mean validation metric over the tuning seeds.
+
+    A lane that diverged or failed counts as the worst. Ties go to the lower mean validation loss, then to the
+    smaller rate. Test data have no part in it.
+    """
+    by_cell: dict[tuple[str, str, str], dict[float, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        by_cell[row["task"], row["activation"], row["optimizer"]][row["learning_rate"]].append(row)
+    metric = block.program.task.metric
+    sign = 1.0 if metric.direction == "minimize" else -1.0
+
+    def badness(lanes: list[Row]) -> tuple[float, float]:
+        ok = [lane for lane in lanes if lane["status"] == "ok"]
+        scores = [lane["validation_metric"] for lane in ok] + [metric.worst] * (len(lanes) - len(ok))
+        loss = sum(lane["validation_loss"] for lane in ok) / len(lanes) if len(ok) == len(lanes) else float("inf")
+        return sign * sum(scores) / len(scores), loss
+
+    return {
+        cell: min(cell.learning_rates, key=lambda rate: (*badness(by_cell[cell[:3]][rate]), rate))
+        for cell in block.cells
+    }

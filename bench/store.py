@@ -1,0 +1,236 @@
+"""A run's directory: shards committed one by one, a journal of them, a lock, checks, and tables derived from it all.
+
+    manifest.json        what was planned, on which machine, and at the end the checksum of every file
+    journal.jsonl        one line a committed shard: its checksum, and where its time went
+    shards/*.parquet     the lanes and their curves; equal results are equal bytes
+    lanes.csv, convergence.csv, throughput.csv      derived, can be rebuilt at any time
+
+A commit is a temporary file in the same folder, fsync, rename, fsync of the folder, and then the journal's line: at
+any moment a shard is either committed whole or not at all.
+"""
+
+import hashlib
+import io
+import json
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import filelock
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bench.errors import DataError, InputError, LockedError
+
+SCHEMA_VERSION = 1
+MANIFEST, JOURNAL, LOCK = "manifest.json", "journal.jsonl", "run.lock"
+TABLES = ("lanes.csv", "convergence.csv", "throughput.csv")
+
+_curve = pa.list_(pa.float64())
+SHARD_SCHEMA = pa.schema(
+    [
+        ("lane", pa.string()),
+        ("task", pa.string()),
+        ("activation", pa.string()),
+        ("optimizer", pa.string()),
+        ("phase", pa.string()),
+        ("learning_rate", pa.float64()),
+        ("hyperparameters", pa.string()),
+        ("seed", pa.int64()),
+        ("steps", pa.int64()),
+        ("batch_size", pa.int64()),
+        ("status", pa.string()),
+        ("stopped_at", pa.int64()),
+        ("train_loss", pa.float64()),
+        ("validation_loss", pa.float64()),
+        ("validation_metric", pa.float64()),
+        ("test_loss", pa.float64()),
+        ("test_metric", pa.float64()),
+        ("steps_to_target", pa.float64()),
+        ("parameters", pa.int64()),
+        ("shard", pa.string()),
+        ("curve_step", pa.list_(pa.int64())),
+        ("curve_train_loss", _curve),
+        ("curve_validation_loss", _curve),
+        ("curve_validation_metric", _curve),
+    ]
+)
+LANE_COLUMNS = [name for name in SHARD_SCHEMA.names if not name.startswith("curve_")]
+
+
+class Store:
+    """Writes one run's directory; holds its lock. Use as a context manager."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._lock = filelock.FileLock(self.path / LOCK)
+
+    def __enter__(self) -> "Store":
+        (self.path / "shards").mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise LockedError(
+                f"{self.path}: got a directory that another run is writing to; expected a free one",
+                "wait for it, or give another --out",
+            ) from None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+        with suppress(OSError):
+            (self.path / LOCK).unlink(missing_ok=True)
+
+    def write_manifest(self, manifest: Mapping[str, Any]) -> None:
+        """Replace the manifest; it carries the checksum of its own contents."""
+        body = {k: v for k, v in manifest.items() if k != "sha256"}
+        write(self.path / MANIFEST, _encoded({**body, "sha256": sha256(_encoded(body))}))
+
+    def commit(self, shard: str, rows: Iterable[Mapping[str, Any]], record: Mapping[str, Any]) -> None:
+        """Store a shard's rows, then enter it in the journal with `record`."""
+        content = encode_shard(rows)
+        write(self.path / "shards" / f"{shard}.parquet", content)
+        line = json.dumps({"shard": shard, "sha256": sha256(content), **record}, sort_keys=True)
+        with (self.path / JOURNAL).open("a", encoding="utf-8") as journal:
+            journal.write(f"{sha256(line.encode())[:16]} {line}\n")
+            journal.flush()
+            os.fsync(journal.fileno())
+
+    def rows(self, shard: str) -> list[dict[str, Any]]:
+        """The rows of a committed shard."""
+        found: list[dict[str, Any]] = read_shard(self.path / "shards" / f"{shard}.parquet").to_pylist()
+        return found
+
+    def recover(self) -> list[dict[str, Any]]:
+        """The journal's entries whose shards are whole. What else a kill left behind, or has failed, is removed."""
+        entries = [e for e in read_journal(self.path, repair=True) if "error" not in e and _whole(self.path, e)]
+        kept = {f"{entry['shard']}.parquet" for entry in entries}
+        for file in (self.path / "shards").iterdir():
+            if file.name not in kept:
+                file.unlink()
+        lines = (json.dumps(entry, sort_keys=True) for entry in entries)
+        write(self.path / JOURNAL, "".join(f"{sha256(x.encode())[:16]} {x}\n" for x in lines).encode())
+        return entries
+
+
+def encode_shard(rows: Iterable[Mapping[str, Any]]) -> bytes:
+    """The rows as Parquet with a checksum on every page."""
+    plain = [{**row, "hyperparameters": json.dumps(row["hyperparameters"], sort_keys=True)} for row in rows]
+    sink = io.BytesIO()
+    table = pa.Table.from_pylist(plain, schema=SHARD_SCHEMA)
+    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
+    return sink.getvalue()
+
+
+def read_shard(path: Path) -> pa.Table:
+    """The rows of a shard. Raises `DataError` where it is damaged."""
+    try:
+        return pq.read_table(path, page_checksum_verification=True)
+    except FileNotFoundError:
+        raise DataError(f"{path}: got no file; expected a shard that the journal names") from None
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"{path}: got damaged Parquet ({_first_line(error)}); expected a shard") from None
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """A run's manifest. Raises `InputError` where there is no run and `DataError` where it is damaged."""
+    try:
+        manifest: dict[str, Any] = json.loads((path / MANIFEST).read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(f"{path}: got no {MANIFEST}; expected a run's directory", "bench run writes one") from None
+    except ValueError:
+        raise DataError(f"{path / MANIFEST}: got damaged JSON; expected a run's manifest") from None
+    if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA_VERSION:
+        raise DataError(f"{path / MANIFEST}: got another schema version; expected {SCHEMA_VERSION}")
+    body = {k: v for k, v in manifest.items() if k != "sha256"}
+    if sha256(_encoded(body)) != manifest.get("sha256"):
+        raise DataError(f"{path / MANIFEST}: got contents that do not match their checksum; expected them unchanged")
+    return manifest
+
+
+def read_journal(path: Path, repair: bool = False) -> list[dict[str, Any]]:
+    """The journal's entries. Raises `DataError` at a damaged line; `repair` ends the journal there instead."""
+    file = path / JOURNAL
+    entries: list[dict[str, Any]] = []
+    for number, raw in enumerate(file.read_bytes().splitlines() if file.exists() else [], 1):
+        check, _, line = raw.partition(b" ")
+        if sha256(line)[:16].encode() != check:
+            if repair:
+                break
+            raise DataError(f"{file}:{number}: got a damaged line; expected a shard's entry", "--resume mends it")
+        entries.append(json.loads(line))
+    return entries
+
+
+def verify(path: str | Path, planned: Iterable[str]) -> list[str]:
+    """What is wrong with a run: every stored byte against its checksum, every planned lane there, once."""
+    path = Path(path)
+    manifest = read_manifest(path)
+    problems = []
+    entries = read_journal(path)
+    lanes: list[str] = []
+    for entry in entries:
+        file = path / "shards" / f"{entry['shard']}.parquet"
+        if not file.exists():
+            problems.append(f"{file}: got no file; expected a shard that the journal names")
+        elif sha256(file.read_bytes()) != entry["sha256"]:
+            problems.append(f"{file}: got bytes that do not match their checksum; expected {entry['sha256'][:12]}")
+        else:
+            lanes += read_shard(file).column("lane").to_pylist()
+    known = {f"{entry['shard']}.parquet" for entry in entries}
+    stray = sorted(f.name for f in (path / "shards").iterdir() if f.name not in known)
+    problems += [f"{path / 'shards' / name}: got a file that the journal does not name; expected none" for name in stray]
+    for name, digest in manifest.get("files", {}).items():
+        file = path / name
+        if not file.exists():
+            problems.append(f"{file}: got no file; expected it, the manifest names it")
+        elif sha256(file.read_bytes()) != digest:
+            problems.append(f"{file}: got bytes that do not match their checksum; expected {digest[:12]}")
+    return problems + _lane_problems(path, lanes, list(planned))
+
+
+def _lane_problems(path: Path, lanes: list[str], planned: list[str]) -> list[str]:
+    problems = []
+    if twice := len(lanes) - len(set(lanes)):
+        problems.append(f"{path}: got {twice} lanes more than once; expected each once")
+    if missing := sorted(set(planned) - set(lanes)):
+        problems.append(f"{path}: got no result of {len(missing)} planned lanes, such as {missing[0]}; expected all")
+    if foreign := sorted(set(lanes) - set(planned)):
+        problems.append(f"{path}: got {len(foreign)} lanes that were not planned, such as {foreign[0]}; expected none")
+    return problems
+
+
+def write(path: Path, content: bytes) -> None:
+    """Replace a file so that a reader, or a crash, finds the old one or the new one."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    if os.name == "posix":
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def sha256(content: bytes) -> str:
+    """In hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def _whole(path: Path, entry: Mapping[str, Any]) -> bool:
+    file = path / "shards" / f"{entry['shard']}.parquet"
+    return file.exists() and sha256(file.read_bytes()) == entry["sha256"]
+
+
+def _encoded(value: Mapping[str, Any]) -> bytes:
+    return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__

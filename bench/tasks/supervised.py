@@ -1,0 +1,76 @@
+"""Supervised learning: a model, a loss and a metric make a problem."""
+
+from typing import TYPE_CHECKING, Any
+
+from bench.datasets import arrays
+from bench.lazy import Lazy
+from bench.tasks.base import Problem, Task, Tree
+
+if TYPE_CHECKING:
+    import jax
+    from flax import nnx
+    from jax import Array
+
+    from bench import layers, switch
+    from bench.activations import Activation
+else:
+    jax, nnx = Lazy("jax"), Lazy("flax.nnx")
+    layers, switch = Lazy("bench.layers"), Lazy("bench.switch")
+
+
+def load(task: Task) -> dict[str, tuple[Any, Any]]:
+    """The parts of the task's data set."""
+    if task.dataset is None:
+        raise ValueError(f"task {task.name} has no data set")
+    return arrays(task.dataset)
+
+
+def build(task: Task, activations: tuple["Activation", ...], index: "Array") -> Problem:
+    """The problem of minimizing the mean loss of `options["model"](activations, rngs)` over a batch (x, y)."""
+    model, loss_of = task.options["model"], task.options["loss"]
+    graphs = _graphs(lambda: model(activations, nnx.Rngs(0)))
+
+    def init(key: "Array") -> tuple[Tree, Tree]:
+        _, parameters, _, state = nnx.split(model(activations, nnx.Rngs(key)), nnx.Param, switch.Choice, ...)
+        return parameters, state
+
+    def outputs(mode: str, parameters: Tree, state: Tree, x: "Array") -> tuple["Array", Tree]:
+        graph, choices = graphs[mode]
+        picked = jax.tree.map(lambda _: index, choices)
+        merged = nnx.merge(graph, parameters, picked, state, copy=True)
+        z = merged(x)
+        return z, nnx.state(merged, nnx.Not(nnx.Any(nnx.Param, switch.Choice)))
+
+    def loss(parameters: Tree, state: Tree, batch: Tree, key: "Array") -> tuple["Array", Tree]:
+        x, y = batch
+        z, state = outputs("train", parameters, state, x)
+        return loss_of(z, y), state
+
+    def gradient(parameters: Tree, state: Tree, batch: Tree, key: "Array") -> tuple["Array", Tree, Tree]:
+        (value, state), gradients = jax.value_and_grad(loss, has_aux=True)(parameters, state, batch, key)
+        return value, gradients, state
+
+    def evaluate(parameters: Tree, state: Tree, part: Tree) -> tuple["Array", "Array"]:
+        x, y = part
+        z, _ = outputs("evaluate", parameters, state, x)
+        return loss_of(z, y), task.metric.function(z, y)
+
+    return Problem(init, gradient, lambda *a: loss(*a)[0], evaluate, decayed)
+
+
+def decayed(parameters: Tree) -> Tree:
+    """True for each parameter but the learned slopes of activations (He et al. 2015 decay none of them)."""
+    return jax.tree.map(
+        lambda leaf: not isinstance(leaf, layers.Slope), parameters, is_leaf=lambda x: isinstance(x, nnx.Variable)
+    )
+
+
+def _graphs(make: Any) -> dict[str, tuple[Any, Tree]]:
+    """The static half of the model while training and while evaluating, with the places of its choices."""
+    graphs = {}
+    for mode, training in (("train", True), ("evaluate", False)):
+        model = nnx.eval_shape(make)
+        model.train() if training else model.eval()
+        graph, _, choices, _ = nnx.split(model, nnx.Param, switch.Choice, ...)
+        graphs[mode] = graph, choices
+    return graphs

@@ -1,0 +1,108 @@
+"""The pure training function: everything that a lane varies is an argument, everything else a closure."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array, lax
+
+from bench.switch import SwitchedOptimizer
+
+if TYPE_CHECKING:
+    from bench.activations import Activation
+    from bench.optimizers import Optimizer
+    from bench.tasks import Task
+
+Tree = Any
+
+
+class Lane(NamedTuple):
+    """What one training run varies. `order` [steps, batch] int32: the training samples of each step."""
+
+    activation: Array  # index among the program's activations
+    optimizer: Array  # index among the program's optimizers
+    learning_rate: Array
+    seed: Array  # uint32
+    order: Array
+
+
+class Outcome(NamedTuple):
+    """What became of it. Curves have one value an evaluation; after a divergence they are not a number."""
+
+    train_loss: Array  # [evaluations] mean over the minibatches since the evaluation before
+    validation_loss: Array  # [evaluations]
+    validation_metric: Array  # [evaluations]
+    test_loss: Array
+    test_metric: Array
+    stopped_at: Array  # the step whose loss was not finite, else -1
+
+
+class Carry(NamedTuple):
+    """What a step hands to the next."""
+
+    parameters: Tree
+    state: Tree
+    optimizer: Tree
+    loss: Array  # sum since the evaluation before
+    stopped_at: Array
+
+
+def train(
+    task: "Task", activations: Sequence["Activation"], optimizers: Sequence["Optimizer"], full_batch: bool = False
+) -> Callable[[Lane, dict[str, Tree], Array], Outcome]:
+    """The function (lane, data, windows) -> outcome.
+
+    `windows` [evaluations, 2] int32 are the first step and the step after the last before each evaluation; the bounds
+    are traced, so one program serves any number of steps, an evaluation before the first step, and evaluations alone.
+    A lane whose loss is not finite is frozen: its updates become 0 and it never touches its neighbours.
+    """
+
+    def run(lane: Lane, data: dict[str, Tree], windows: Array) -> Outcome:
+        problem = task.build(task, tuple(activations), lane.activation)
+        init_key, noise_key, optimizer_key = jax.random.split(jax.random.key(lane.seed), 3)
+        parameters, state = problem.init(init_key)
+        optimizer = SwitchedOptimizer(
+            optimizers,
+            lane.optimizer,
+            lambda entry: entry.build(lane.learning_rate, key=optimizer_key, decay_mask=problem.decayed),
+            parameters,
+        )
+
+        def step(t: Array, carry: Carry) -> Carry:
+            batch = data["train"]
+            if not full_batch:
+                batch = jax.tree.map(lambda values: values[lane.order[t]], batch)
+            key = jax.random.fold_in(noise_key, t)
+            loss, gradients, state = problem.gradient(carry.parameters, carry.state, batch, key)
+            objective = lambda p: problem.objective(p, carry.state, batch, key)  # noqa: E731
+            updates, optimizer_state = optimizer.update(
+                gradients, carry.optimizer, carry.parameters, value=loss, grad=gradients,
+                value_fn=objective, obj_fn=objective,
+            )  # fmt: skip
+            stopped_at = jnp.where((carry.stopped_at < 0) & ~jnp.isfinite(loss), t, carry.stopped_at)
+            kept = jax.tree.map(lambda update: jnp.where(stopped_at < 0, update, 0), updates)
+            parameters = optax.apply_updates(carry.parameters, kept)
+            return Carry(parameters, state, optimizer_state, carry.loss + loss, stopped_at)
+
+        def evaluate(carry: Carry, part: str) -> tuple[Array, Array]:
+            trained = optimizer.evaluated(carry.optimizer, carry.parameters)
+            loss, metric = problem.evaluate(trained, carry.state, data[part])
+            return masked(carry, loss), masked(carry, metric)
+
+        def window(carry: Carry, bounds: Array) -> tuple[Carry, tuple[Array, Array, Array]]:
+            first, end = bounds
+            carry = lax.fori_loop(first, end, step, carry._replace(loss=jnp.zeros(())))
+            return carry, (masked(carry, carry.loss / (end - first)), *evaluate(carry, "validation"))
+
+        start = Carry(parameters, state, optimizer.init(parameters), jnp.zeros(()), jnp.int32(-1))
+        carry, curves = lax.scan(window, start, windows)
+        return Outcome(*curves, *evaluate(carry, "test"), carry.stopped_at)
+
+    return run
+
+
+def masked(carry: Carry, value: Array) -> Array:
+    """The value, or not a number where the lane has stopped."""
+    return jnp.where(carry.stopped_at < 0, value, jnp.nan)
