@@ -87,14 +87,14 @@ def _target(run: Run, lanes: pd.DataFrame, table: pd.DataFrame, entry: Mapping[s
         yield Finding("fault", f"{_networks(met)} met the target before the first step: steps to it mean nothing here.")
     evaluated = table[table["seeds"] > 0]
     if len(evaluated) and np.isinf(evaluated["steps_to_target"]).all():
-        yield Finding("note", f"No cell reached the target of {metric.told(target)} within the steps given.")
+        yield Finding("note", f"No cell reached the target of {metric.plain(target)} within the steps given.")
 
 
 def _below_baseline(table: pd.DataFrame, entry: Mapping[str, Any]) -> Iterator[Finding]:
     metric, baseline = stats.Metric.of(entry), float(entry["baseline"])
     worse = table[metric.sign * table["test_metric"] < metric.sign * baseline]
     if len(worse):
-        constant = metric.told(baseline)
+        constant = metric.plain(baseline)
         yield Finding("warning", f"{_of(worse, table)} worse than always predicting one constant ({constant}): {_names(worse)}.")
 
 

@@ -1,7 +1,6 @@
 """One shard to rows: trace, compile, run and time it. Runs in a worker; keeps what it has compiled and loaded."""
 
 import os
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -10,15 +9,13 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax import monitoring
 
 from bench import train
+from bench.compile import compile_lowered
 from bench.plan import Lane, Program, Shard
 from bench.train import Outcome
 
 Row = dict[str, Any]
-CACHE_HIT = "/jax/compilation_cache/cache_hits"
-CACHE_MISS = "/jax/compilation_cache/cache_misses"
 
 
 @dataclass
@@ -63,7 +60,6 @@ class Loaded:
 _LOADED: dict[str, Loaded] = {}
 _DATA: dict[str, Any] = {}
 _ORDERS: dict[tuple[int, int, int, int], np.ndarray] = {}
-_EVENTS: list[str] = []
 
 
 def execute(shard: Shard) -> Result:
@@ -197,15 +193,9 @@ def _load(program: Program, timing: Timing) -> Loaded:
         start = time.perf_counter()
         lowered = jitted(program).lower(example, data, windows)
         timing.trace_s = time.perf_counter() - start
-        _watch_cache()
-        _EVENTS.clear()
-        start = time.perf_counter()
-        compiled = lowered.compile()
-        timing.compile_s = time.perf_counter() - start
-        timing.cache = "hit" if CACHE_HIT in _EVENTS else "miss" if CACHE_MISS in _EVENTS else "off"
-        memory = compiled.memory_analysis()
-        used = memory.argument_size_in_bytes + memory.output_size_in_bytes + memory.temp_size_in_bytes if memory else 0
-        _LOADED[program.id] = Loaded(compiled, data, windows, used)
+        compiled = compile_lowered(lowered)
+        timing.compile_s, timing.cache = compiled.compile_s, compiled.cache
+        _LOADED[program.id] = Loaded(compiled.call, data, windows, compiled.memory_bytes)
     return _LOADED[program.id]
 
 
@@ -223,15 +213,6 @@ def _timed(
     outcome = loaded.compiled(arguments, loaded.data, loaded.windows if windows is None else windows)
     outcome = jax.device_get(jax.block_until_ready(outcome))
     return outcome, time.perf_counter() - start
-
-
-_WATCHING = threading.Event()
-
-
-def _watch_cache() -> None:
-    if not _WATCHING.is_set():
-        monitoring.register_event_listener(lambda event, **_: _EVENTS.append(event))
-        _WATCHING.set()
 
 
 def _peak_resident_bytes() -> int:

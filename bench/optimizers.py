@@ -19,28 +19,31 @@ else:
     jax, optax, contrib = Lazy("jax"), Lazy("optax"), Lazy("optax.contrib")
 
 
+Mask = Callable[[Any], Any]
+
+
 @dataclass(frozen=True)
 class Optimizer:
     """An entry of the table.
 
-    `factory` is "module:function" of an optax alias, or a function; called inside the trace with the lane's learning
-    rate under the name `learning_rate` and with `arguments`.
+    `factory` is "module:function" of an optax alias, or a function; called inside the trace with the lane's
+    learning rate under the name `learning_rate` and with `arguments`.
     """
 
     name: str
     factory: str | Callable[..., Any]
     summary: str
-    takes: str = ""  # the arguments that a suite may set, as in "b1 eps rank:int nesterov:bool"; numbers if not told
-    arguments: Mapping[str, Any] = field(default_factory=dict)  # set by us; the others keep the factory's defaults
+    takes: str = ""  # the arguments that a suite may set, as in "b1 rank:int nesterov:bool"; b1 is a number
+    arguments: Mapping[str, Any] = field(default_factory=dict)  # set by us; the rest keep optax's defaults
     learning_rate: str = "learning_rate"  # the argument that a lane's learning rate sets
     multiplier: bool = False  # the learning rate scales a step that it finds itself: 1 is neutral
     mask: str = ""  # the argument that says which parameters decay; an entry without it takes no weight decay
     key: str = ""  # the argument that a lane's key sets, where the optimizer itself draws random numbers
-    extra: tuple[str, ...] = ()  # what update needs beside gradients and parameters: value, grad, value_fn, obj_fn
-    evaluation: str = ""  # "module:function"(state, parameters): the parameters to evaluate, where not the trained ones
+    extra: tuple[str, ...] = ()  # what else update needs, of value, grad, value_fn and obj_fn
+    evaluation: str = ""  # "module:function"(state, parameters): what to evaluate, if not the parameters
     full_batch: bool = False  # each step sees all training data
     alone: bool = False  # a program of its own, one lane at a time: rare heavy work that vmap would always do
-    contains: tuple[str, ...] = ()  # entries that it equals for some arguments: tuned, it should not lose to them
+    contains: tuple[str, ...] = ()  # entries that are cases of it: tuned, it should not lose to them
     label: str = ""
 
     def __post_init__(self) -> None:
@@ -62,11 +65,11 @@ class Optimizer:
         label = f"{self.name}({inner})" if changed else self.name
         return replace(self, arguments={**self.arguments, **arguments}, label=label)
 
-    def build(self, learning_rate: Any, key: Any = None, decay_mask: Callable[[Any], Any] | None = None) -> Any:
-        """The optax transformation for a (traced) learning rate.
+    def build(self, learning_rate: Any, key: Any = None, decay_mask: Mask | None = None) -> Any:
+        """The optax transformation for a (traced) learning rate; its state must be made in the same trace.
 
-        `key` is a typed key, `jax.random.key`; `decay_mask` maps parameters to a tree of bools, true where weights
-        decay. Its state must be made in the same trace.
+        `key` is a typed key, `jax.random.key`; `decay_mask` maps parameters to a tree of bools, true where
+        weights decay.
         """
         given = {self.learning_rate: learning_rate}
         if self.key and key is None:
@@ -93,6 +96,52 @@ def resolve(reference: str | Callable[..., Any]) -> Callable[..., Any]:
     module, _, function = reference.partition(":")
     found: Callable[..., Any] = getattr(import_module(module), function)
     return found
+
+
+def rprop(learning_rate: Any, **arguments: Any) -> Any:
+    """optax's Rprop without its delay: 0.2.8 gives the update of the step before (its pull request 1725)."""
+    inner = optax.scale_by_rprop(learning_rate, **arguments)
+
+    def update(updates: Any, state: Any, params: Any = None) -> Any:
+        _, state = inner.update(updates, state, params)
+        return jax.tree.map(lambda now: -now, state.prev_updates), state
+
+    return optax.GradientTransformation(inner.init, update)
+
+
+def adan(
+    learning_rate: Any,
+    b1: float = 0.98,
+    b2: float = 0.92,
+    b3: float = 0.99,
+    eps: float = 1e-8,
+    eps_root: float = 1e-8,
+    weight_decay: float = 0.0,
+    mask: Mask | None = None,
+) -> Any:
+    """θ ← θ − η (m + b2 d) / (√n + ε), running means m of g, d of its change Δ, n of (g + b2 Δ)².
+
+    Xie et al. 2022. optax 0.2.8 has 1 − b2 in place of both factors b2 (its pull request 1715).
+    """
+    means = [optax.ema(decay) for decay in (b1, b2, b3)]
+
+    def init(params: Any) -> Any:
+        return optax.tree.zeros_like(params), [mean.init(params) for mean in means]
+
+    def update(updates: Any, state: Any, params: Any = None) -> Any:
+        before, states = state
+        change = jax.tree.map(lambda g, h: jax.numpy.where(states[0].count > 0, g - h, 0), updates, before)
+        squares = jax.tree.map(lambda g, d: (g + b2 * d) ** 2, updates, change)
+        moved = [m.update(x, s) for m, x, s in zip(means, (updates, change, squares), states, strict=True)]
+        (m, d, n), states = zip(*moved, strict=True)
+        scaled = jax.tree.map(lambda m, d, n: (m + b2 * d) / (jax.numpy.sqrt(n + eps_root) + eps), m, d, n)
+        return scaled, (updates, list(states))
+
+    return optax.chain(
+        optax.GradientTransformation(init, update),
+        optax.add_decayed_weights(weight_decay, mask),
+        optax.scale_by_learning_rate(learning_rate),
+    )
 
 
 def sophia(learning_rate: Any, key: Any, **arguments: Any) -> Any:
@@ -131,7 +180,7 @@ _ADAM = "b1 b2 eps eps_root"
 OPTIMIZERS: dict[str, Optimizer] = {entry.name: entry for entry in (
     # Gradient descent and momentum
     Optimizer("gradient_descent", "optax:sgd", "θ ← θ − η ∇L over all training data. Cauchy 1847.",
-        full_batch=True),
+        "momentum nesterov:bool", full_batch=True),
     Optimizer("sgd", "optax:sgd", "θ ← θ − η g on a minibatch. Robbins and Monro 1951.",
         "momentum nesterov:bool"),
     Optimizer("momentum", "optax:sgd", "m ← 0.9 m + g, θ ← θ − η m, as in PyTorch. Polyak 1964.",
@@ -149,10 +198,10 @@ OPTIMIZERS: dict[str, Optimizer] = {entry.name: entry for entry in (
         "beta", contains=("sign_sgd",)),
     Optimizer("lion", "optax:lion",
         "θ ← θ − η (sign(0.9 m + 0.1 g) + 0.001 θ), m a running mean of g. Chen et al. 2023.",
-        "b1 b2 weight_decay", mask="mask", contains=("sign_sgd", "signum")),
+        "b1 b2 weight_decay", mask="mask", contains=("signum",)),
     Optimizer("sam", sam,
         "g at the worst point within ρ = 0.05, then momentum; two gradients a step. Foret et al. 2021.",
-        "rho momentum nesterov:bool", extra=("value_fn",), contains=("momentum", "nesterov")),
+        "rho momentum nesterov:bool", extra=("value_fn",), contains=("momentum",)),
     # Scaled by squares of gradients
     Optimizer("adagrad", "optax:adagrad",
         "θ ← θ − η g / √(0.1 + Σg² + ε); TensorFlow's: PyTorch's sum starts at 0. Duchi et al. 2011.",
@@ -176,9 +225,8 @@ OPTIMIZERS: dict[str, Optimizer] = {entry.name: entry for entry in (
     Optimizer("novograd", "optax:novograd",
         "m ← 0.9 m + g / √v, v a running mean of a layer's ‖g‖². Ginsburg et al. 2019.",
         _ADAM),
-    Optimizer("rprop", "optax:rprop",
-        "A step size for each weight, from η: ×1.2 while the sign of ∇L stays, else ×0.5;"
-        " over all training data. Riedmiller and Braun 1993.",
+    Optimizer("rprop", rprop,
+        "A step for each weight, first η: ×1.2 while ∇L keeps sign, else ×0.5. Riedmiller and Braun 1993.",
         "eta_minus eta_plus min_step_size max_step_size", full_batch=True),
     Optimizer("madgrad", "optax.contrib:madgrad",
         "Dual averaging: θ ← θ₀ − Σ λg / ∛(Σ λg²), λ = η √t, then momentum. Defazio and Jelassi 2022.",
@@ -192,43 +240,45 @@ OPTIMIZERS: dict[str, Optimizer] = {entry.name: entry for entry in (
         _ADAM, contains=("nesterov", "rmsprop")),
     Optimizer("adamw", "optax:adamw",
         "Adam, and θ ← θ − η 0.0001 θ apart from it; PyTorch's decay is 0.01. Loshchilov and Hutter 2019.",
-        f"{_ADAM} weight_decay nesterov:bool", mask="mask", contains=("adam", "nadam")),
+        f"{_ADAM} weight_decay nesterov:bool", mask="mask", contains=("adam",)),
     Optimizer("nadamw", "optax:nadamw", "AdamW with Nesterov's look ahead. Dozat 2016.",
         f"{_ADAM} weight_decay", mask="mask", contains=("nadam",)),
-    Optimizer("adamax", "optax:adamax", "Adam with v ← max(0.999 v, |g| + ε) and no root. Kingma and Ba 2015.",
+    Optimizer("adamax", "optax:adamax",
+        "Adam with v ← max(0.999 v, |g| + ε) and no root. Kingma and Ba 2015.",
         "b1 b2 eps", contains=("momentum",)),
-    Optimizer("adamaxw", "optax:adamaxw", "AdaMax, and weight decay apart from it. Loshchilov and Hutter 2019.",
+    Optimizer("adamaxw", "optax:adamaxw",
+        "AdaMax, and weight decay apart from it. Loshchilov and Hutter 2019.",
         "b1 b2 eps weight_decay", mask="mask", contains=("adamax",)),
     Optimizer("amsgrad", "optax:amsgrad",
         "Adam with the largest corrected v so far; PyTorch corrects the largest v. Reddi et al. 2018.",
         f"{_ADAM} bias_correction_mu:bool bias_correction_nu:bool", contains=("momentum",)),
     Optimizer("adabelief", "optax:adabelief",
-        "Adam with v of g − m; ε = 1e-16 in the root and outside, the paper's 1e-8. Zhuang et al. 2020.",
+        "Adam with v of g − m; both ε, in v and by the root, 1e-16, the paper's 1e-8. Zhuang et al. 2020.",
         f"{_ADAM} nesterov:bool", contains=("momentum",)),
     Optimizer("acprop", "optax.contrib:acprop",
-        "AdaBelief that divides by the v of the step before. Zhuang et al. 2021.",
-        f"{_ADAM} weight_decay", mask="mask"),
+        "θ ← θ − η g / (√v + ε), v of g − m as AdaBelief's, of the step before. Zhuang et al. 2021.",
+        f"{_ADAM} weight_decay", mask="mask", contains=("sgd",)),
     Optimizer("yogi", "optax:yogi",
         "Adam with v ← v − 0.001 sign(v − g²) g²; ε = 0.001. Zaheer et al. 2018.",
-        "b1 b2 eps"),
+        "b1 b2 eps", contains=("momentum",)),
     Optimizer("radam", "optax:radam",
         "Adam, its step held back while v has seen few gradients. Liu et al. 2020.",
         f"{_ADAM} threshold nesterov:bool", contains=("momentum",)),
-    Optimizer("adan", "optax:adan",
-        "Nesterov's look ahead from running means of g and of its change. Xie et al. 2022.",
+    Optimizer("adan", adan,
+        "Adam with Nesterov's look ahead from a running mean of the change of g. Xie et al. 2022.",
         "b1 b2 b3 eps eps_root weight_decay", mask="mask"),
     Optimizer("adopt", "optax.contrib:adopt",
         "Adam that divides g by the v of the step before, ahead of m; clipped. Taniguchi et al. 2024.",
-        "b1 b2 eps nesterov:bool use_clipping:bool"),
+        "b1 b2 eps nesterov:bool use_clipping:bool", contains=("momentum",)),
     Optimizer("ademamix", "optax.contrib:ademamix",
         "Adam with a second, slow mean of g, five times as heavy. Pagliardini, Ablin and Grangier 2024.",
-        f"{_ADAM} b3 alpha weight_decay", mask="mask", contains=("adam", "adamw")),
+        f"{_ADAM} b3 alpha weight_decay", mask="mask", contains=("adamw",)),
     Optimizer("simplified_ademamix", "optax.contrib:simplified_ademamix",
         "Adam with the sum of g in place of its mean, plus α g; η is that much smaller. Morwani et al. 2025.",
         f"{_ADAM} alpha weight_decay", mask="mask", contains=("momentum", "rmsprop")),
     Optimizer("optimistic_adam_v2", "optax:optimistic_adam_v2",
         "NAdam's step twice, less that of the step before. Daskalakis et al. 2018.",
-        f"{_ADAM} alpha beta nesterov:bool", contains=("adam", "nadam")),
+        f"{_ADAM} alpha beta nesterov:bool", contains=("nadam",)),
     Optimizer("sophia", sophia,
         "θ ← θ − η clip(m / 0.01 h), h a running mean of the Hessian's diagonal. Liu et al. 2024.",
         "b1 b2 eps weight_decay gamma clip_threshold update_interval:int",
@@ -258,7 +308,7 @@ OPTIMIZERS: dict[str, Optimizer] = {entry.name: entry for entry in (
         "scaling f_min eps", learning_rate="max_learning_rate", extra=("value",), contains=("sgd",)),
     Optimizer("momo", "optax.contrib:momo",
         "Momentum, at most η, that stops where its model of L is 0. Schaipp et al. 2024.",
-        "beta lower_bound adapt_lower_bound:bool", extra=("value",)),
+        "beta lower_bound adapt_lower_bound:bool", extra=("value",), contains=("momentum",)),
     Optimizer("momo_adam", "optax.contrib:momo_adam",
         "Adam, at most η, that stops where its model of L is 0. Schaipp et al. 2024.",
         "b1 b2 eps lower_bound adapt_lower_bound:bool", extra=("value",), contains=("adam",)),
@@ -288,8 +338,7 @@ OPTIMIZERS: dict[str, Optimizer] = {entry.name: entry for entry in (
         "Adam, its step scaled by betting on it. Cutkosky, Defazio and Mehta 2023.",
         "b1 b2 eps s_init", multiplier=True),
     Optimizer("lbfgs", "optax:lbfgs",
-        "Quasi-Newton with a memory of 10 steps and a line search, whose first try is η;"
-        " over all training data. Liu and Nocedal 1989.",
+        "Quasi-Newton from the last 10 steps; the line search tries η first. Liu and Nocedal 1989.",
         "memory_size:int scale_init_precond:bool", multiplier=True, extra=("value", "grad", "value_fn"),
         full_batch=True, alone=True),
 )}
@@ -301,5 +350,6 @@ LEFT_OUT: dict[str, str] = {
     "lookahead": "a wrapper that trains two sets of parameters",
     "mechanize": "a wrapper; in the table around Adam, as mechanic_adam",
     "schedule_free": "a wrapper; in the table as schedule_free_sgd and schedule_free_adamw",
+    "selective_transform": "a wrapper that freezes some parameters",
     "reduce_on_plateau": "a learning-rate schedule to chain after an optimizer",
 }

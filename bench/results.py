@@ -147,7 +147,7 @@ def _throughput_row(
         *cell, environment.get("device"), environment.get("device_kind"), environment.get("precision"),
         program["batch_size"], int(chunks["lanes"].sum()), program["width"], execution["workers"],
         entry["trace_s"], entry["compile_s"], entry["cache"], first[0] if first else np.nan,
-        median, *stats.bootstrap_interval(samples, statistic="median"), p95,
+        median, *stats.bootstrap_interval(samples), p95,
         len(samples), noise(low, median, high, len(samples)), rate, rate * program["batch_size"], flops,
         flops / peak if peak else np.nan, entry["program_bytes"],
     ]  # fmt: skip

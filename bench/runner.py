@@ -16,6 +16,7 @@ from bench.plan import Block, Cell, Plan, Shard
 Row = dict[str, Any]
 TRIES = 3  # of a shard whose worker died
 WORTH_LOADING = 3  # shards of a program that must be waiting before another worker loads it too
+IN_HAND = 2  # shards a worker holds: it goes on with the second while the first is being stored
 POLL_S = 0.2
 
 
@@ -42,11 +43,10 @@ class Progress:
 
 @dataclass
 class Slot:
-    """A worker, what it is doing, and the programs that it has loaded."""
+    """A worker, what it has in hand (the first is running), and the programs that it has loaded."""
 
     executor: Executor
-    shard: Shard | None = None
-    future: Future[Any] | None = None
+    hand: deque[tuple[Shard, "Future[Any]"]] = field(default_factory=deque)
     programs: set[str] = field(default_factory=set)
 
 
@@ -91,15 +91,15 @@ class Runner:
             if self.stopping() >= 2:
                 return False
             self._assign()
-            futures = [slot.future for slot in self.slots if slot.future]
-            wait(futures, timeout=POLL_S, return_when=FIRST_COMPLETED)
+            first = [slot.hand[0][1] for slot in self.slots if slot.hand]
+            wait(first, timeout=POLL_S, return_when=FIRST_COMPLETED)
             for slot in self.slots:
-                if slot.future and slot.future.done():
+                if slot.hand and slot.hand[0][1].done():
                     self._collect(slot, done)
         return not any(self.ready.values())
 
     def _busy(self) -> bool:
-        return any(slot.future for slot in self.slots)
+        return any(slot.hand for slot in self.slots)
 
     def _enter(self, block: Block, shard: Shard, done: dict[str, list[Row]]) -> None:
         self.block_of[shard.id] = block
@@ -112,11 +112,12 @@ class Runner:
             self.ready[shard.program.id].append(shard)
 
     def _assign(self) -> None:
-        for slot in self.slots:
-            if slot.future is None and not self.stopping() and (program := self._next_program(slot)):
-                slot.shard = self.ready[program].popleft()
-                slot.programs.add(program)
-                slot.future = slot.executor.submit(self.execute, slot.shard)
+        for _ in range(IN_HAND):
+            for slot in self.slots:
+                if len(slot.hand) < IN_HAND and not self.stopping() and (program := self._next_program(slot)):
+                    shard = self.ready[program].popleft()
+                    slot.programs.add(program)
+                    slot.hand.append((shard, slot.executor.submit(self.execute, shard)))
 
     def _next_program(self, slot: Slot) -> str | None:
         """One that the worker has loaded; else one that no worker has; else one with enough left to share."""
@@ -125,25 +126,25 @@ class Runner:
         loaded_elsewhere = set().union(*(s.programs for s in self.slots if s is not slot))
         own = [p for p in most if p in slot.programs]
         new = [p for p in most if p not in loaded_elsewhere]
+        if own or slot.hand:  # a second shard in hand is not worth loading a program for
+            return own[0] if own else None
         shared = [p for p in most if waiting[p] >= WORTH_LOADING or not self._busy()]
-        return next(iter([*own, *new, *shared]), None)
+        return next(iter([*new, *shared]), None)
 
     def _work(self, program: str) -> float:
         return sum(shard.lane_steps * shard.program.lane_step_flops for shard in self.ready[program])
 
     def _collect(self, slot: Slot, done: dict[str, list[Row]]) -> None:
-        shard, future = slot.shard, slot.future
-        slot.shard = slot.future = None
-        assert shard and future
+        shard, future = slot.hand.popleft()
         try:
             result = future.result()
         except self.worker_died as error:
-            slot.programs.clear()
+            self._bury(slot)
             self.tries[shard.id] += 1
             if self.tries[shard.id] < TRIES:
                 self.ready[shard.program.id].appendleft(shard)
-                return
-            self._fail(shard, f"its worker died {TRIES} times ({type(error).__name__})", done)
+            else:
+                self._fail(shard, f"its worker died {TRIES} times ({type(error).__name__})", done)
         except Exception as error:  # whatever a user's activation or optimizer raises is data, told with the lane
             slot.programs.discard(shard.program.id)
             self._fail(shard, f"{type(error).__name__}: {error}", done)
@@ -151,6 +152,13 @@ class Runner:
             self.commit(shard, result.rows, result.timing)
             self.progress.lane_steps += shard.lane_steps
             self._finish(shard, result.rows, done)
+
+    def _bury(self, slot: Slot) -> None:
+        """Its process is gone, and with it what it had loaded; what it had not begun is as good as new."""
+        slot.programs.clear()
+        while slot.hand:
+            shard, _ = slot.hand.pop()
+            self.ready[shard.program.id].appendleft(shard)
 
     def _fail(self, shard: Shard, error: str, done: dict[str, list[Row]]) -> None:
         rows = self.failed(shard, error)

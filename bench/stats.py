@@ -58,6 +58,10 @@ class Metric:
             return f"{shown:.1f}"
         return f"{shown:,.0f}" if abs(shown) >= 1000 else f"{shown:.3g}"
 
+    def plain(self, value: float) -> str:
+        """A value that somebody set, such as a target: all its digits, and its unit."""
+        return f"{value * self.scale:g}{f' {self.unit}' if self.unit else ''}"
+
     def told(self, value: float, half_width: float = np.nan) -> str:
         """The value with its uncertainty and its unit: `97.8 % ± 0.4`."""
         unit = f" {self.unit}" if self.unit and np.isfinite(value) else ""

@@ -17,13 +17,6 @@ from loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
 
 from bench.datasets import cache_folder
 
-# One thread: lanes side by side in several processes beat threads inside one. Optimization level 1 compiles in a
-# third of the time at no loss of speed. The switched-off fusions gave wrong results in jaxlib 0.10.2 (jax#39103).
-CPU_FLAGS = (
-    "--xla_cpu_multi_thread_eigen=false",
-    "--xla_backend_optimization_level=1",
-    "--xla_cpu_experimental_ynn_fusion_type=",
-)
 BrokenWorker = BrokenProcessPool
 
 
@@ -32,9 +25,7 @@ def environment(device: str, index: int) -> dict[str, str]:
     common = {"JAX_PLATFORMS": {"cpu": "cpu", "gpu": "cuda"}[device], "PYTHONUNBUFFERED": "1"}
     if device == "gpu":
         return {**common, "CUDA_VISIBLE_DEVICES": str(index), "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
-    threads = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
-    given = os.environ.get("XLA_FLAGS", "")
-    return {**common, **threads, "XLA_FLAGS": " ".join([*CPU_FLAGS, given]).strip()}
+    return {**common, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 def cores() -> list[int]:
@@ -92,6 +83,9 @@ def prepare(core: int | None, parent: int, compile_cache: str) -> None:
         os.sched_setaffinity(0, {core})
     import jax
 
+    import bench.execute
+    import bench.models  # noqa: F401 - flax, imported here and not while a program is traced
+
     jax.config.update("jax_compilation_cache_dir", compile_cache)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
@@ -108,12 +102,15 @@ def describe() -> dict[str, Any]:
     """What a worker's process sees of its device."""
     import jax
 
+    from bench.compile import OPTIONS
+
     device = jax.devices()[0]
     return {
         "device": device.platform,
         "device_kind": device.device_kind,
         "devices": len(jax.devices()),
         "precision": str(jax.config.jax_default_matmul_precision),
+        "compile_options": OPTIONS.get(device.platform, {}),
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
         "ready": time.time(),
     }

@@ -24,7 +24,7 @@ def of_task(run: Run, task: str, verdict: stats.Verdict, drawn: Mapping[str, Sty
     rates = stats.learning_rate_sensitivity(lanes, tasks)
     found = {
         "metric": metric_heatmap(prefix, table, verdict),
-        "steps": steps_heatmap(prefix, table, verdict.metric.told(entry["target"])),
+        "steps": steps_heatmap(prefix, table, verdict.metric.plain(entry["target"])),
         "diverged": diverged_heatmap(prefix, lanes),
         "curves": curves(prefix, bands, table, entry, drawn) if len(bands) else None,
         "rates": sensitivity(prefix, rates, table, entry, drawn) if len(rates) else None,
@@ -35,8 +35,7 @@ def of_task(run: Run, task: str, verdict: stats.Verdict, drawn: Mapping[str, Sty
 
 def of_run(run: Run, prefix: str) -> dict[str, Figure]:
     """The figures about `run` as a whole."""
-    spent = run.manifest["execution"]
-    return {"times": times(prefix, run.times, int(spent["workers"]), float(spent["wall_s"]))} if len(run.times) else {}
+    return {"times": times(prefix, run.times, int(run.manifest["execution"]["workers"]))} if run.times["seconds"].any() else {}
 
 
 def _of(frame: pd.DataFrame, task: str) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from matplotlib.patches import Patch
 
 from bench.figures import svg
 from bench.figures.style import PALETTE, Style
+from bench.stats import cell_label
 
 PLAIN = "#7d8590"
 ROW = 0.24  # inches a bar
@@ -25,24 +26,24 @@ def throughput(prefix: str, speeds: pd.DataFrame, styles: Mapping[str, Style]) -
     fast, slow = (timed.loc[timed["lane_steps_per_s"].agg(f)] for f in ("idxmax", "idxmin"))
     ratio = fast["lane_steps_per_s"] / slow["lane_steps_per_s"]
     finding = (
-        f"The fastest cell trains {ratio:.1f} times as fast as the slowest: {fast['activation']} with {fast['optimizer']} "
-        f"{fast['lane_steps_per_s']:,.0f}, {slow['activation']} with {slow['optimizer']} {slow['lane_steps_per_s']:,.0f}."
+        f"The fastest cell, {cell_label(fast['activation'], fast['optimizer'])} at {fast['lane_steps_per_s']:,.0f}, trains "
+        f"{ratio:.1f} times as fast as the slowest, {cell_label(slow['activation'], slow['optimizer'])}."
     )
     reading = (
-        "Steps of single networks (lanes) per second, all workers together. Bar: median over the other side of the grid; "
+        "Lane-steps a second of one worker while all were busy; a lane is one network in training. Bar: median over the other side of the grid; "
         "line: from the slowest to the fastest of it. Longer is cheaper."
     )
     return svg.figure(f"{prefix}-throughput", "How fast they train", lambda: _draw_speeds(sides, styles), finding, reading)
 
 
-def times(prefix: str, buckets: pd.DataFrame, workers: int, wall_s: float) -> svg.Figure:
+def times(prefix: str, buckets: pd.DataFrame, workers: int) -> svg.Figure:
     """Where the workers' time went, as one bar that adds up to workers x wall time."""
     total = float(buckets["seconds"].sum())
-    shares = buckets["seconds"] / total if total else buckets["seconds"]
+    shares, wall_s = buckets["seconds"] / total, total / max(workers, 1)
     largest = shares.sort_values(ascending=False, kind="stable").index[:2]
     parts = " and ".join(f"{buckets['bucket'][i]} {shares[i] * 100:.0f} %" for i in largest)
-    finding = f"Of {total:.1f} worker-seconds ({workers} x {wall_s:.1f} s) the largest shares are {parts}."
-    reading = f"Seconds of all workers by what they did. The bar adds up to {workers} workers x {wall_s:.1f} s of wall time."
+    finding = f"Of {total:.1f} worker-seconds ({workers} × {wall_s:.1f} s) the largest shares are {parts}."
+    reading = f"Seconds of all workers by what they did. The bar adds up to {workers} worker{'s' * (workers != 1)} × {wall_s:.1f} s of wall time."
     return svg.figure(f"{prefix}-times", "Where the time went", lambda: _draw_times(buckets, shares), finding, reading)
 
 

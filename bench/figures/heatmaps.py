@@ -46,7 +46,7 @@ def metric_heatmap(prefix: str, table: pd.DataFrame, verdict: stats.Verdict) -> 
         + (" Hatched: at least one network diverged and counts as the worst." if lost else "")
     )
     title = f"Test {metric.name}"
-    return svg.figure(f"{prefix}-metric", title, lambda: _draw(grid), verdict.sentence, reading)
+    return svg.figure(f"{prefix}-metric", title, lambda: _draw(grid), _metric_finding(table, metric), reading)
 
 
 def steps_heatmap(prefix: str, table: pd.DataFrame, target: str) -> svg.Figure:
@@ -60,8 +60,8 @@ def steps_heatmap(prefix: str, table: pd.DataFrame, target: str) -> svg.Figure:
         f"Steps until the validation score first reaches the target of {target}, median over the evaluation seeds. "
         "The brighter the sooner; outlined the soonest. A dash: missed, which counts as never."
     )
-    title = f"Steps to {target}"
-    return svg.figure(f"{prefix}-steps", title, lambda: _draw(grid), _steps_finding(table, soonest), reading)
+    finding = _steps_finding(table, soonest, target)
+    return svg.figure(f"{prefix}-steps", "Steps to the target", lambda: _draw(grid), finding, reading)
 
 
 def diverged_heatmap(prefix: str, lanes: pd.DataFrame) -> svg.Figure | None:
@@ -83,13 +83,22 @@ def diverged_heatmap(prefix: str, lanes: pd.DataFrame) -> svg.Figure | None:
     return svg.figure(f"{prefix}-diverged", "Share that diverged", lambda: _draw(grid), finding, reading)
 
 
-def _steps_finding(table: pd.DataFrame, soonest: list[Pair]) -> str:
+def _metric_finding(table: pd.DataFrame, metric: stats.Metric) -> str:
+    ranked = table[table["rank"].notna()].sort_values("rank", kind="stable")
+    if ranked.empty:
+        return "No cell was evaluated."
+    ends = [f"{metric.told(r['test_metric'])} with {cell_label(r['activation'], r['optimizer'])}" for _, r in ranked.iloc[[0, -1]].iterrows()]
+    return f"From {ends[0]} to {ends[1]}." if len(ranked) > 1 else f"{ends[0]}."
+
+
+def _steps_finding(table: pd.DataFrame, soonest: list[Pair], target: str) -> str:
     if not soonest:
-        return "No cell reaches the target."
+        return f"No cell reaches {target} on validation data."
     more = f" and {len(soonest) - 1} more" if len(soonest) > 1 else ""
     missed = int(np.isinf(table["steps_to_target"]).sum())
     least = table["steps_to_target"].min()
-    return f"Soonest: {cell_label(*soonest[0])}{more}, after {least:,.0f} steps; {missed} of {len(table)} cells miss it."
+    rest = f"; {missed} of {len(table)} cells miss it." if missed else "."
+    return f"Soonest at {target} on validation data: {cell_label(*soonest[0])}{more}, after {least:,.0f} steps{rest}"
 
 
 def _pairs(table: pd.DataFrame) -> list[Pair]:

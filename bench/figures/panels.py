@@ -39,7 +39,7 @@ def curves(
         for ax in axes.values():
             ax.axhline(target * metric.scale, **TARGET)
         ax.set_ylim(*limits)
-        _legend(canvas, shown, len(styles) - len(shown), [(Line2D([], [], **TARGET), f"target, {metric.told(target)}")])
+        _legend(canvas, shown, len(styles) - len(shown), [(Line2D([], [], **TARGET), f"target, {metric.plain(target)}")])
         return canvas
 
     hidden = _outside(scaled, limits)
@@ -68,6 +68,7 @@ def sensitivity(
             ax.set(xscale="log", ylim=(limits[0] - room, limits[1] + room))
             ax.xaxis.set_major_locator(LogLocator(numticks=6))
             ax.xaxis.set_minor_locator(NullLocator())
+            ax.xaxis.set_major_formatter(lambda rate, _: f"{rate:g}")
         marks = [(Line2D([], [], **CHOSEN), "chosen"), (Line2D([], [], **LOST), "some diverged")]
         _legend(canvas, shown, len(styles) - len(shown), marks)
         return canvas
@@ -147,8 +148,9 @@ def _legend(canvas: Canvas, shown: Mapping[str, Style], others: int, more: Itera
     entries = [(line, svg.printable(label)) for label, line in lines.items()]
     entries += [(Line2D([], [], **FAINT), f"{others} others")] * (others > 0)
     handles, labels = zip(*entries, *more, strict=True)
-    widest = 0.6 + 0.085 * max(map(len, labels))
-    columns = max(1, int(canvas.get_figwidth() * 0.95 / widest))
+    widths = [0.6 + 0.085 * len(label) for label in labels]
+    room = canvas.get_figwidth() * 0.95
+    columns = len(labels) if sum(widths) <= room else max(1, int(room / max(widths)))
     canvas.legend(handles, labels, ncols=columns, loc="lower left", bbox_to_anchor=(0.05, 1.01), frameon=False, borderpad=0)
 
 
@@ -193,23 +195,26 @@ def _outside(bands: pd.DataFrame, limits: Limits) -> int:
 
 
 def _curve_finding(bands: pd.DataFrame, metric: Metric) -> str:
-    if bands.empty:
-        return "No network was evaluated."
-    ends = bands[bands["step"] == bands["step"].max()]
+    last = bands["step"].max()
+    ends = bands[bands["step"] == last]
     order = (metric.sign * ends["middle"]).sort_values(ascending=False, kind="stable").index
-    best, worst = (_cell_at(ends.loc[row], "middle", metric) for row in (order[0], order[-1]))
-    return f"After {bands['step'].max():,} steps the highest-placed validation median is {best}, the lowest-placed {worst}."
+    told = [f"{metric.told(r['middle'])} ({cell_label(r['activation'], r['optimizer'])})" for _, r in ends.loc[order].iterrows()]
+    if len(told) == 1:
+        return f"After {last:,} steps the median is {told[0]}."
+    return f"After {last:,} steps the medians of the cells lie between {told[0]} and {told[-1]}."
 
 
 def _rate_finding(rates: pd.DataFrame, metric: Metric) -> str:
-    if rates.empty:
-        return "No network was tuned."
-    signed = metric.sign * rates["validation_metric"]
-    spread = rates.assign(signed=signed.clip(lower=-1e300)).groupby(stats.CELL[1:], sort=False)["signed"].agg(["max", "min"])
-    most = (spread["max"] - spread["min"]).sort_values(ascending=False, kind="stable").index
-    first, last = cell_label(*most[0]), cell_label(*most[-1])
-    return f"Between the best and the worst rate of the grid {first} loses most and {last} least."
+    ordered = rates.assign(signed=metric.sign * rates["validation_metric"]).sort_values("learning_rate", kind="stable")
+    cells = [values.to_numpy() for _, values in ordered.groupby(stats.CELL, sort=False)["signed"]]
+    pairs = [_best_and_beside(values) for values in cells if len(values) > 1]
+    if not pairs:
+        return "Only one learning rate was tried."
+    best, beside = (metric.told(metric.sign * float(np.median(side))) for side in zip(*pairs, strict=True))
+    return f"The middle cell reaches {best} at its best learning rate and {beside} one step of the grid beside it."
 
 
-def _cell_at(row: "pd.Series[Any]", column: str, metric: Metric) -> str:
-    return f"{cell_label(row['activation'], row['optimizer'])} at {metric.told(row[column])}"
+def _best_and_beside(values: stats.Floats) -> tuple[float, float]:
+    """The best of `values` along the grid, more is better, and the better one of its neighbours."""
+    best = int(np.argmax(values))
+    return values[best], max(values[i] for i in (best - 1, best + 1) if 0 <= i < len(values))

@@ -11,8 +11,12 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure as Canvas
 
+from bench.figures.style import PALETTE
+
 INK = "#010203"  # stands for the colour of the text around the figure, on screen `currentColor`
 PAPER = "#fdfcfb"  # stands for the colour behind the figure
+# In a page these follow its style sheet, which knows whether it is dark
+VARIABLES = {PAPER: "var(--paper, #ffffff)"} | {c: f"var(--c{i}, {c})" for i, c in enumerate(PALETTE)}
 FONT = "system-ui, -apple-system, Roboto, Arial, sans-serif"
 SETTINGS: dict[str, Any] = {
     "svg.hashsalt": "bench",
@@ -43,9 +47,7 @@ SETTINGS: dict[str, Any] = {
     **dict.fromkeys(["text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"], INK),
     **dict.fromkeys(["grid.color", "axes.titlecolor"], INK),
 }
-STANDALONE_STYLE = (
-    "svg{color:#1f2328;--paper:#fff}@media(prefers-color-scheme:dark){svg{color:#e6edf3;--paper:#0d1117}}"
-)
+STANDALONE_STYLE = "svg{color:#1f2328}@media(prefers-color-scheme:dark){svg{color:#e6edf3}}"
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def render(figure: Canvas, name: str, description: str) -> str:
 def standalone(svg: str, title: str, description: str) -> str:
     """An SVG file of its own from what `render` gave."""
     head = f"<title>{escape(title)}</title>\n<desc>{escape(description)}</desc>\n<style>{STANDALONE_STYLE}</style>"
-    opening, rest = svg.split(">", 1)
+    opening, rest = re.sub(r"var\(--\w+, (#\w+)\)", r"\1", svg).split(">", 1)  # not every reader of SVG has variables
     return f'{opening} xmlns="http://www.w3.org/2000/svg">\n{head}{rest}\n'
 
 
@@ -105,9 +107,10 @@ def _inline(svg: str, name: str, description: str) -> str:
     used = set(re.findall(r"#([\w-]+)[\")]", body))
     body = re.sub(r' id="([^"]*)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", body)
     body = re.sub(r'(?:xlink:)?href="#|url\(#', lambda m: m[0].removeprefix("xlink:") + name + "-", body)
-    body = body.replace(INK, "currentColor").replace(PAPER, "var(--paper, #fff)")
+    body = re.sub("|".join(VARIABLES), lambda m: VARIABLES[m[0]], body.replace(INK, "currentColor"))
     body = re.sub(r"'DejaVu Sans'(?:, [^;\"]*)?", FONT, body)
     body = re.sub(r"<!--.*?-->\s*", "", body, flags=re.S)
     label = escape(description, quote=True)
-    size = f'viewBox="0 0 {width:g} {height:g}" width="{width * 4 / 3:.0f}" height="{height * 4 / 3:.0f}"'
+    wide, high = round(width * 4 / 3), round(height * 4 / 3)
+    size = f'viewBox="0 0 {width:g} {height:g}" width="{wide}" height="{high}" style="--width: {wide}px"'
     return f'<svg {size} role="img" aria-label="{label}">{body}'

@@ -1,0 +1,142 @@
+"""The tables of a report, as a person reads them: what stands in each entry and what it is sorted by."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bench.stats import Metric, Verdict
+
+LEADER, LEVEL = "leader", "level"
+UNKNOWN = "–"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry: its text and what it is sorted by (empty: unknown, always last)."""
+
+    text: str
+    key: str
+    mark: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its title, whether it holds numbers, and what it means."""
+
+    title: str
+    number: bool
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row; `mark` is `leader`, `level` (cannot be told from the leader) or empty."""
+
+    entries: tuple[Entry, ...]
+    mark: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as a person reads it."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+
+
+Read = tuple[Column, Callable[[dict[str, Any]], Entry]]
+
+
+def mark(activation: str, optimizer: str, verdict: Verdict) -> str:
+    """What the verdict says of a cell."""
+    pair = (activation, optimizer)
+    return LEADER if pair == verdict.winner else LEVEL if pair in verdict.tied else ""
+
+
+def cells(table: pd.DataFrame, throughput: pd.DataFrame, verdict: Verdict) -> Table:
+    """All cells of one task, the best first."""
+    speed = throughput.groupby(["activation", "optimizer"])["lane_steps_per_s"].median().rename("speed")
+    ordered = table.join(speed, on=["activation", "optimizer"]).sort_values(["rank", "steps_to_target"], kind="stable")
+    readers = _readers(verdict.metric, named=bool((table["activation"] != "none").any()))
+    rows = []
+    for row in ordered.to_dict("records"):
+        row["mark"] = mark(row["activation"], row["optimizer"], verdict)
+        rows.append(Row(tuple(read(row) for _, read in readers), row["mark"]))
+    return Table(tuple(column for column, _ in readers), tuple(rows))
+
+
+def matrix(table: pd.DataFrame, verdict: Verdict) -> Table:
+    """The mean test metric of one task, activation by optimizer; the longer side runs down."""
+    activations, optimizers = (list(dict.fromkeys(table[side])) for side in ("activation", "optimizer"))
+    turned = len(optimizers) > len(activations)
+    down, across = (optimizers, activations) if turned else (activations, optimizers)
+    means = table.set_index(["activation", "optimizer"])["test_metric"]
+
+    def entry(row: str, column: str) -> Entry:
+        pair = (column, row) if turned else (row, column)
+        value = float(means[pair])
+        return Entry(_mean(value, verdict.metric), _key(value), mark(*pair, verdict))
+
+    rows = [Row((Entry(row, row), *(entry(row, column) for column in across))) for row in down]
+    return Table((Column("", False), *(Column(column, True) for column in across)), tuple(rows))
+
+
+def _readers(metric: Metric, named: bool) -> list[Read]:
+    unit = f" ({metric.unit})" if metric.unit else ""
+    cost = "of one worker for one network: steps x seconds of a step / width of the chunk it trains in"
+    return [
+        _number("rank", "rank", lambda v: f"{v:g}", "1 is the best; equals share the mean rank"),
+        *([_text("activation")] if named else []),
+        _text("optimizer"),
+        _metric(f"test {metric.name}{unit}", metric),
+        (Column("95 % interval", True, "of the mean, by bootstrap; sorted by its lower end"), lambda row: _interval(row, metric)),
+        _number("steps to target", "steps_to_target", lambda v: f"{v:,.0f}", "median over the seeds; never: missed"),
+        _number("seconds to target", "seconds_to_target", lambda v: f"{v:.2g}", cost),
+        _number("diverged", "diverged_share", lambda v: f"{v * 100:.0f} %", "share of the evaluation networks"),
+        (Column("learning rate", True, "chosen on validation data; * at the edge of its grid"), _rate),
+        _number("lane-steps/s", "speed", lambda v: f"{v:,.0f}", "steps of single networks by one worker, all workers busy"),
+    ]
+
+
+def _text(name: str) -> Read:
+    return Column(name, False), lambda row: Entry(str(row[name]), str(row[name]))
+
+
+def _number(title: str, name: str, show: Callable[[float], str], hint: str) -> Read:
+    return Column(title, True, hint), lambda row: Entry(_shown(row[name], show), _key(row[name]))
+
+
+def _metric(title: str, metric: Metric) -> Read:
+    column = Column(title, True, "mean over the evaluation seeds")
+    return column, lambda row: Entry(_mean(row["test_metric"], metric), _key(row["test_metric"]), row["mark"])
+
+
+def _mean(value: float, metric: Metric) -> str:
+    return UNKNOWN if pd.isna(value) else metric.show(value)
+
+
+def _shown(value: float, show: Callable[[float], str]) -> str:
+    if pd.isna(value):
+        return UNKNOWN
+    return show(value) if np.isfinite(value) else "never"
+
+
+def _key(value: float) -> str:
+    if pd.isna(value):
+        return ""
+    return f"{value:.9g}" if np.isfinite(value) else f"{'-' * (value < 0)}Infinity"
+
+
+def _interval(row: dict[str, Any], metric: Metric) -> Entry:
+    if pd.isna(row["ci_low"]):
+        return Entry(UNKNOWN, "")
+    return Entry(f"{metric.show(row['ci_low'])} to {metric.show(row['ci_high'])}", _key(row["ci_low"]))
+
+
+def _rate(row: dict[str, Any]) -> Entry:
+    if pd.isna(row["learning_rate"]):
+        return Entry(UNKNOWN, "")
+    return Entry(f"{row['learning_rate']:.3g}{'*' * bool(row['at_grid_edge'])}", _key(row["learning_rate"]))
