@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bench import stats
+from bench.verdicts import leader
 
 ENOUGH_SEEDS = 10
 
@@ -58,7 +59,7 @@ def audit_task(run: Run, task: str) -> Iterator[Finding]:
     entry = run.manifest["tasks"][task]
     yield from _target(run, lanes, table, entry)
     yield from _below_baseline(table, entry)
-    yield from _edges(table, stats.leader(table, task))
+    yield from _edges(table, leader(table, task))
     yield from _divergence(lanes, table)
     yield from _seeds(table)
 
@@ -71,20 +72,31 @@ def _completeness(run: Run) -> Iterator[Finding]:
         yield Finding("fault", f"This run is {status if status != 'complete' else 'incomplete'}{left}.")
     failed = int((lanes["status"] == "failed").sum())
     if failed:
-        yield Finding("fault", f"{_networks(failed)} failed for reasons outside the training and count as the worst.")
+        yield Finding(
+            "fault", f"{_networks(failed)} failed for reasons outside the training and count as the worst."
+        )
     cells = run.convergence
     most = cells.groupby("task")["seeds"].transform("max")
     partial = cells[cells["seeds"] < np.maximum(most, 1)]
     if len(partial):
-        yield Finding("warning", f"{_of(partial, cells)} evaluated on fewer seeds than the rest or not at all: {_names(partial)}.")
+        yield Finding(
+            "warning",
+            f"{_of(partial, cells)} evaluated on fewer seeds than the rest or not at all: {_names(partial)}.",
+        )
 
 
-def _target(run: Run, lanes: pd.DataFrame, table: pd.DataFrame, entry: Mapping[str, Any]) -> Iterator[Finding]:
+def _target(
+    run: Run, lanes: pd.DataFrame, table: pd.DataFrame, entry: Mapping[str, Any]
+) -> Iterator[Finding]:
     metric, target = stats.Metric.of(entry), float(entry["target"])
-    first = run.curves[(run.curves["step"] == 0) & run.curves["lane"].isin(lanes["lane"])]["validation_metric"]
+    first = run.curves[(run.curves["step"] == 0) & run.curves["lane"].isin(lanes["lane"])][
+        "validation_metric"
+    ]
     met = int((metric.sign * first >= metric.sign * target).sum())
     if met:
-        yield Finding("fault", f"{_networks(met)} met the target before the first step: steps to it mean nothing here.")
+        yield Finding(
+            "fault", f"{_networks(met)} met the target before the first step: steps to it mean nothing here."
+        )
     evaluated = table[table["seeds"] > 0]
     if len(evaluated) and np.isinf(evaluated["steps_to_target"]).all():
         yield Finding("note", f"No cell reached the target of {metric.plain(target)} within the steps given.")
@@ -95,14 +107,17 @@ def _below_baseline(table: pd.DataFrame, entry: Mapping[str, Any]) -> Iterator[F
     worse = table[metric.sign * table["test_metric"] < metric.sign * baseline]
     if len(worse):
         constant = metric.plain(baseline)
-        yield Finding("warning", f"{_of(worse, table)} worse than always predicting one constant ({constant}): {_names(worse)}.")
+        yield Finding(
+            "warning",
+            f"{_of(worse, table)} worse than always predicting one constant ({constant}): {_names(worse)}.",
+        )
 
 
-def _edges(table: pd.DataFrame, leader: "pd.Series[Any] | None") -> Iterator[Finding]:
+def _edges(table: pd.DataFrame, best: "pd.Series[Any] | None") -> Iterator[Finding]:
     edge = table[table["at_grid_edge"].astype(bool)]
     if edge.empty:
         return
-    leads = leader is not None and bool(leader["at_grid_edge"])
+    leads = best is not None and bool(best["at_grid_edge"])
     level = "warning" if leads or len(edge) > len(table) / 4 else "note"
     tail = ", the leader among them" if leads else ""
     verb = "has its best learning rate" if len(edge) == 1 else "have their best learning rate"
@@ -119,7 +134,10 @@ def _divergence(lanes: pd.DataFrame, table: pd.DataFrame) -> Iterator[Finding]:
         yield Finding("warning", text)
     if counts[0]:
         tuned = int((lanes["phase"] == "tune").sum())
-        yield Finding("note", f"{counts[0]:,} of {tuned:,} networks diverged while tuning, at learning rates too high for them.")
+        yield Finding(
+            "note",
+            f"{counts[0]:,} of {tuned:,} networks diverged while tuning, at learning rates too high for them.",
+        )
 
 
 def _seeds(table: pd.DataFrame) -> Iterator[Finding]:

@@ -174,11 +174,11 @@ def traced_lanes(program: Program, lanes: list[Lane]) -> train.Lane:
     )
 
 
-def jitted(program: Program) -> Any:
-    """The training function of a chunk of lanes, not yet compiled."""
+def batched(program: Program) -> Callable[[train.Lane, dict[str, Any], Any], Outcome]:
+    """The training function of a chunk of lanes, neither traced nor compiled."""
     run = train.train(program.task, program.activations, program.optimizers, program.full_batch)
     axes = train.Lane(activation=0 if program.mixed else None, optimizer=None, learning_rate=0, seed=0, order=0)
-    return jax.jit(jax.vmap(run, in_axes=(axes, None, None)))
+    return jax.vmap(run, in_axes=(axes, None, None))
 
 
 def _load(program: Program, timing: Timing) -> Loaded:
@@ -191,7 +191,7 @@ def _load(program: Program, timing: Timing) -> Loaded:
         windows = np.asarray(program.windows, np.int32)
         example = traced_lanes(program, [_example(program)])
         start = time.perf_counter()
-        lowered = jitted(program).lower(example, data, windows)
+        lowered = jax.jit(batched(program)).lower(example, data, windows)
         timing.trace_s = time.perf_counter() - start
         compiled = compile_lowered(lowered)
         timing.compile_s, timing.cache = compiled.compile_s, compiled.cache

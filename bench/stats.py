@@ -4,7 +4,7 @@ One rule stands before all others: a lane that diverged or failed has the worst 
 mean, interval or rank. A lane that was interrupted was never measured and counts nowhere.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtr
 
 CELL = ["task", "activation", "optimizer"]
 CONVERGENCE = [
@@ -69,51 +68,9 @@ class Metric:
         return f"{self.show(value)}{unit}{spread}"
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """Who leads a task, how sure that is, and who cannot be told from it."""
-
-    task: str
-    winner: Pair | None
-    mean: float
-    half_width: float
-    tied: tuple[Pair, ...]
-    cells: int
-    seeds: int
-    metric: Metric
-
-    @property
-    def sentence(self) -> str:
-        """The verdict as one sentence."""
-        if self.winner is None:
-            return "No cell was evaluated, so there is nothing to compare."
-        if self.mean == self.metric.worst:
-            lost = "Every evaluated network diverged" if np.isfinite(self.mean) else "Every cell lost a network to divergence"
-            return f"{lost}, so there is nothing to compare."
-        who = cell_label(*self.winner)
-        value = f"{self.metric.told(self.mean, self.half_width)} test {self.metric.name}"
-        return _sentence(who, value, others=self.cells - 1, tied=len(self.tied))
-
-
-def _sentence(who: str, value: str, others: int, tied: int) -> str:
-    if others == 0:
-        return f"{who} reaches {value}; it is the only cell, so there is nothing to compare it with."
-    rest = f"{others} other cell{'s' * (others > 1)}"
-    if tied == 0:
-        return f"{who} leads at {value}; it can be told from {'each of ' * (others > 1)}the {rest}."
-    if tied == others:
-        return f"{who} has the best mean, {value}, but {'none of ' * (others > 1)}the {rest} can{'not' * (others == 1)} be told from it."
-    return f"{who} leads at {value}; {tied} of the {rest} cannot be told from it."
-
-
 def cell_label(activation: str, optimizer: str) -> str:
     """A cell's name: `relu + adam`, or the optimizer alone where a task has no activation."""
     return optimizer if activation == "none" else f"{activation} + {optimizer}"
-
-
-def half_width(low: float, high: float) -> float:
-    """Half of an interval's width; NaN where either end is infinite or missing."""
-    return (high - low) / 2 if np.isfinite(low) and np.isfinite(high) else np.nan
 
 
 @lru_cache(maxsize=32)
@@ -147,20 +104,26 @@ def iqm(values: ArrayLike, worst: float = np.nan) -> float:
     NaN becomes `worst` first, so that a diverged lane never helps.
     Source: Agarwal et al., Deep Reinforcement Learning at the Edge of the Statistical Precipice, 2021.
     """
-    ordered = np.sort(np.nan_to_num(np.asarray(values, dtype=float).ravel(), nan=worst, posinf=np.inf, neginf=-np.inf))
+    ordered = np.sort(
+        np.nan_to_num(np.asarray(values, dtype=float).ravel(), nan=worst, posinf=np.inf, neginf=-np.inf)
+    )
     cut = len(ordered) // 4
     return float(ordered[cut : len(ordered) - cut].mean())
 
 
 def scores(frame: pd.DataFrame, column: str, tasks: Tasks) -> Floats:
     """`frame[column]` [rows] with the task's worst value where a lane diverged, failed or is not a number."""
-    worst = frame["task"].map({name: Metric.of(task).worst for name, task in tasks.items()}).to_numpy(dtype=float)
+    worst = (
+        frame["task"].map({name: Metric.of(task).worst for name, task in tasks.items()}).to_numpy(dtype=float)
+    )
     values = frame[column].to_numpy(dtype=float)
     bad = np.isnan(values) | frame["status"].isin(["diverged", "failed"]).to_numpy()
-    return np.where(bad, worst, values)
+    found: Floats = np.where(bad, worst, values)
+    return found
 
 
-def _finished(lanes: pd.DataFrame, phase: str) -> pd.DataFrame:
+def finished(lanes: pd.DataFrame, phase: str) -> pd.DataFrame:
+    """The lanes of a phase, tune or evaluate, that were carried through, whatever came of them."""
     return lanes[(lanes["phase"] == phase) & (lanes["status"] != "interrupted")]
 
 
@@ -174,21 +137,28 @@ def convergence(lanes: pd.DataFrame, throughput: pd.DataFrame, tasks: Tasks) -> 
     """
     if lanes.empty:
         return pd.DataFrame({column: pd.Series(dtype=object) for column in CONVERGENCE})
-    done = _finished(lanes, "evaluate").copy()
+    done = finished(lanes, "evaluate").copy()
     done["test_metric"] = scores(done, "test_metric", tasks)
     evaluated = {key: done.iloc[rows] for key, rows in done.groupby(CELL, sort=False).indices.items()}
     grids = lanes[lanes["phase"] == "tune"].groupby(CELL)["learning_rate"].agg(["min", "max"])
-    seconds = (throughput["step_s_median"] / throughput["width"]).groupby([throughput[c] for c in CELL]).median()
+    seconds = (
+        (throughput["step_s_median"] / throughput["width"]).groupby([throughput[c] for c in CELL]).median()
+    )
     cells = lanes[CELL].drop_duplicates().itertuples(index=False, name=None)
     rows = [_cell(key, evaluated.get(key), grids, seconds) for key in cells]
     table = pd.DataFrame(rows)
-    signed = table["test_metric"] * table["task"].map({name: -Metric.of(task).sign for name, task in tasks.items()})
+    signed = table["test_metric"] * table["task"].map(
+        {name: -Metric.of(task).sign for name, task in tasks.items()}
+    )
     table["rank"] = signed.groupby(table["task"]).rank(method="average")
     return table[CONVERGENCE]
 
 
 def _cell(
-    key: tuple[str, str, str], evaluated: pd.DataFrame | None, grids: pd.DataFrame, seconds: "pd.Series[float]"
+    key: tuple[str, str, str],
+    evaluated: pd.DataFrame | None,
+    grids: pd.DataFrame,
+    seconds: "pd.Series[float]",
 ) -> dict[str, Any]:
     row: dict[str, Any] = dict(zip(CELL, key, strict=True))
     if evaluated is None:
@@ -221,15 +191,17 @@ def learning_rate_sensitivity(lanes: pd.DataFrame, tasks: Tasks) -> pd.DataFrame
     Columns: the cell, `learning_rate`, `validation_metric` (mean over tuning seeds), `lanes`, `diverged_share`, and
     `chosen`: the rate that was evaluated or, where none was yet, the best one.
     """
-    tuned = _finished(lanes, "tune")
+    tuned = finished(lanes, "tune")
     tuned = tuned.assign(
         validation_metric=scores(tuned, "validation_metric", tasks), diverged=tuned["status"] == "diverged"
     )
     groups = tuned.groupby([*CELL, "learning_rate"], sort=False)
     table = groups.agg(
-        validation_metric=("validation_metric", "mean"), lanes=("seed", "size"), diverged_share=("diverged", "mean")
+        validation_metric=("validation_metric", "mean"),
+        lanes=("seed", "size"),
+        diverged_share=("diverged", "mean"),
     ).reset_index()
-    evaluated = _finished(lanes, "evaluate").groupby(CELL)["learning_rate"].first()
+    evaluated = finished(lanes, "evaluate").groupby(CELL)["learning_rate"].first()
     rate = evaluated.combine_first(best_learning_rates(table, tasks)).rename("rate")
     chosen = table.join(rate, on=CELL)["rate"] if len(table) else pd.Series(dtype=float)
     table["chosen"] = np.isclose(table["learning_rate"], chosen, rtol=1e-6, atol=0)
@@ -252,94 +224,14 @@ def curve_bands(
     Columns: the cell, `step`, `low` (25 %), `middle` (50 %), `high` (75 %). After a divergence a lane has the worst
     value, so the band falls to it.
     """
-    done = _finished(lanes, "evaluate")
+    done = finished(lanes, "evaluate")
     joined = curves[["lane", "step", column]].merge(done[["lane", *CELL]], on="lane").assign(status="ok")
     # quantiles interpolate, and between two infinities they have no answer: a huge number stands in
     joined["value"] = np.nan_to_num(scores(joined, column, tasks), posinf=1e300, neginf=-1e300)
     bands = joined.groupby([*CELL, "step"], sort=False)["value"].quantile([0.25, 0.5, 0.75]).unstack()
     bands = bands.mask(bands > 1e200, np.inf).mask(bands < -1e200, -np.inf)
-    return bands.set_axis(["low", "middle", "high"], axis=1).reset_index().sort_values([*CELL, "step"], kind="stable")
-
-
-def holm(p_values: ArrayLike) -> Floats:
-    """Holm's adjusted p-values [n] of a family of tests: `max over j <= i of min(1, (n - j + 1) p_(j))`.
-
-    Source: Holm, A Simple Sequentially Rejective Multiple Test Procedure, 1979.
-    """
-    p = np.asarray(p_values, dtype=float)
-    order = np.argsort(p, kind="stable")
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.maximum.accumulate(np.minimum(1, p[order] * np.arange(len(p), 0, -1)))
-    return adjusted
-
-
-def against_best(lanes: pd.DataFrame, tasks: Tasks, task: str, best: Pair) -> pd.DataFrame:
-    """Each other evaluated cell of `task` against `best`: paired t test over seeds, two-sided, Holm over the cells.
-
-    Every cell is evaluated with the same seeds, hence the same first weights and order of data: the difference is
-    taken seed by seed. `t = mean(d) / sqrt((var(d) + q²/6) / n)`, where q is the smallest gap between two scores of
-    the task: scores counted in steps of q carry the variance q²/12 each, so that equal differences on few seeds are
-    not mistaken for certainty. An infinite score stands at the worst finite one. Fewer than two shared seeds: p = 1.
-    Columns: activation, optimizer, difference, p_value (adjusted), tied (p_value of 5 % or more).
-    """
-    done = _finished(lanes[lanes["task"] == task], "evaluate")
-    done = done.assign(score=scores(done, "test_metric", tasks))
-    table = done.pivot_table(index=CELL[1:], columns="seed", values="score", sort=False)
-    values = _finite(table, Metric.of(tasks[task]).sign)
-    if best not in values.index:
-        return pd.DataFrame(columns=[*CELL[1:], "difference", "p_value", "tied"])
-    difference = values.sub(values.loc[best]).drop(index=best)
-    p = holm(_paired_t(difference.to_numpy(), _resolution(values.to_numpy())))
-    result = difference.mean(axis=1).rename("difference").reset_index()
-    return result.assign(p_value=p, tied=p >= 0.05)
-
-
-def _finite(table: pd.DataFrame, sign: int) -> pd.DataFrame:
-    finite = table.to_numpy()[np.isfinite(table.to_numpy())]
-    worst = sign * (sign * finite).min() if len(finite) else 0.0
-    return table.replace([np.inf, -np.inf], worst)
-
-
-def _resolution(values: Floats) -> float:
-    gaps = np.diff(np.unique(values[np.isfinite(values)]))
-    gaps = gaps[gaps > 1e-7]  # closer than that is float32's rounding
-    return float(gaps.min()) if len(gaps) else 0.0
-
-
-def _paired_t(difference: Floats, resolution: float) -> Floats:
-    """Two-sided p-values [cells] of differences [cells, seeds], NaN where a seed is missing."""
-    p = np.ones(len(difference))
-    count = np.isfinite(difference).sum(axis=1)
-    rows = count >= 2
-    n, d = count[rows], difference[rows]
-    mean = np.nanmean(d, axis=1) if len(d) else np.empty(0)
-    spread = np.sqrt((np.nanvar(d, axis=1, ddof=1) + resolution**2 / 6) / n) if len(d) else np.empty(0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        t = np.where(mean == 0, 0.0, np.abs(mean) / spread)
-    p[rows] = 2 * stdtr(n - 1, -t)
-    return p
-
-
-def leader(table: pd.DataFrame, task: str) -> "pd.Series[Any] | None":
-    """The row of the best evaluated cell of `task`; among equals the one soonest at the target, then the first."""
-    rows = table[(table["task"] == task) & table["rank"].notna()]
-    return rows.sort_values(["rank", "steps_to_target"], kind="stable").iloc[0] if len(rows) else None
-
-
-def indistinguishable(lanes: pd.DataFrame, tasks: Tasks, task: str, best: Pair) -> tuple[Pair, ...]:
-    """The cells of `task` that cannot be told from `best` at 5 %: see `against_best`."""
-    table = against_best(lanes, tasks, task, best)
-    return tuple(table.loc[table["tied"].astype(bool), CELL[1:]].itertuples(index=False, name=None))
-
-
-def verdict(lanes: pd.DataFrame, table: pd.DataFrame, tasks: Tasks, task: str) -> Verdict:
-    """The verdict on `task` from a run's lanes and its `convergence` table."""
-    metric, best = Metric.of(tasks[task]), leader(table, task)
-    evaluated = table[(table["task"] == task) & (table["seeds"] > 0)]
-    if best is None:
-        return Verdict(task, None, np.nan, np.nan, (), 0, 0, metric)
-    winner = (str(best["activation"]), str(best["optimizer"]))
-    tied = indistinguishable(lanes, tasks, task, winner)
-    spread = half_width(best["ci_low"], best["ci_high"])
-    mean, seeds = float(best["test_metric"]), int(best["seeds"])
-    return Verdict(task, winner, mean, spread, tied, len(evaluated), seeds, metric)
+    return (
+        bands.set_axis(["low", "middle", "high"], axis=1)
+        .reset_index()
+        .sort_values([*CELL, "step"], kind="stable")
+    )

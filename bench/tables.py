@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.stats import Metric, Verdict
+from bench.stats import Metric
+from bench.verdicts import Verdict
 
 LEADER, LEVEL = "leader", "level"
 UNKNOWN = "–"
@@ -59,7 +60,9 @@ def mark(activation: str, optimizer: str, verdict: Verdict) -> str:
 def cells(table: pd.DataFrame, throughput: pd.DataFrame, verdict: Verdict) -> Table:
     """All cells of one task, the best first."""
     speed = throughput.groupby(["activation", "optimizer"])["lane_steps_per_s"].median().rename("speed")
-    ordered = table.join(speed, on=["activation", "optimizer"]).sort_values(["rank", "steps_to_target"], kind="stable")
+    ordered = table.join(speed, on=["activation", "optimizer"]).sort_values(
+        ["rank", "steps_to_target"], kind="stable"
+    )
     readers = _readers(verdict.metric, named=bool((table["activation"] != "none").any()))
     rows = []
     for row in ordered.to_dict("records"):
@@ -92,12 +95,27 @@ def _readers(metric: Metric, named: bool) -> list[Read]:
         *([_text("activation")] if named else []),
         _text("optimizer"),
         _metric(f"test {metric.name}{unit}", metric),
-        (Column("95 % interval", True, "of the mean, by bootstrap; sorted by its lower end"), lambda row: _interval(row, metric)),
-        _number("steps to target", "steps_to_target", lambda v: f"{v:,.0f}", "median over the seeds; never: missed"),
+        (
+            Column("95 % interval", True, "of the mean, by bootstrap; sorted by its lower end"),
+            lambda row: _interval(row, metric),
+        ),
+        _number(
+            "steps to target",
+            "steps_to_target",
+            lambda v: f"{v:,.0f}",
+            "median over the seeds; never: missed",
+        ),
         _number("seconds to target", "seconds_to_target", lambda v: f"{v:.2g}", cost),
-        _number("diverged", "diverged_share", lambda v: f"{v * 100:.0f} %", "share of the evaluation networks"),
+        _number(
+            "diverged", "diverged_share", lambda v: f"{v * 100:.0f} %", "share of the evaluation networks"
+        ),
         (Column("learning rate", True, "chosen on validation data; * at the edge of its grid"), _rate),
-        _number("lane-steps/s", "speed", lambda v: f"{v:,.0f}", "steps of single networks by one worker, all workers busy"),
+        _number(
+            "lane-steps/s",
+            "speed",
+            lambda v: f"{v:,.0f}",
+            "steps of single networks by one worker, all workers busy",
+        ),
     ]
 
 

@@ -43,7 +43,11 @@ def task_entry(**changes: Any) -> dict[str, Any]:
 
 
 REGRESSION = task_entry(
-    kind="regression", summary="Progression of diabetes, ten measurements", metric=RMSE, target=56.0, baseline=77.0
+    kind="regression",
+    summary="Progression of diabetes, ten measurements",
+    metric=RMSE,
+    target=56.0,
+    baseline=77.0,
 )
 
 
@@ -95,7 +99,9 @@ def make_run(
         curves=_curves(lanes, values, at, done),
         throughput=_throughput(rng, activations, optimizers, list(tasks)),
         times=_times(),
-        manifest=_manifest(name, status, activations, optimizers, tasks, lanes, (steps, rates, tune, evaluate)),
+        manifest=_manifest(
+            name, status, activations, optimizers, tasks, lanes, (steps, rates, tune, evaluate)
+        ),
     )
 
 
@@ -111,7 +117,9 @@ def _lanes(
 ) -> pd.DataFrame:
     grid = np.logspace(-4, 0, rates) if rates > 1 else np.array([0.01])
     rows = []
-    for task, (a, activation), (o, optimizer) in product(tasks, enumerate(activations), enumerate(optimizers)):
+    for task, (a, activation), (o, optimizer) in product(
+        tasks, enumerate(activations), enumerate(optimizers)
+    ):
         best = -2.6 + 0.35 * (o % 5)
         chosen = grid[np.argmin(abs(np.log10(grid) - best))]
         plan = [("tune", rate, s) for rate in grid for s in range(tune)]
@@ -120,20 +128,37 @@ def _lanes(
             off = np.log10(rate) - best
             diverged = all_diverge or (off > 1.6 and rng.random() < 0.5)
             rows.append((task, activation, optimizer, phase, rate, lane_seed, diverged, off, a, o))
-    columns = ["task", "activation", "optimizer", "phase", "learning_rate", "seed", "diverged", "off", "a", "o"]
+    columns = [
+        "task",
+        "activation",
+        "optimizer",
+        "phase",
+        "learning_rate",
+        "seed",
+        "diverged",
+        "off",
+        "a",
+        "o",
+    ]
     frame = pd.DataFrame(rows, columns=columns)
     frame["speed"] = np.exp(-(frame["off"] ** 2)) * (0.05 + 0.05 * (frame["o"] % 6))
-    frame["top"] = 0.975 - 0.002 * (frame["a"] % 7) - 0.02 * frame["off"] ** 2 + rng.normal(0, 0.003, len(frame))
+    frame["top"] = (
+        0.975 - 0.002 * (frame["a"] % 7) - 0.02 * frame["off"] ** 2 + rng.normal(0, 0.003, len(frame))
+    )
     frame["status"] = np.where(frame["diverged"], "diverged", "ok")
     frame["lane"] = np.arange(len(frame))
     return frame.drop(columns=["diverged", "off", "a", "o"])
 
 
-def _values(rng: np.random.Generator, lanes: pd.DataFrame, at: np.ndarray, tasks: dict[str, Any]) -> np.ndarray:
+def _values(
+    rng: np.random.Generator, lanes: pd.DataFrame, at: np.ndarray, tasks: dict[str, Any]
+) -> np.ndarray:
     """Metric [lane, evaluation]; a diverged lane is NaN from the third evaluation on."""
     grow = 1 - np.exp(-np.outer(lanes["speed"] * 0.6, at / max(at[-1], 1) * 100))
     share = 0.1 + (lanes["top"].to_numpy()[:, None] - 0.1) * grow + rng.normal(0, 0.002, grow.shape)
-    falls = lanes["task"].map({name: task["metric"]["direction"] == "minimize" for name, task in tasks.items()})
+    falls = lanes["task"].map(
+        {name: task["metric"]["direction"] == "minimize" for name, task in tasks.items()}
+    )
     values = np.where(falls.to_numpy()[:, None], 54 + 100 * (1 - share), share)
     late = np.arange(len(at)) >= 2
     return np.where((lanes["status"] == "diverged").to_numpy()[:, None] & late, np.nan, values)
@@ -147,7 +172,9 @@ def _finish(
     reached = signs * values >= signs * targets
     lanes["steps_to_target"] = np.where(reached.any(axis=1), at[reached.argmax(axis=1)], np.inf)
     lanes["validation_metric"] = values[:, -1]
-    lanes["test_metric"] = np.where(lanes["phase"] == "evaluate", values[:, -1] + rng.normal(0, 0.002, len(lanes)), np.nan)
+    lanes["test_metric"] = np.where(
+        lanes["phase"] == "evaluate", values[:, -1] + rng.normal(0, 0.002, len(lanes)), np.nan
+    )
     lanes["train_loss"] = np.where(np.isnan(values[:, -1]), np.nan, 0.1)
     lanes["validation_loss"] = lanes["test_loss"] = lanes["train_loss"]
     lanes["stopped_at"] = pd.array(np.where(lanes["status"] == "diverged", at[2], 0), dtype="Int64")
@@ -166,7 +193,9 @@ def _interrupt(lanes: pd.DataFrame, values: np.ndarray, keep: float) -> None:
 
 def _curves(lanes: pd.DataFrame, values: np.ndarray, at: np.ndarray, done: np.ndarray) -> pd.DataFrame:
     flat = values[done].ravel()
-    frame = pd.DataFrame({"lane": np.repeat(lanes["lane"].to_numpy()[done], len(at)), "step": np.tile(at, len(done))})
+    frame = pd.DataFrame(
+        {"lane": np.repeat(lanes["lane"].to_numpy()[done], len(at)), "step": np.tile(at, len(done))}
+    )
     frame["train_loss"] = np.where(frame["step"] == 0, np.nan, 1 - flat)
     frame["validation_loss"] = 1 - flat
     frame["validation_metric"] = flat
@@ -241,7 +270,9 @@ def _manifest(
         },
         "tasks": tasks,
         "activations": {label: {"summary": f"The function {label}."} for label in activations},
-        "optimizers": {label: {"summary": f"The optimizer {label}.", "arguments": {"b1": 0.9}} for label in optimizers},
+        "optimizers": {
+            label: {"summary": f"The optimizer {label}.", "arguments": {"b1": 0.9}} for label in optimizers
+        },
         "environment": {
             "machine": "x86_64",
             "processor": "AMD EPYC 7R13",

@@ -11,11 +11,14 @@ from bench.figures.heatmaps import diverged_heatmap, metric_heatmap, steps_heatm
 from bench.figures.panels import curves, sensitivity
 from bench.figures.style import Style, styles
 from bench.figures.svg import Figure
+from bench.verdicts import Verdict
 
 __all__ = ["Figure", "Style", "of_run", "of_task", "styles"]
 
 
-def of_task(run: Run, task: str, verdict: stats.Verdict, drawn: Mapping[str, Style], prefix: str) -> dict[str, Figure]:
+def of_task(
+    run: Run, task: str, verdict: Verdict, drawn: Mapping[str, Style], prefix: str
+) -> dict[str, Figure]:
     """The figures about one task of `run`, by kind; a kind with nothing to show is left out."""
     entry = run.manifest["tasks"][task]
     table, lanes, speeds = (_of(frame, task) for frame in (run.convergence, run.lanes, run.throughput))
@@ -35,7 +38,11 @@ def of_task(run: Run, task: str, verdict: stats.Verdict, drawn: Mapping[str, Sty
 
 def of_run(run: Run, prefix: str) -> dict[str, Figure]:
     """The figures about `run` as a whole."""
-    return {"times": times(prefix, run.times, int(run.manifest["execution"]["workers"]))} if run.times["seconds"].any() else {}
+    return (
+        {"times": times(prefix, run.times, int(run.manifest["execution"]["workers"]))}
+        if run.times["seconds"].any()
+        else {}
+    )
 
 
 def _of(frame: pd.DataFrame, task: str) -> pd.DataFrame:

@@ -33,7 +33,9 @@ def throughput(prefix: str, speeds: pd.DataFrame, styles: Mapping[str, Style]) -
         "Lane-steps a second of one worker while all were busy; a lane is one network in training. Bar: median over the other side of the grid; "
         "line: from the slowest to the fastest of it. Longer is cheaper."
     )
-    return svg.figure(f"{prefix}-throughput", "How fast they train", lambda: _draw_speeds(sides, styles), finding, reading)
+    return svg.figure(
+        f"{prefix}-throughput", "How fast they train", lambda: _draw_speeds(sides, styles), finding, reading
+    )
 
 
 def times(prefix: str, buckets: pd.DataFrame, workers: int) -> svg.Figure:
@@ -44,11 +46,17 @@ def times(prefix: str, buckets: pd.DataFrame, workers: int) -> svg.Figure:
     parts = " and ".join(f"{buckets['bucket'][i]} {shares[i] * 100:.0f} %" for i in largest)
     finding = f"Of {total:.1f} worker-seconds ({workers} × {wall_s:.1f} s) the largest shares are {parts}."
     reading = f"Seconds of all workers by what they did. The bar adds up to {workers} worker{'s' * (workers != 1)} × {wall_s:.1f} s of wall time."
-    return svg.figure(f"{prefix}-times", "Where the time went", lambda: _draw_times(buckets, shares), finding, reading)
+    return svg.figure(
+        f"{prefix}-times", "Where the time went", lambda: _draw_times(buckets, shares), finding, reading
+    )
 
 
 def _spread(timed: pd.DataFrame, side: str) -> pd.DataFrame:
-    return timed.groupby(side, sort=False)["lane_steps_per_s"].agg(["min", "median", "max"]).sort_values("median", kind="stable")
+    return (
+        timed.groupby(side, sort=False)["lane_steps_per_s"]
+        .agg(["min", "median", "max"])
+        .sort_values("median", kind="stable")
+    )
 
 
 def _draw_speeds(sides: Mapping[str, pd.DataFrame], styles: Mapping[str, Style]) -> Canvas:
@@ -84,7 +92,15 @@ def _draw_times(buckets: pd.DataFrame, shares: "pd.Series[float]") -> Canvas:
     ax.barh(0, shares, left=starts, color=colors, height=1, edgecolor=svg.PAPER, linewidth=1)
     for name, start, share in zip(buckets["bucket"], starts, shares, strict=True):
         if share >= LEAST_LABELLED:
-            ax.text(start + share / 2, 0, svg.printable(name), ha="center", va="center", color="white", fontweight="bold")
+            ax.text(
+                start + share / 2,
+                0,
+                svg.printable(name),
+                ha="center",
+                va="center",
+                color="white",
+                fontweight="bold",
+            )
     handles = [Patch(color=color) for color in colors]
     rows = zip(buckets["bucket"], buckets["seconds"], shares, strict=True)
     labels = [f"{svg.printable(name)} {seconds:.1f} s, {share * 100:.0f} %" for name, seconds, share in rows]

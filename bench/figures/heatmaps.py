@@ -13,6 +13,7 @@ from matplotlib.patches import Rectangle
 from bench import stats
 from bench.figures import svg
 from bench.stats import Pair, cell_label
+from bench.verdicts import Verdict
 
 BRIGHT_IS_GOOD = "crest_r"
 DARK_IS_MUCH = "ch:s=.25,rot=-.25,light=.93,dark=.35"
@@ -32,13 +33,19 @@ class Grid:
     outlined: Mapping[Pair, float] = field(default_factory=dict)
 
 
-def metric_heatmap(prefix: str, table: pd.DataFrame, verdict: stats.Verdict) -> svg.Figure:
+def metric_heatmap(prefix: str, table: pd.DataFrame, verdict: Verdict) -> svg.Figure:
     """The mean test metric of every cell of one task."""
     metric = verdict.metric
     values = _pivot(table, "test_metric")
     outlined = dict.fromkeys(verdict.tied, TIED) | ({verdict.winner: LEADER} if verdict.winner else {})
     lost = _pairs(table[table["diverged_share"] > 0])
-    grid = Grid(values * metric.sign, values.map(metric.show), _limits(values * metric.sign), hatched=lost, outlined=outlined)
+    grid = Grid(
+        values * metric.sign,
+        values.map(metric.show),
+        _limits(values * metric.sign),
+        hatched=lost,
+        outlined=outlined,
+    )
     unit = f" in {metric.unit}" if metric.unit else ""
     reading = (
         f"Mean test {metric.name}{unit} over fresh seeds, each cell at its own best learning rate. The brighter the "
@@ -70,7 +77,12 @@ def diverged_heatmap(prefix: str, lanes: pd.DataFrame) -> svg.Figure | None:
     diverged = trained["status"] == "diverged"
     if not diverged.any():
         return None
-    table = diverged.groupby([trained[c] for c in stats.CELL[1:]], sort=False).mean().rename("share").reset_index()
+    table = (
+        diverged.groupby([trained[c] for c in stats.CELL[1:]], sort=False)
+        .mean()
+        .rename("share")
+        .reset_index()
+    )
     values = _pivot(table, "share")
     text = values.map(lambda v: "no data" if pd.isna(v) else f"{v * 100:.0f} %")
     grid = Grid(values, text, (0.0, max(table["share"].max(), 0.5)), scale=DARK_IS_MUCH)
@@ -87,7 +99,10 @@ def _metric_finding(table: pd.DataFrame, metric: stats.Metric) -> str:
     ranked = table[table["rank"].notna()].sort_values("rank", kind="stable")
     if ranked.empty:
         return "No cell was evaluated."
-    ends = [f"{metric.told(r['test_metric'])} with {cell_label(r['activation'], r['optimizer'])}" for _, r in ranked.iloc[[0, -1]].iterrows()]
+    ends = [
+        f"{metric.told(r['test_metric'])} with {cell_label(r['activation'], r['optimizer'])}"
+        for _, r in ranked.iloc[[0, -1]].iterrows()
+    ]
     return f"From {ends[0]} to {ends[1]}." if len(ranked) > 1 else f"{ends[0]}."
 
 
@@ -107,7 +122,9 @@ def _pairs(table: pd.DataFrame) -> list[Pair]:
 
 def _pivot(table: pd.DataFrame, column: str) -> pd.DataFrame:
     rows, columns = (list(dict.fromkeys(table[c])) for c in ("activation", "optimizer"))
-    return table.pivot(index="activation", columns="optimizer", values=column).reindex(index=rows, columns=columns)
+    return table.pivot(index="activation", columns="optimizer", values=column).reindex(
+        index=rows, columns=columns
+    )
 
 
 def _limits(values: pd.DataFrame) -> tuple[float, float]:
@@ -123,7 +140,9 @@ def _limits(values: pd.DataFrame) -> tuple[float, float]:
 
 def _draw(grid: Grid) -> Canvas:
     across = len(grid.values.columns) > 12 and len(grid.values.columns) > len(grid.values)
-    values, text = (grid.values.T, grid.text.T) if across else (grid.values, grid.text)  # the longer side runs down
+    values, text = (
+        (grid.values.T, grid.text.T) if across else (grid.values, grid.text)
+    )  # the longer side runs down
     rows, columns = values.shape
     canvas = Canvas(figsize=(columns * 0.74 + 0.6, rows * (0.36 if rows <= 24 else 0.26) + 0.5))
     ax = canvas.subplots()
@@ -147,10 +166,14 @@ def _mark(ax: Axes, values: pd.DataFrame, grid: Grid, across: bool) -> None:
         for x, column in enumerate(values.columns)
     }
     for pair in grid.hatched:
-        ax.add_patch(Rectangle(places[pair], 1, 1, fill=False, hatch="////", edgecolor=svg.PAPER, lw=0, alpha=0.6))
+        ax.add_patch(
+            Rectangle(places[pair], 1, 1, fill=False, hatch="////", edgecolor=svg.PAPER, lw=0, alpha=0.6)
+        )
     for pair, width in grid.outlined.items():
         x, y = places[pair]
-        ax.add_patch(Rectangle((x + 0.03, y + 0.05), 0.94, 0.9, fill=False, edgecolor=svg.INK, lw=width, clip_on=False))
+        ax.add_patch(
+            Rectangle((x + 0.03, y + 0.05), 0.94, 0.9, fill=False, edgecolor=svg.INK, lw=width, clip_on=False)
+        )
 
 
 def _name(ax: Axes, values: pd.DataFrame) -> None:

@@ -25,7 +25,11 @@ Limits = tuple[float, float]
 
 
 def curves(
-    prefix: str, bands: pd.DataFrame, table: pd.DataFrame, task: Mapping[str, Any], styles: Mapping[str, Style]
+    prefix: str,
+    bands: pd.DataFrame,
+    table: pd.DataFrame,
+    task: Mapping[str, Any],
+    styles: Mapping[str, Style],
 ) -> svg.Figure:
     """The validation metric against the step: median and quartiles over the evaluation seeds."""
     metric, target = Metric.of(task), float(task["target"])
@@ -39,7 +43,12 @@ def curves(
         for ax in axes.values():
             ax.axhline(target * metric.scale, **TARGET)
         ax.set_ylim(*limits)
-        _legend(canvas, shown, len(styles) - len(shown), [(Line2D([], [], **TARGET), f"target, {metric.plain(target)}")])
+        _legend(
+            canvas,
+            shown,
+            len(styles) - len(shown),
+            [(Line2D([], [], **TARGET), f"target, {metric.plain(target)}")],
+        )
         return canvas
 
     hidden = _outside(scaled, limits)
@@ -48,11 +57,17 @@ def curves(
         "evaluation seeds; band: the middle half of them; dotted: the target. The axis starts where the cells part"
         + (f"; {hidden} of {len(table)} cells end outside it." if hidden else ".")
     )
-    return svg.figure(f"{prefix}-curves", "How the networks learn", draw, _curve_finding(bands, metric), reading)
+    return svg.figure(
+        f"{prefix}-curves", "How the networks learn", draw, _curve_finding(bands, metric), reading
+    )
 
 
 def sensitivity(
-    prefix: str, rates: pd.DataFrame, table: pd.DataFrame, task: Mapping[str, Any], styles: Mapping[str, Style]
+    prefix: str,
+    rates: pd.DataFrame,
+    table: pd.DataFrame,
+    task: Mapping[str, Any],
+    styles: Mapping[str, Style],
 ) -> svg.Figure:
     """The mean validation metric against the learning rate, as tuning saw it."""
     metric, shown = Metric.of(task), _shown(table, styles)
@@ -94,7 +109,16 @@ def _draw_bands(ax: Axes, panel: pd.DataFrame, shown: Mapping[str, Style]) -> No
             continue
         ax.fill_between(line["step"], line["low"], line["high"], color=style.color, alpha=0.16, lw=0)
         every = max(1, len(line) // 4)
-        ax.plot(line["step"], line["middle"], color=style.color, ls=style.dash, marker=style.marker, lw=1.3, ms=3.2, markevery=every)
+        ax.plot(
+            line["step"],
+            line["middle"],
+            color=style.color,
+            ls=style.dash,
+            marker=style.marker,
+            lw=1.3,
+            ms=3.2,
+            markevery=every,
+        )
     _draw_faint(ax, faint)
 
 
@@ -113,7 +137,9 @@ def _draw_rates(ax: Axes, panel: pd.DataFrame, shown: Mapping[str, Style]) -> No
 
 
 def _draw_faint(ax: Axes, lines: list[Any]) -> None:
-    ax.add_collection(LineCollection(lines, colors=FAINT["color"], alpha=FAINT["alpha"], linewidths=FAINT["lw"]))
+    ax.add_collection(
+        LineCollection(lines, colors=FAINT["color"], alpha=FAINT["alpha"], linewidths=FAINT["lw"])
+    )
 
 
 def _shown(table: pd.DataFrame, styles: Mapping[str, Style]) -> dict[str, Style]:
@@ -143,15 +169,27 @@ def _panels(activations: Sequence[str], ylabel: str, xlabel: str) -> tuple[Canva
     return canvas, dict(zip(activations, axes, strict=False))
 
 
-def _legend(canvas: Canvas, shown: Mapping[str, Style], others: int, more: Iterable[tuple[Line2D, str]]) -> None:
-    lines = {label: Line2D([], [], color=s.color, marker=s.marker, ls=s.dash, ms=4.5) for label, s in shown.items()}
+def _legend(
+    canvas: Canvas, shown: Mapping[str, Style], others: int, more: Iterable[tuple[Line2D, str]]
+) -> None:
+    lines = {
+        label: Line2D([], [], color=s.color, marker=s.marker, ls=s.dash, ms=4.5) for label, s in shown.items()
+    }
     entries = [(line, svg.printable(label)) for label, line in lines.items()]
     entries += [(Line2D([], [], **FAINT), f"{others} others")] * (others > 0)
     handles, labels = zip(*entries, *more, strict=True)
     widths = [0.6 + 0.085 * len(label) for label in labels]
     room = canvas.get_figwidth() * 0.95
     columns = len(labels) if sum(widths) <= room else max(1, int(room / max(widths)))
-    canvas.legend(handles, labels, ncols=columns, loc="lower left", bbox_to_anchor=(0.05, 1.01), frameon=False, borderpad=0)
+    canvas.legend(
+        handles,
+        labels,
+        ncols=columns,
+        loc="lower left",
+        bbox_to_anchor=(0.05, 1.01),
+        frameon=False,
+        borderpad=0,
+    )
 
 
 def _axis_label(metric: Metric) -> str:
@@ -198,14 +236,19 @@ def _curve_finding(bands: pd.DataFrame, metric: Metric) -> str:
     last = bands["step"].max()
     ends = bands[bands["step"] == last]
     order = (metric.sign * ends["middle"]).sort_values(ascending=False, kind="stable").index
-    told = [f"{metric.told(r['middle'])} ({cell_label(r['activation'], r['optimizer'])})" for _, r in ends.loc[order].iterrows()]
+    told = [
+        f"{metric.told(r['middle'])} ({cell_label(r['activation'], r['optimizer'])})"
+        for _, r in ends.loc[order].iterrows()
+    ]
     if len(told) == 1:
         return f"After {last:,} steps the median is {told[0]}."
     return f"After {last:,} steps the medians of the cells lie between {told[0]} and {told[-1]}."
 
 
 def _rate_finding(rates: pd.DataFrame, metric: Metric) -> str:
-    ordered = rates.assign(signed=metric.sign * rates["validation_metric"]).sort_values("learning_rate", kind="stable")
+    ordered = rates.assign(signed=metric.sign * rates["validation_metric"]).sort_values(
+        "learning_rate", kind="stable"
+    )
     cells = [values.to_numpy() for _, values in ordered.groupby(stats.CELL, sort=False)["signed"]]
     pairs = [_best_and_beside(values) for values in cells if len(values) > 1]
     if not pairs:

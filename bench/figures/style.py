@@ -28,5 +28,6 @@ def styles(table: pd.DataFrame) -> dict[str, Style]:
         mean = table.groupby("optimizer")["rank"].mean()
         order = sorted(order, key=lambda label: mean[label] if pd.notna(mean[label]) else np.inf)
     return {
-        label: Style(PALETTE[i % 8], MARKERS[i % len(MARKERS)], DASHES[i // 8 % len(DASHES)]) for i, label in enumerate(order)
+        label: Style(PALETTE[i % 8], MARKERS[i % len(MARKERS)], DASHES[i // 8 % len(DASHES)])
+        for i, label in enumerate(order)
     }

@@ -1,0 +1,183 @@
+"""What a report shows of its runs, in words and numbers, before any template."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench import figures, tables
+from bench.audit import Finding, Run, audit
+from bench.stats import Metric, cell_label
+from bench.verdicts import Verdict, verdict
+
+
+@dataclass(frozen=True)
+class Section:
+    """One task of one run, ready to be shown."""
+
+    slug: str
+    run: str
+    task: str
+    facts: str
+    verdict: Verdict
+    figures: Mapping[str, figures.Figure]
+    cells: tables.Table
+    matrix: tables.Table
+
+    @property
+    def level(self) -> list[str]:
+        """The cells that cannot be told from the leader."""
+        return [cell_label(*pair) for pair in self.verdict.tied]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One run, ready to be shown."""
+
+    slug: str
+    run: Run
+    sections: tuple[Section, ...]
+    findings: tuple[Finding, ...]
+    figures: Mapping[str, figures.Figure]
+    asked: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...]
+    commands: tuple[str, ...]
+    suite: str
+
+
+def parts_of(runs: Sequence[Run]) -> list[Part]:
+    """What is to be shown, a part for each run; names of runs stand in those of files where there are several."""
+    several = len(runs) > 1
+    tasks = [(run, task) for run in runs for task in run.manifest["tasks"]]
+    names = iter(slugs([f"{run.name}-{task}" if several else task for run, task in tasks]))
+    heads = slugs([run.name if several else "run" for run in runs])
+    return [_part(run, head, names) for run, head in zip(runs, heads, strict=True)]
+
+
+def title_of(parts: Sequence[Part]) -> str:
+    """The page's title: what the suites say of themselves."""
+    return "; ".join(
+        dict.fromkeys(part.run.manifest["suite"]["description"] or part.run.name for part in parts)
+    )
+
+
+def kicker_of(parts: Sequence[Part]) -> str:
+    """The line above the title: which runs, when, and what they took."""
+    return "; ".join(
+        f"{part.run.name}, {part.run.manifest['created'][:10]}, {_effort(part.run)}" for part in parts
+    )
+
+
+def slugs(names: Sequence[str]) -> list[str]:
+    """A name for files and anchors for each of `names`: letters, digits, hyphens, no two alike."""
+    found: list[str] = []
+    for name in names:
+        slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60] or "x"
+        while slug in found:
+            slug += "-again"
+        found.append(slug)
+    return found
+
+
+def _part(run: Run, slug: str, names: Iterator[str]) -> Part:
+    drawn = figures.styles(run.convergence)
+    return Part(
+        slug=slug,
+        run=run,
+        sections=tuple(_section(run, task, next(names), drawn) for task in run.manifest["tasks"]),
+        findings=tuple(audit(run)),
+        figures=figures.of_run(run, slug),
+        asked=_asked(run),
+        environment=tuple(_flat(run.manifest["environment"])),
+        commands=_commands(run),
+        suite=json.dumps(run.manifest["suite"], indent=2, ensure_ascii=False),
+    )
+
+
+def _section(run: Run, task: str, slug: str, drawn: Mapping[str, figures.Style]) -> Section:
+    table, speeds = (frame[frame["task"] == task] for frame in (run.convergence, run.throughput))
+    found = verdict(run.lanes, run.convergence, run.manifest["tasks"], task)
+    return Section(
+        slug=slug,
+        run=run.name,
+        task=task,
+        facts=_facts(run.manifest["tasks"][task], found.metric),
+        verdict=found,
+        figures=figures.of_task(run, task, found, drawn, slug),
+        cells=tables.cells(table, speeds, found),
+        matrix=tables.matrix(table, found),
+    )
+
+
+def _facts(entry: Mapping[str, Any], metric: Metric) -> str:
+    """A task in sentences."""
+    samples = [f"{count:,} {part}" for part, count in entry["samples"].items() if count]
+    data = f"{' + '.join(samples)} examples, " if samples else ""
+    better = "more" if metric.sign > 0 else "less"
+    return (
+        f"{entry['summary'].rstrip('.')}. {data}{entry['parameters']:,} parameters. "
+        f"Judged by {metric.name}, {better} is better; target {metric.plain(entry['target'])} on validation data; "
+        f"always predicting one constant scores {metric.told(entry['baseline'])}."
+    )
+
+
+def _asked(run: Run) -> tuple[str, ...]:
+    """What was asked of a run, read off the lanes that were trained."""
+    lanes, manifest = run.lanes[run.lanes["status"] != "interrupted"], run.manifest
+    if lanes.empty:
+        return ("No network was trained.",)
+    counts = [_count(len(manifest[kind]), kind[:-1]) for kind in ("activations", "optimizers", "tasks")]
+    cells, networks = (int(manifest["plan"][kind]) for kind in ("cells", "lanes"))
+    seeds = lanes.groupby("phase")["seed"].nunique().reindex(["tune", "evaluate"], fill_value=0)
+    return (
+        f"{' × '.join(counts)}: {_count(cells, 'cell')}, {_count(networks, 'network')}. Each network trains for "
+        f"{_range(lanes['steps'])} steps of {_range(lanes['batch_size'])} examples.",
+        f"Each cell is tuned alike: {_rates(lanes)}, {_count(seeds['tune'], 'seed')} each; the best rate on "
+        f"validation data is kept. It is then trained afresh with {_count(seeds['evaluate'], 'other seed')} and "
+        "scored on test data, which tuning never sees. A network that diverges counts as the worst.",
+    )
+
+
+def _rates(lanes: Any) -> str:
+    grid = sorted(lanes.loc[lanes["phase"] == "tune", "learning_rate"].unique())
+    most = int(
+        lanes[lanes["phase"] == "tune"].groupby(["task", "optimizer"])["learning_rate"].nunique().max()
+    )
+    if most <= 1:
+        return "one learning rate"
+    return f"{'up to ' * (most < len(grid))}{most} learning rates between {grid[0]:g} and {grid[-1]:g}"
+
+
+def _commands(run: Run) -> tuple[str, ...]:
+    start = run.manifest["command"] or f"bench run suites/{run.manifest['suite']['name']}.toml"
+    stored = f"results/{run.name}"
+    return "pip install -c constraints.txt -e .", start, f"bench verify {stored}", f"bench report {stored}"
+
+
+def _effort(run: Run) -> str:
+    """What was spent on what: `630 networks in 42 s on 2 workers, AMD EPYC`."""
+    workers = int(run.manifest["execution"]["workers"])
+    trained = int((run.lanes["status"] != "interrupted").sum())
+    wall_s = float(run.times["seconds"].sum()) / max(workers, 1)
+    machine = run.manifest["environment"]["processor"]
+    return f"{_count(trained, 'network')} in {wall_s:,.0f} s on {_count(workers, 'worker')}, {machine}"
+
+
+def _flat(entries: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Names and values of an environment, nested ones on one line, the empty left out."""
+    for name, value in entries.items():
+        text = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, Mapping) else str(value)
+        if name.endswith("_bytes") and value:
+            name, text = name.removesuffix("_bytes"), f"{value / 1e9:.1f} GB"
+        if text:
+            yield name.replace("_", " "), text
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
+def _range(values: Any) -> str:
+    low, high = values.min(), values.max()
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"

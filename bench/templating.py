@@ -1,0 +1,58 @@
+"""Templates of three languages; each escapes whatever it is given unless told otherwise."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+FOLDER = Path(__file__).parent / "templates"
+MARKDOWN = str.maketrans({c: f"\\{c}" for c in "\\`*_[]#|~$"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"})
+SYMBOLS = {"±": r"$\pm$", "×": r"$\times$", "∞": r"$\infty$", "–": "--", "−": "$-$", "²": "$^2$"}
+LATEX = str.maketrans(
+    {c: f"\\{c}" for c in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    | {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}"}
+    | SYMBOLS
+)
+LATEX_MARKS = {
+    "variable_start_string": "<<",
+    "variable_end_string": ">>",
+    "block_start_string": "<%",
+    "block_end_string": "%>",
+    "comment_start_string": "<#",
+    "comment_end_string": "#>",
+}
+
+
+def html(name: str, **values: Any) -> str:
+    """A page from the template `name`."""
+    return _environment(autoescape=True).get_template(name).render(**values)
+
+
+def markdown(name: str, **values: Any) -> str:
+    """Markdown from the template `name`; the filter `code` is for what stands in a block of code."""
+    environment = _environment(finalize=lambda value: _escaped(value, MARKDOWN))
+    environment.filters["code"] = lambda value: Markup(_one_line(value))
+    return environment.get_template(name).render(**values)
+
+
+def latex(name: str, **values: Any) -> str:
+    """LaTeX from the template `name`."""
+    environment = _environment(finalize=lambda value: _escaped(value, LATEX), **LATEX_MARKS)
+    return environment.get_template(name).render(**values)
+
+
+def _environment(**settings: Any) -> Environment:
+    spacing = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True}
+    return Environment(loader=FileSystemLoader(FOLDER), undefined=StrictUndefined, **spacing, **settings)
+
+
+def _escaped(value: object, table: Mapping[int, str]) -> str:
+    return value if isinstance(value, Markup) else _one_line(value).translate(table)
+
+
+def _one_line(value: object) -> str:
+    """On one line, with spaces at either end kept: a template joins texts with them."""
+    return "".join(c if c.isprintable() else " " for c in str(value))

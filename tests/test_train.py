@@ -1,0 +1,277 @@
+"""Training against oracles: float64 without jit, each lane alone, a lane that diverges, what compiles and what not."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from bench import execute, plan, suite, train
+from bench.activations import ACTIVATIONS
+from bench.optimizers import OPTIMIZERS
+from bench.plan import Lane, Program
+from bench.tasks import TASKS
+
+ACTS = ("sigmoid", "tanh", "relu", "leaky_relu", "elu")
+OPTS = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam")
+
+
+def program(task: str = "wine_mlp", activations: tuple[str, ...] = ACTS, **changes: Any) -> Program:
+    base = Program(
+        task=TASKS[task],
+        activations=tuple(ACTIVATIONS[name] for name in activations),
+        optimizers=tuple(OPTIMIZERS[name] for name in OPTS),
+        batch_size=32,
+        full_batch=False,
+        steps=30,
+        eval_every=10,
+        width=4,
+        mixed=False,
+    )
+    return dataclasses.replace(base, **changes)
+
+
+def lane(activation: str, optimizer: str, rate: float, seed: int, task: str = "wine_mlp") -> Lane:
+    return Lane(f"{activation}/{optimizer}/{rate}/{seed}", task, activation, optimizer, "evaluate", rate, seed)
+
+
+class Bench:
+    """One compiled program and its data."""
+
+    def __init__(self, made: Program) -> None:
+        self.program = made
+        self.data = jax.device_put(made.task.load(made.task))
+        self.windows = np.asarray(made.windows, np.int32)
+        self.traces = 0
+        self.jitted = jax.jit(self._traced)
+
+    def _traced(self, *arguments: Any) -> train.Outcome:
+        self.traces += 1
+        return execute.batched(self.program)(*arguments)
+
+    def run(self, lanes: list[Lane], windows: np.ndarray | None = None) -> train.Outcome:
+        arguments = execute.traced_lanes(self.program, lanes)
+        return jax.device_get(self.jitted(arguments, self.data, self.windows if windows is None else windows))
+
+
+@pytest.fixture(scope="module")
+def wine() -> Bench:
+    return Bench(program())
+
+
+def same(a: train.Outcome, i: int, b: train.Outcome, j: int) -> bool:
+    pairs = [(np.asarray(x)[i], np.asarray(y)[j]) for x, y in zip(a, b, strict=True)]
+    return all(x.tobytes() == y.tobytes() for x, y in pairs)
+
+
+# --- the oracle: float64, no jit, no vmap, no switch, plain numpy ---------------------------------------------------
+
+ORACLE_ACTS = {
+    "sigmoid": lambda z: (s := 1 / (1 + np.exp(-z)), s * (1 - s)),
+    "tanh": lambda z: (np.tanh(z), 1 - np.tanh(z) ** 2),
+    "relu": lambda z: (np.maximum(z, 0), (z > 0) * 1.0),
+    "leaky_relu": lambda z: (np.where(z >= 0, z, 0.01 * z), np.where(z >= 0, 1, 0.01)),
+    "elu": lambda z: (np.where(z > 0, z, np.expm1(z)), np.where(z > 0, 1, np.exp(z))),
+}
+
+
+def oracle_gradient(
+    weights: list[np.ndarray], x: np.ndarray, y: np.ndarray, act: str
+) -> tuple[float, list[np.ndarray]]:
+    """Loss and gradients of a perceptron with cross-entropy by hand-written back-propagation."""
+    inputs, slopes = [x], []
+    for w, b in zip(weights[:-2:2], weights[1:-2:2], strict=True):
+        value, slope = ORACLE_ACTS[act](inputs[-1] @ w + b)
+        inputs.append(value)
+        slopes.append(slope)
+    z = inputs[-1] @ weights[-2] + weights[-1]
+    p = np.exp(z - z.max(1, keepdims=True))
+    p /= p.sum(1, keepdims=True)
+    loss = -np.log(p[np.arange(len(y)), y]).mean()
+    delta = (p - np.eye(p.shape[1])[y]) / len(y)
+    gradients: list[np.ndarray] = []
+    for layer in reversed(range(len(inputs))):
+        gradients = [inputs[layer].T @ delta, delta.sum(0), *gradients]
+        if layer:
+            delta = (delta @ weights[2 * layer].T) * slopes[layer - 1]
+    return loss, gradients
+
+
+def initial_weights(made: Program, seed: int) -> list[np.ndarray]:
+    key = jax.random.split(jax.random.key(np.uint32(seed)), 3)[0]
+    parameters, _ = made.task.build(made.task, made.activations, jnp.int32(0)).init(key)
+    by_name = {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree.leaves_with_path(parameters)}
+    kernels = [np.asarray(v, np.float64) for k, v in sorted(by_name.items()) if "kernel" in k]
+    biases = [np.asarray(v, np.float64) for k, v in sorted(by_name.items()) if "bias" in k]
+    return [array for pair in zip(kernels, biases, strict=True) for array in pair]
+
+
+@pytest.mark.parametrize("activation", ACTS)
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])
+def test_a_lane_follows_the_float64_oracle(wine: Bench, activation: str, optimizer: str) -> None:
+    made, rate, seed = wine.program, 0.01, 7
+    weights = initial_weights(made, seed)
+    x, y = (np.asarray(a) for a in made.task.load(made.task)["train"])
+    order = execute.order(len(x), made.batch_size, made.steps, seed)
+    m = [np.zeros_like(w) for w in weights]
+    v = [np.zeros_like(w) for w in weights]
+    losses = []
+    for t in range(made.steps):
+        loss, gradients = oracle_gradient(weights, x[order[t]].astype(np.float64), y[order[t]], activation)
+        losses.append(loss)
+        for i, g in enumerate(gradients):
+            if optimizer == "sgd":
+                step = g
+            elif optimizer == "momentum":
+                m[i] = 0.9 * m[i] + g
+                step = m[i]
+            else:
+                m[i], v[i] = 0.9 * m[i] + 0.1 * g, 0.999 * v[i] + 0.001 * g * g
+                step = (m[i] / (1 - 0.9 ** (t + 1))) / (np.sqrt(v[i] / (1 - 0.999 ** (t + 1))) + 1e-8)
+            weights[i] = weights[i] - rate * step
+    outcome = wine.run([lane(activation, optimizer, rate, seed)])
+    windows = [np.mean(losses[a:b]) for a, b in made.windows if b > a]
+    np.testing.assert_allclose(outcome.train_loss[0][1:], windows, rtol=2e-4)
+    test_x, test_y = (np.asarray(a) for a in made.task.load(made.task)["test"])
+    loss, _ = oracle_gradient(weights, test_x.astype(np.float64), test_y, activation)
+    assert outcome.test_loss[0] == pytest.approx(loss, rel=5e-4)
+
+
+EVERY_GRADIENT = [
+    *(pytest.param(name, "tanh", marks=pytest.mark.slow) for name in sorted(TASKS)),
+    ("wine_mlp", "prelu"),
+    ("wine_mlp", "maxout"),
+]
+
+
+@pytest.mark.parametrize(("name", "activation"), EVERY_GRADIENT)
+def test_the_compiled_gradient_is_that_of_float64_without_jit(name: str, activation: str) -> None:
+    task, entry = TASKS[name], (ACTIVATIONS[activation],)
+    key = jax.random.key(3)
+    problem = task.build(task, entry, jnp.int32(0))
+    parameters, state = jax.jit(problem.init)(key)
+
+    def gradient(dtype: Any) -> Any:
+        part = task.load(task)["train"]
+        batch = jax.tree.map(lambda a: jnp.asarray(a[:48], dtype if a.dtype.kind == "f" else a.dtype), part)
+        cast = jax.tree.map(lambda a: a.astype(dtype), parameters)
+        call = jax.jit(problem.gradient) if dtype == jnp.float32 else problem.gradient
+        return jax.tree.leaves(call(cast, state, batch, key)[:2])
+
+    compiled = gradient(jnp.float32)
+    with jax.enable_x64(True), jax.disable_jit():
+        exact = [np.asarray(g) for g in gradient(jnp.float64)]
+    assert all(g.dtype == np.float64 for g in exact)
+    for found, expected in zip(compiled, exact, strict=True):
+        scale = max(np.abs(expected).max(), 1e-3)
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=2e-5 * scale)
+
+
+# --- lanes and chunks -----------------------------------------------------------------------------------------------
+
+
+def test_a_lane_in_a_chunk_is_the_lane_alone_bit_for_bit(wine: Bench) -> None:
+    lanes = [lane("tanh", "adam", rate, seed) for rate, seed in ((0.01, 0), (0.1, 1), (1e-3, 2), (1.0, 3))]
+    together = wine.run(lanes)
+    turned = wine.run(lanes[::-1])
+    for i, one in enumerate(lanes):
+        assert same(together, i, wine.run([one]), 0)
+        assert same(together, i, turned, 3 - i)
+
+
+def test_seeds_and_learning_rates_matter(wine: Bench) -> None:
+    outcome = wine.run([lane("tanh", "adam", r, s) for r, s in ((0.01, 0), (0.01, 1), (0.02, 0), (0.01, 0))])
+    assert same(outcome, 0, outcome, 3)
+    assert not same(outcome, 0, outcome, 1) and not same(outcome, 0, outcome, 2)
+
+
+def test_a_diverging_lane_is_frozen_and_leaves_its_neighbours_alone(wine: Bench) -> None:
+    calm = [lane("relu", "sgd", 0.01, seed) for seed in (0, 1, 2)]
+    wild = lane("relu", "sgd", 1e30, 3)
+    together = wine.run([*calm, wild])
+    for i, one in enumerate(calm):
+        assert same(together, i, wine.run([one]), 0)
+        assert together.stopped_at[i] == -1
+    stopped = int(together.stopped_at[3])
+    assert 0 < stopped < wine.program.steps
+    after = [end for _, end in wine.program.windows].index(10)
+    assert np.isnan(together.validation_loss[3][after:]).all() and np.isnan(together.test_metric[3])
+    assert np.isfinite(together.validation_loss[3][0])
+
+
+def test_no_learning_rate_seed_cell_or_number_of_steps_compiles_again(wine: Bench) -> None:
+    for i, activation in enumerate(ACTS):
+        wine.run([lane(activation, OPTS[i], 10.0**-i, i)])
+    short = wine.windows.copy()
+    short[-1] = short[-2][1]  # no step before the last evaluation
+    outcome = wine.run([lane("tanh", "adam", 0.01, 0)], windows=short)
+    assert wine.traces == 1
+    assert outcome.validation_loss[0][-1] == outcome.validation_loss[0][-2]
+
+
+def test_windows_of_no_steps_only_evaluate(wine: Bench) -> None:
+    outcome = wine.run([lane("tanh", "adam", 0.01, 0)], windows=np.zeros_like(wine.windows))
+    assert len(set(outcome.validation_loss[0].tolist())) == 1
+    assert np.isnan(outcome.train_loss[0]).all()
+
+
+@pytest.mark.parametrize("name", sorted(TASKS))
+def test_no_initial_network_meets_the_target(name: str) -> None:
+    task = TASKS[name]
+    part = task.load(task)["validation"]
+
+    @jax.jit
+    def untrained(key: jax.Array) -> jax.Array:
+        problem = task.build(task, (ACTIVATIONS["tanh"],), jnp.int32(0))
+        return problem.evaluate(*problem.init(key), part)[1]
+
+    for seed in range(20):
+        assert not task.metric.better(float(untrained(jax.random.key(seed))), task.target)
+
+
+def test_chunks_of_mixed_activations_agree_with_chunks_of_one() -> None:
+    lanes = [lane(activation, "adam", 0.01, 5) for activation in ACTS[:4]]
+    mixed = Bench(program(mixed=True)).run(lanes)
+    pure = Bench(program())
+    for i, one in enumerate(lanes):
+        alone = pure.run([one])
+        np.testing.assert_allclose(mixed.validation_loss[i], alone.validation_loss[0], rtol=1e-4)
+
+
+def test_full_batch_gradient_descent_ignores_the_order() -> None:
+    made = program(activations=("tanh",), full_batch=True, batch_size=TASKS["wine_mlp"].samples.train)
+    made = dataclasses.replace(made, optimizers=(OPTIMIZERS["gradient_descent"],))
+    outcome = Bench(made).run([lane("tanh", "gradient_descent", 0.1, 0)])
+    assert (np.diff(outcome.train_loss[0][1:]) < 0).all()  # no noise: it falls at every evaluation
+
+
+def test_prelu_slopes_learn_but_never_decay() -> None:
+    task = TASKS["wine_mlp"]
+    problem = task.build(task, (ACTIVATIONS["prelu"],), jnp.int32(0))
+    parameters, _ = problem.init(jax.random.key(0))
+    decayed = {jax.tree_util.keystr(p): v for p, v in jax.tree.leaves_with_path(problem.decayed(parameters))}
+    slopes = [name for name in decayed if "slope" in name]
+    assert len(slopes) == 2 and not any(decayed[name] for name in slopes)
+    assert all(value for name, value in decayed.items() if name not in slopes)
+    adamw = OPTIMIZERS["adamw"].configured({"weight_decay": 0.5}).build(0.1, decay_mask=problem.decayed)
+    still = jax.tree.map(jnp.zeros_like, parameters)
+    updates, _ = adamw.update(still, adamw.init(parameters), parameters)
+    moved = {jax.tree_util.keystr(p): float(jnp.abs(v).max()) for p, v in jax.tree.leaves_with_path(updates)}
+    assert all(moved[name] == 0 for name in moved if "slope" in name)
+    assert any(moved[name] > 0 for name in moved if "kernel" in name)
+
+
+def test_the_order_visits_each_sample_once_an_epoch() -> None:
+    order = execute.order(100, 20, 12, seed=4)
+    assert order.shape == (12, 20)
+    assert sorted(order[:5].ravel()) == list(range(100)) == sorted(order[5:10].ravel())
+    assert (order[:5] != order[5:10]).any() and (order != execute.order(100, 20, 12, seed=5)).any()
+    assert (order == execute.order(100, 20, 12, seed=4)).all()
+
+
+def test_quick_is_few_programs_and_each_compiles_once() -> None:
+    made = plan.make(suite.read("quick"))
+    assert len(made.programs) <= 6
+    assert len({p.id for p in made.programs}) == len(made.programs)
