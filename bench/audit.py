@@ -34,7 +34,7 @@ class Run(Protocol):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing found: `level` is fault (a number is wrong), warning (it may mislead) or note (good to know)."""
+    """One thing found: `level` is fault (something is wrong), warning (may mislead) or note."""
 
     level: str
     text: str
@@ -121,7 +121,7 @@ def _edges(table: pd.DataFrame, best: "pd.Series[Any] | None") -> Iterator[Findi
     level = "warning" if leads or len(edge) > len(table) / 4 else "note"
     tail = ", the leader among them" if leads else ""
     verb = "has its best learning rate" if len(edge) == 1 else "have their best learning rate"
-    text = f"{len(edge)} of {len(table)} cells {verb} at the edge of the grid{tail}; a wider grid might serve them better"
+    text = f"{len(edge)} of {len(table)} cells {verb} at the edge of the grid{tail}; a wider one may help"
     yield Finding(level, f"{text}: {_names(edge)}.")
 
 
@@ -136,7 +136,7 @@ def _divergence(lanes: pd.DataFrame, table: pd.DataFrame) -> Iterator[Finding]:
         tuned = int((lanes["phase"] == "tune").sum())
         yield Finding(
             "note",
-            f"{counts[0]:,} of {tuned:,} networks diverged while tuning, at learning rates too high for them.",
+            f"{counts[0]:,} of {tuned:,} networks diverged while tuning.",
         )
 
 
@@ -156,9 +156,13 @@ def _seeds(table: pd.DataFrame) -> Iterator[Finding]:
 def _timing(throughput: pd.DataFrame) -> Iterator[Finding]:
     counts = throughput["noisy"].value_counts() if len(throughput) else pd.Series(dtype=int)
     words = {"unstable": "unstable", "noisy": "noisy", "few": "taken from few samples"}
-    parts = [f"{counts[key]} {word}" for key, word in words.items() if counts.get(key, 0)]
+    parts = [
+        f"{counts[key]} {'is' if counts[key] == 1 else 'are'} {word}"
+        for key, word in words.items()
+        if counts.get(key, 0)
+    ]
     if parts:
-        text = f"Of {len(throughput)} timings, {', '.join(parts)}: compare speeds with care."
+        text = f"Of {len(throughput)} timings {' and '.join(parts)}: compare speeds with care."
         yield Finding("note", text)
 
 

@@ -47,7 +47,7 @@ class Part:
 
 
 def parts_of(runs: Sequence[Run]) -> list[Part]:
-    """What is to be shown, a part for each run; names of runs stand in those of files where there are several."""
+    """What is to be shown, a part for each run; where there are several, files are named after them too."""
     several = len(runs) > 1
     tasks = [(run, task) for run in runs for task in run.manifest["tasks"]]
     names = iter(slugs([f"{run.name}-{task}" if several else task for run, task in tasks]))
@@ -112,13 +112,14 @@ def _section(run: Run, task: str, slug: str, drawn: Mapping[str, figures.Style])
 
 def _facts(entry: Mapping[str, Any], metric: Metric) -> str:
     """A task in sentences."""
-    samples = [f"{count:,} {part}" for part, count in entry["samples"].items() if count]
+    sizes = {part: entry["samples"][part] for part in ("train", "validation", "test")}
+    samples = [f"{size:,} {part}" for part, size in sizes.items() if size]
     data = f"{' + '.join(samples)} examples, " if samples else ""
     better = "more" if metric.sign > 0 else "less"
     return (
         f"{entry['summary'].rstrip('.')}. {data}{entry['parameters']:,} parameters. "
-        f"Judged by {metric.name}, {better} is better; target {metric.plain(entry['target'])} on validation data; "
-        f"always predicting one constant scores {metric.told(entry['baseline'])}."
+        f"Judged by {metric.name}, {better} is better; target {metric.plain(entry['target'])} on validation "
+        f"data; always predicting one constant scores {metric.told(entry['baseline'])}."
     )
 
 
@@ -131,10 +132,10 @@ def _asked(run: Run) -> tuple[str, ...]:
     cells, networks = (int(manifest["plan"][kind]) for kind in ("cells", "lanes"))
     seeds = lanes.groupby("phase")["seed"].nunique().reindex(["tune", "evaluate"], fill_value=0)
     return (
-        f"{' × '.join(counts)}: {_count(cells, 'cell')}, {_count(networks, 'network')}. Each network trains for "
-        f"{_range(lanes['steps'])} steps of {_range(lanes['batch_size'])} examples.",
+        f"{' × '.join(counts)}: {_count(cells, 'cell')}, {_count(networks, 'network')}. Each network trains "
+        f"for {_range(lanes['steps'])} steps of {_range(lanes['batch_size'])} examples.",
         f"Each cell is tuned alike: {_rates(lanes)}, {_count(seeds['tune'], 'seed')} each; the best rate on "
-        f"validation data is kept. It is then trained afresh with {_count(seeds['evaluate'], 'other seed')} and "
+        f"validation data is kept. It is trained afresh with {_count(seeds['evaluate'], 'other seed')} and "
         "scored on test data, which tuning never sees. A network that diverges counts as the worst.",
     )
 
@@ -167,7 +168,7 @@ def _effort(run: Run) -> str:
 def _flat(entries: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Names and values of an environment, nested ones on one line, the empty left out."""
     for name, value in entries.items():
-        text = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, Mapping) else str(value)
+        text = ", ".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, Mapping) else str(value)
         if name.endswith("_bytes") and value:
             name, text = name.removesuffix("_bytes"), f"{value / 1e9:.1f} GB"
         if text:
@@ -175,7 +176,7 @@ def _flat(entries: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'s' * (number != 1)}"
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _range(values: Any) -> str:

@@ -30,8 +30,9 @@ FRAMES: dict[str, Callable[[Run], pd.DataFrame]] = {
 def report(runs: Sequence[Run], out: str | Path) -> Path:
     """Write the report of `runs` into the folder `out` and return the path of its page.
 
-    The files are written beside `out` first and moved in one by one, the page last; files of an older report that
-    this one lacks are removed where nobody has changed them. Raises `InputError` where `out` is somebody else's.
+    The files are written beside `out` first and moved in one by one, the page last; files of an older report
+    that this one lacks are removed where nobody has changed them. Raises `InputError` where `out` is somebody
+    else's.
     """
     out = Path(out)
     _refuse_foreign(out)
@@ -76,7 +77,8 @@ def _page(head: Mapping[str, object]) -> str:
 
 
 def _figure_files(parts: Sequence[Part]) -> dict[str, str]:
-    groups = [group.figures for part in parts for group in (*part.sections, part)]
+    groups = [part.figures for part in parts]
+    groups += [section.figures for part in parts for section in part.sections]
     return {f"figures/{figure.name}.svg": figure.file for group in groups for figure in group.values()}
 
 

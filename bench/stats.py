@@ -1,7 +1,7 @@
 """Statistics of a run: frame in, frame out, every random draw seeded.
 
-One rule stands before all others: a lane that diverged or failed has the worst value its metric can have, before any
-mean, interval or rank. A lane that was interrupted was never measured and counts nowhere.
+One rule stands before all others: a lane that diverged or failed has the worst value its metric can have,
+before any mean, interval or rank. A lane that was interrupted was never measured and counts nowhere.
 """
 
 from collections.abc import Mapping
@@ -19,6 +19,7 @@ CONVERGENCE = [
     *("learning_rate", "at_grid_edge", "seeds", "test_metric", "ci_low", "ci_high"),
     *("steps_to_target", "seconds_to_target", "diverged_share", "rank"),
 ]
+QUARTILES = {"low": 0.25, "middle": 0.5, "high": 0.75}
 Floats = NDArray[np.float64]
 Tasks = Mapping[str, Mapping[str, Any]]
 Pair = tuple[str, str]
@@ -84,8 +85,8 @@ def bootstrap_interval(
     """Percentile bootstrap interval of the mean.
 
     The `(1 ± confidence) / 2` quantiles of the means of `resamples` draws with replacement of `values` [n].
-    Fewer than two values have no interval: (NaN, NaN). Infinite values give infinite ends. An interval from few values
-    is too short: at 95 % it covers 75, 81, 90, 94 % of the time for n = 3, 5, 10, 30.
+    Fewer than two values have no interval: (NaN, NaN). Infinite values give infinite ends. An interval from
+    few values is too short: at 95 % it covers 75, 81, 90, 94 % of the time for n = 3, 5, 10, 30.
     Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
     """
     sample = np.asarray(values, dtype=float)
@@ -131,9 +132,9 @@ def convergence(lanes: pd.DataFrame, throughput: pd.DataFrame, tasks: Tasks) -> 
     """One row a cell, in the order of the lanes: what its evaluation seeds reached, how surely, how soon.
 
     `test_metric` is the mean over the evaluation seeds, `ci_low` and `ci_high` its bootstrap interval;
-    `steps_to_target` the median (infinite when missed); `seconds_to_target` = steps x seconds of a step / width of the
-    chunk, so the amortised seconds of one worker for one network. `rank` is within the task, 1 the best, ties share
-    the mean rank. A cell that was not evaluated has NaN.
+    `steps_to_target` the median (infinite when missed); `seconds_to_target` = steps x seconds of a step /
+    width of the chunk, so the amortised seconds of one worker for one network. `rank` is within the task, 1
+    the best, ties share the mean rank. A cell that was not evaluated has NaN.
     """
     if lanes.empty:
         return pd.DataFrame({column: pd.Series(dtype=object) for column in CONVERGENCE})
@@ -147,9 +148,8 @@ def convergence(lanes: pd.DataFrame, throughput: pd.DataFrame, tasks: Tasks) -> 
     cells = lanes[CELL].drop_duplicates().itertuples(index=False, name=None)
     rows = [_cell(key, evaluated.get(key), grids, seconds) for key in cells]
     table = pd.DataFrame(rows)
-    signed = table["test_metric"] * table["task"].map(
-        {name: -Metric.of(task).sign for name, task in tasks.items()}
-    )
+    signs = table["task"].map({name: -Metric.of(task).sign for name, task in tasks.items()})
+    signed = (table["test_metric"] * signs).map(_rounded)
     table["rank"] = signed.groupby(table["task"]).rank(method="average")
     return table[CONVERGENCE]
 
@@ -181,6 +181,11 @@ def _cell(
     }
 
 
+def _rounded(value: float) -> float:
+    """To nine digits: means of the same values in another order are the same."""
+    return float(f"{value:.9g}")
+
+
 def _at_edge(rate: float, low: float, high: float) -> bool:
     return bool(low < high and np.isclose([low, high], rate, rtol=1e-6, atol=0).any())
 
@@ -188,8 +193,8 @@ def _at_edge(rate: float, low: float, high: float) -> bool:
 def learning_rate_sensitivity(lanes: pd.DataFrame, tasks: Tasks) -> pd.DataFrame:
     """What tuning saw: one row for each cell and learning rate.
 
-    Columns: the cell, `learning_rate`, `validation_metric` (mean over tuning seeds), `lanes`, `diverged_share`, and
-    `chosen`: the rate that was evaluated or, where none was yet, the best one.
+    Columns: the cell, `learning_rate`, `validation_metric` (mean over tuning seeds), `lanes`,
+    `diverged_share`, and `chosen`: the rate that was evaluated or, where none was yet, the best one.
     """
     tuned = finished(lanes, "tune")
     tuned = tuned.assign(
@@ -221,17 +226,14 @@ def curve_bands(
 ) -> pd.DataFrame:
     """Median and quartiles of `column` over the evaluation seeds of each cell at each step.
 
-    Columns: the cell, `step`, `low` (25 %), `middle` (50 %), `high` (75 %). After a divergence a lane has the worst
-    value, so the band falls to it.
+    Columns: the cell, `step`, `low` (25 %), `middle` (50 %), `high` (75 %). After a divergence a lane has the
+    worst value, so the band falls to it.
     """
     done = finished(lanes, "evaluate")
     joined = curves[["lane", "step", column]].merge(done[["lane", *CELL]], on="lane").assign(status="ok")
     # quantiles interpolate, and between two infinities they have no answer: a huge number stands in
     joined["value"] = np.nan_to_num(scores(joined, column, tasks), posinf=1e300, neginf=-1e300)
-    bands = joined.groupby([*CELL, "step"], sort=False)["value"].quantile([0.25, 0.5, 0.75]).unstack()
+    groups = joined.groupby([*CELL, "step"], sort=False)["value"]
+    bands = pd.DataFrame({name: groups.quantile(q) for name, q in QUARTILES.items()})
     bands = bands.mask(bands > 1e200, np.inf).mask(bands < -1e200, -np.inf)
-    return (
-        bands.set_axis(["low", "middle", "high"], axis=1)
-        .reset_index()
-        .sort_values([*CELL, "step"], kind="stable")
-    )
+    return bands.reset_index().sort_values([*CELL, "step"], kind="stable")

@@ -28,7 +28,7 @@ LATEX_MARKS = {
 
 def html(name: str, **values: Any) -> str:
     """A page from the template `name`."""
-    return _environment(autoescape=True).get_template(name).render(**values)
+    return _environment(autoescape=True, finalize=_held_together).get_template(name).render(**values)
 
 
 def markdown(name: str, **values: Any) -> str:
@@ -45,8 +45,14 @@ def latex(name: str, **values: Any) -> str:
 
 
 def _environment(**settings: Any) -> Environment:
-    spacing = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True}
+    spacing: dict[str, Any] = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True}
     return Environment(loader=FileSystemLoader(FOLDER), undefined=StrictUndefined, **spacing, **settings)
+
+
+def _held_together(value: object) -> object:
+    """A number and its unit stay on one line."""
+    held = isinstance(value, str) and not isinstance(value, Markup)
+    return str(value).replace(" %", "\u00a0%") if held else value
 
 
 def _escaped(value: object, table: Mapping[int, str]) -> str:

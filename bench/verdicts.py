@@ -52,7 +52,7 @@ def _sentence(who: str, value: str, others: int, tied: int) -> str:
 
 
 def leader(table: pd.DataFrame, task: str) -> "pd.Series[Any] | None":
-    """The row of the best evaluated cell of `task`; of equals the one soonest at the target, then the first."""
+    """The row of the best evaluated cell of `task`; of equals the one soonest at the target."""
     rows = table[(table["task"] == task) & table["rank"].notna()]
     return rows.sort_values(["rank", "steps_to_target"], kind="stable").iloc[0] if len(rows) else None
 
@@ -81,13 +81,14 @@ def _half_width(low: float, high: float) -> float:
 
 
 def against_best(lanes: pd.DataFrame, tasks: Tasks, task: str, best: Pair) -> pd.DataFrame:
-    """Each other evaluated cell of `task` against `best`: paired t test over seeds, two-sided, Holm over the cells.
+    """Each other evaluated cell of `task` against `best`: two-sided paired t tests, with Holm over the cells.
 
-    Every cell is evaluated with the same seeds, hence the same first weights and order of data: the difference d is
-    taken seed by seed. `t = mean(d) / sqrt((var(d) + q²/6) / n)`, where q is the smallest gap between two scores of
-    the task: scores counted in steps of q carry the variance q²/12 each, so that equal differences on few seeds
-    are not mistaken for certainty. An infinite score stands at the worst finite one. Fewer than two shared
-    seeds: p = 1. Columns: activation, optimizer, difference, p_value (adjusted), tied (p_value of 5 % or more).
+    Every cell is evaluated with the same seeds, hence the same first weights and order of data: the
+    difference d is taken seed by seed. `t = mean(d) / sqrt((var(d) + q²/6) / n)`, where q is the smallest gap
+    between two scores of the task: scores counted in steps of q carry the variance q²/12 each, so that equal
+    differences on few seeds are not mistaken for certainty. An infinite score stands at the worst finite one.
+    Fewer than two shared seeds: p = 1.
+    Columns: activation, optimizer, difference, p_value (adjusted), tied (p_value of 5 % or more).
     """
     done = finished(lanes[lanes["task"] == task], "evaluate")
     done = done.assign(score=scores(done, "test_metric", tasks))

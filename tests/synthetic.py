@@ -84,7 +84,7 @@ def make_run(
     name: str = "synthetic",
     seed: int = 0,
 ) -> SyntheticRun:
-    """A run of the given size. `keep_evaluated`: the share of the evaluation lanes that an interrupted run has."""
+    """A run of the given size, of whose evaluation lanes the share `keep_evaluated` was carried through."""
     rng = np.random.default_rng(seed)
     tasks = tasks or {"digits_mlp": task_entry()}
     lanes = _lanes(rng, activations, optimizers, list(tasks), rates, tune, evaluate, all_diverge)
@@ -228,7 +228,8 @@ def _throughput(
 
 def _times() -> pd.DataFrame:
     seconds = {
-        "start": 6.1, "load": 0.7, "trace": 2.0, "compile": 9.5, "train": 55.0, "evaluate": 6.0, "store": 0.6, "wait": 4.1
+        "start": 6.1, "load": 0.7, "trace": 2.0, "compile": 9.5,
+        "train": 55.0, "evaluate": 6.0, "rows": 0.6, "wait": 4.1,
     }  # fmt: skip
     return pd.DataFrame({"bucket": list(seconds), "seconds": list(seconds.values())})
 

@@ -24,14 +24,12 @@ def throughput(prefix: str, speeds: pd.DataFrame, styles: Mapping[str, Style]) -
         return None
     sides = {side: _spread(timed, side) for side in ("activation", "optimizer")}
     fast, slow = (timed.loc[timed["lane_steps_per_s"].agg(f)] for f in ("idxmax", "idxmin"))
-    ratio = fast["lane_steps_per_s"] / slow["lane_steps_per_s"]
-    finding = (
-        f"The fastest cell, {cell_label(fast['activation'], fast['optimizer'])} at {fast['lane_steps_per_s']:,.0f}, trains "
-        f"{ratio:.1f} times as fast as the slowest, {cell_label(slow['activation'], slow['optimizer'])}."
-    )
+    first, last = (cell_label(row["activation"], row["optimizer"]) for row in (fast, slow))
+    speed, ratio = fast["lane_steps_per_s"], fast["lane_steps_per_s"] / slow["lane_steps_per_s"]
+    finding = f"{first} is fastest at {speed:,.0f} lane-steps a second, {ratio:.1f} times as fast as {last}."
     reading = (
-        "Lane-steps a second of one worker while all were busy; a lane is one network in training. Bar: median over the other side of the grid; "
-        "line: from the slowest to the fastest of it. Longer is cheaper."
+        "Lane-steps a second of one worker while all were busy; a lane is one network in training. "
+        "Bar: median over the other side of the grid; line: its slowest to its fastest. Longer is cheaper."
     )
     return svg.figure(
         f"{prefix}-throughput", "How fast they train", lambda: _draw_speeds(sides, styles), finding, reading
@@ -45,7 +43,11 @@ def times(prefix: str, buckets: pd.DataFrame, workers: int) -> svg.Figure:
     largest = shares.sort_values(ascending=False, kind="stable").index[:2]
     parts = " and ".join(f"{buckets['bucket'][i]} {shares[i] * 100:.0f} %" for i in largest)
     finding = f"Of {total:.1f} worker-seconds ({workers} × {wall_s:.1f} s) the largest shares are {parts}."
-    reading = f"Seconds of all workers by what they did. The bar adds up to {workers} worker{'s' * (workers != 1)} × {wall_s:.1f} s of wall time."
+    whole = f"{workers} worker{'s' * (workers != 1)} × {wall_s:.1f} s of wall time"
+    reading = (
+        f"Seconds of all workers by what they did, together {whole}. Start: processes and imports; "
+        "load: data; trace and compile: programs; rows: handing over results; wait: nothing to do."
+    )
     return svg.figure(
         f"{prefix}-times", "Where the time went", lambda: _draw_times(buckets, shares), finding, reading
     )
@@ -61,7 +63,7 @@ def _spread(timed: pd.DataFrame, side: str) -> pd.DataFrame:
 
 def _draw_speeds(sides: Mapping[str, pd.DataFrame], styles: Mapping[str, Style]) -> Canvas:
     most = max(len(side) for side in sides.values())
-    canvas = Canvas(figsize=(9.4, 0.5 + ROW * most))
+    canvas = Canvas(figsize=(10.2, 0.5 + ROW * most))
     axes = canvas.subplots(1, 2, sharex=True)
     canvas.subplots_adjust(wspace=0.4)
     for ax, (side, spread) in zip(axes, sides.items(), strict=True):
@@ -85,7 +87,7 @@ def _draw_side(ax: Axes, spread: pd.DataFrame, colors: list[str], rows: int) -> 
 
 
 def _draw_times(buckets: pd.DataFrame, shares: "pd.Series[float]") -> Canvas:
-    canvas = Canvas(figsize=(9.4, 0.62))
+    canvas = Canvas(figsize=(10.2, 0.62))
     ax = canvas.subplots()
     starts = shares.cumsum() - shares
     colors = [PALETTE[i % len(PALETTE)] for i in range(len(buckets))]

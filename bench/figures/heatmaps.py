@@ -23,7 +23,7 @@ SLANTED_FROM = 9  # characters of a column's label
 
 @dataclass(frozen=True)
 class Grid:
-    """What a heatmap holds: `values` colour the cells, `text` stands in them, both [activation, optimizer]."""
+    """What a heatmap holds: `values` colour the cells, `text` stands in them: [activation, optimizer]."""
 
     values: pd.DataFrame
     text: pd.DataFrame
@@ -39,17 +39,14 @@ def metric_heatmap(prefix: str, table: pd.DataFrame, verdict: Verdict) -> svg.Fi
     values = _pivot(table, "test_metric")
     outlined = dict.fromkeys(verdict.tied, TIED) | ({verdict.winner: LEADER} if verdict.winner else {})
     lost = _pairs(table[table["diverged_share"] > 0])
-    grid = Grid(
-        values * metric.sign,
-        values.map(metric.show),
-        _limits(values * metric.sign),
-        hatched=lost,
-        outlined=outlined,
-    )
+    signed = values * metric.sign
+    noise = float(np.nan_to_num(verdict.half_width))
+    limits = _limits(signed, least=6 * noise)  # noise shall not look like a difference
+    grid = Grid(signed, values.map(metric.show), limits, hatched=lost, outlined=outlined)
     unit = f" in {metric.unit}" if metric.unit else ""
     reading = (
-        f"Mean test {metric.name}{unit} over fresh seeds, each cell at its own best learning rate. The brighter the "
-        "better. Thick outline: the leader; thin outline: cannot be told from it."
+        f"Mean test {metric.name}{unit} over fresh seeds, each cell at its own best learning rate. The "
+        "brighter the better. Thick outline: the leader; thin outline: cannot be told from it."
         + (" Hatched: at least one network diverged and counts as the worst." if lost else "")
     )
     title = f"Test {metric.name}"
@@ -64,7 +61,7 @@ def steps_heatmap(prefix: str, table: pd.DataFrame, target: str) -> svg.Figure:
     text = values.map(lambda v: "no data" if pd.isna(v) else f"{v:,.0f}" if np.isfinite(v) else "–")
     grid = Grid(-values, text, _limits(-values), outlined=dict.fromkeys(soonest, LEADER))
     reading = (
-        f"Steps until the validation score first reaches the target of {target}, median over the evaluation seeds. "
+        f"Steps until the validation score first reaches {target}, median over the evaluation seeds. "
         "The brighter the sooner; outlined the soonest. A dash: missed, which counts as never."
     )
     finding = _steps_finding(table, soonest, target)
@@ -88,10 +85,10 @@ def diverged_heatmap(prefix: str, lanes: pd.DataFrame) -> svg.Figure | None:
     grid = Grid(values, text, (0.0, max(table["share"].max(), 0.5)), scale=DARK_IS_MUCH)
     most = table.sort_values("share", ascending=False, kind="stable").iloc[0]
     finding = (
-        f"{int(diverged.sum()):,} of {len(trained):,} networks diverged, the largest share, {most['share'] * 100:.0f} %, "
-        f"with {cell_label(most['activation'], most['optimizer'])}."
+        f"{int(diverged.sum()):,} of {len(trained):,} networks diverged, the largest share with "
+        f"{cell_label(most['activation'], most['optimizer'])}: {most['share'] * 100:.0f} %."
     )
-    reading = "Share of a cell's networks, at all learning rates, whose loss left the finite numbers. Darker is more."
+    reading = "Share of a cell's networks, at all learning rates, that diverged. Darker is more."
     return svg.figure(f"{prefix}-diverged", "Share that diverged", lambda: _draw(grid), finding, reading)
 
 
@@ -113,7 +110,8 @@ def _steps_finding(table: pd.DataFrame, soonest: list[Pair], target: str) -> str
     missed = int(np.isinf(table["steps_to_target"]).sum())
     least = table["steps_to_target"].min()
     rest = f"; {missed} of {len(table)} cells miss it." if missed else "."
-    return f"Soonest at {target} on validation data: {cell_label(*soonest[0])}{more}, after {least:,.0f} steps{rest}"
+    first = f"{cell_label(*soonest[0])}{more}"
+    return f"Soonest at {target} on validation data: {first}, after {least:,.0f} steps{rest}"
 
 
 def _pairs(table: pd.DataFrame) -> list[Pair]:
@@ -127,15 +125,18 @@ def _pivot(table: pd.DataFrame, column: str) -> pd.DataFrame:
     )
 
 
-def _limits(values: pd.DataFrame) -> tuple[float, float]:
-    """The values of the darkest and the brightest colour: most colours go to the better half, whatever the worst did."""
+def _limits(values: pd.DataFrame, least: float = 0.0) -> tuple[float, float]:
+    """The values of the darkest and the brightest colour, at least `least` apart.
+
+    Most colours go to the better half of the cells, whatever the worst of them did.
+    """
     finite = values.to_numpy(dtype=float)
     finite = finite[np.isfinite(finite)]
     if not len(finite):
         return 0.0, 1.0
-    best, low = finite.max(), finite.min()
-    low = max(low, best - 4 * (best - np.median(finite))) if best > np.median(finite) else low
-    return low, max(best, low + 1e-12)
+    best, low, middle = finite.max(), finite.min(), np.median(finite)
+    low = max(low, best - 4 * (best - middle)) if best > middle else low
+    return min(low, best - max(least, 1e-12)), best
 
 
 def _draw(grid: Grid) -> Canvas:
@@ -148,8 +149,9 @@ def _draw(grid: Grid) -> Canvas:
     ax = canvas.subplots()
     finite = values.astype(float).replace([np.inf, -np.inf], np.nan)
     sns.heatmap(
-        finite, ax=ax, cmap=sns.color_palette(grid.scale, as_cmap=True), vmin=grid.limits[0], vmax=grid.limits[1], cbar=False, linewidths=1.5,
-        linecolor=svg.PAPER, annot=text, fmt="", annot_kws={"fontsize": 9}, xticklabels=False, yticklabels=False,
+        finite, ax=ax, cmap=sns.color_palette(grid.scale, as_cmap=True), vmin=grid.limits[0],
+        vmax=grid.limits[1], cbar=False, linewidths=1.5, linecolor=svg.PAPER, annot=text, fmt="",
+        annot_kws={"fontsize": 9}, xticklabels=False, yticklabels=False,
     )  # fmt: skip
     for row, column in np.argwhere(finite.isna().to_numpy()):
         ax.text(column + 0.5, row + 0.5, text.iat[row, column], ha="center", va="center", alpha=0.65)

@@ -17,10 +17,10 @@ from bench.figures.style import PALETTE, Style
 from bench.stats import Metric, cell_label
 
 ACROSS = 4  # panels side by side
-FAINT = {"color": svg.INK, "alpha": 0.3, "lw": 0.6}  # lines of optimizers beyond the palette
-TARGET = {"color": svg.INK, "alpha": 0.7, "lw": 0.8, "ls": (0, (2, 2))}
-CHOSEN = {"marker": "o", "ms": 8, "mfc": "none", "mew": 1.1, "ls": "", "color": svg.INK}
-LOST = {"marker": "x", "ms": 5, "mew": 1.2, "ls": "", "color": svg.INK}
+FAINT: dict[str, Any] = {"color": svg.INK, "alpha": 0.3, "lw": 0.6}  # lines of optimizers beyond the palette
+TARGET: dict[str, Any] = {"color": svg.INK, "alpha": 0.7, "lw": 0.8, "ls": (0, (2, 2))}
+CHOSEN: dict[str, Any] = {"marker": "o", "ms": 8, "mfc": "none", "mew": 1.1, "ls": "", "color": svg.INK}
+LOST: dict[str, Any] = {"marker": "x", "ms": 5, "mew": 1.2, "ls": "", "color": svg.INK}
 Limits = tuple[float, float]
 
 
@@ -53,8 +53,9 @@ def curves(
 
     hidden = _outside(scaled, limits)
     reading = (
-        f"Validation {metric.name} against the training step at each cell's chosen learning rate. Line: median over the "
-        "evaluation seeds; band: the middle half of them; dotted: the target. The axis starts where the cells part"
+        f"Validation {metric.name} against the training step at each cell's chosen learning rate. "
+        "Line: median over the evaluation seeds; band: the middle half of them; dotted: the target. "
+        "The axis leaves out the very first steps"
         + (f"; {hidden} of {len(table)} cells end outside it." if hidden else ".")
     )
     return svg.figure(
@@ -89,7 +90,7 @@ def sensitivity(
         return canvas
 
     reading = (
-        f"Mean validation {metric.name} of the tuning networks at each learning rate of the grid, on a logarithmic axis. "
+        f"Mean validation {metric.name} of the tuning networks at each learning rate of the grid. "
         "Ring: the rate chosen for evaluation; cross: at least one network diverged and counts as the worst. "
         "A wide plateau forgives a careless choice; a ring at either end asks for a wider grid."
     )
@@ -205,15 +206,13 @@ def _ends(bands: pd.DataFrame) -> "pd.Series[float]":
 
 
 def _curve_limits(bands: pd.DataFrame, metric: Metric, target: float) -> Limits:
-    """From a little above the best to where nine cells of ten end, and six times as far from the best as the target is."""
-    middle, ends = metric.sign * bands["middle"].dropna(), metric.sign * _ends(bands).dropna()
-    goal = metric.sign * target * metric.scale
-    if ends.empty:
+    """From the best, or the target, down to all but the worst fiftieth of the medians after step 0."""
+    middle = metric.sign * bands.loc[bands["step"] > 0, "middle"].dropna()
+    if middle.empty:
         return 0.0, metric.scale
-    best = max(middle.max(), goal)
-    low = max(middle.min(), min(best - 6 * abs(middle.max() - goal), ends.quantile(0.1)))
-    room = 0.05 * max(best - low, 1e-9)
-    low, high = sorted((metric.sign * (low - room), metric.sign * (best + room)))
+    best, worst = max(middle.max(), metric.sign * target * metric.scale), middle.quantile(0.02)
+    room = 0.05 * max(best - worst, 1e-9)
+    low, high = sorted((metric.sign * (worst - room), metric.sign * (best + room)))
     return low, high
 
 
@@ -254,7 +253,7 @@ def _rate_finding(rates: pd.DataFrame, metric: Metric) -> str:
     if not pairs:
         return "Only one learning rate was tried."
     best, beside = (metric.told(metric.sign * float(np.median(side))) for side in zip(*pairs, strict=True))
-    return f"The middle cell reaches {best} at its best learning rate and {beside} one step of the grid beside it."
+    return f"The middle cell reaches {best} at its best learning rate and {beside} one step of the grid off."
 
 
 def _best_and_beside(values: stats.Floats) -> tuple[float, float]:

@@ -22,7 +22,7 @@ class Style:
 
 
 def styles(table: pd.DataFrame) -> dict[str, Style]:
-    """A style for each optimizer of a convergence table: in its order, or where colours run out the best first."""
+    """A style for each optimizer of a convergence table, in its order or, if too many, the best first."""
     order = list(dict.fromkeys(table["optimizer"]))
     if len(order) > len(PALETTE):
         mean = table.groupby("optimizer")["rank"].mean()

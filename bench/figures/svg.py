@@ -1,4 +1,4 @@
-"""From a matplotlib figure to SVG text: the same bytes for the same figure, readable on light and on dark paper."""
+"""From a matplotlib figure to SVG text: the same bytes for the same figure, on light paper or dark."""
 
 import io
 import re
@@ -80,7 +80,7 @@ def figure(name: str, title: str, draw: Callable[[], Canvas], finding: str, read
 
 
 def printable(label: object) -> str:
-    """A label without the characters that XML cannot hold; never the leading underscore that hides a legend entry."""
+    """A label without what XML cannot hold, nor the leading underscore that hides it from a legend."""
     text = "".join(c if c.isprintable() else " " for c in str(label))
     return "\u200b" + text if text.startswith("_") else text
 
@@ -98,7 +98,8 @@ def render(figure: Canvas, name: str, description: str) -> str:
 
 def standalone(svg: str, title: str, description: str) -> str:
     """An SVG file of its own from what `render` gave."""
-    head = f"<title>{escape(title)}</title>\n<desc>{escape(description)}</desc>\n<style>{STANDALONE_STYLE}</style>"
+    words = f"<title>{escape(title)}</title>\n<desc>{escape(description)}</desc>"
+    head = f"{words}\n<style>{STANDALONE_STYLE}</style>"
     opening, rest = re.sub(r"var\(--\w+, (#\w+)\)", r"\1", svg).split(
         ">", 1
     )  # not every reader of SVG has variables
