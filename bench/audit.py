@@ -72,9 +72,7 @@ def _completeness(run: Run) -> Iterator[Finding]:
         yield Finding("fault", f"This run is {status if status != 'complete' else 'incomplete'}{left}.")
     failed = int((lanes["status"] == "failed").sum())
     if failed:
-        yield Finding(
-            "fault", f"{_networks(failed)} failed for reasons outside the training and count as the worst."
-        )
+        yield Finding("fault", f"{_networks(failed)} failed for reasons outside the training and count as the worst.")
     cells = run.convergence
     most = cells.groupby("task")["seeds"].transform("max")
     partial = cells[cells["seeds"] < np.maximum(most, 1)]
@@ -85,18 +83,12 @@ def _completeness(run: Run) -> Iterator[Finding]:
         )
 
 
-def _target(
-    run: Run, lanes: pd.DataFrame, table: pd.DataFrame, entry: Mapping[str, Any]
-) -> Iterator[Finding]:
+def _target(run: Run, lanes: pd.DataFrame, table: pd.DataFrame, entry: Mapping[str, Any]) -> Iterator[Finding]:
     metric, target = stats.Metric.of(entry), float(entry["target"])
-    first = run.curves[(run.curves["step"] == 0) & run.curves["lane"].isin(lanes["lane"])][
-        "validation_metric"
-    ]
+    first = run.curves[(run.curves["step"] == 0) & run.curves["lane"].isin(lanes["lane"])]["validation_metric"]
     met = int((metric.sign * first >= metric.sign * target).sum())
     if met:
-        yield Finding(
-            "fault", f"{_networks(met)} met the target before the first step: steps to it mean nothing here."
-        )
+        yield Finding("fault", f"{_networks(met)} met the target before the first step: steps to it mean nothing here.")
     evaluated = table[table["seeds"] > 0]
     if len(evaluated) and np.isinf(evaluated["steps_to_target"]).all():
         yield Finding("note", f"No cell reached the target of {metric.plain(target)} within the steps given.")

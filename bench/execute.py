@@ -166,10 +166,10 @@ def traced_lanes(program: Program, lanes: list[Lane]) -> train.Lane:
         samples = program.task.samples.train
         orders = np.stack([order(samples, program.batch_size, program.steps, lane.seed) for lane in padded])
     return train.Lane(
-        activation=np.int32(picked) if program.mixed else np.int32(picked[0]),
+        activation=np.array(picked if program.mixed else picked[0], np.int32),
         optimizer=np.int32(optimizers.index(lanes[0].optimizer)),
-        learning_rate=np.float32([lane.learning_rate for lane in padded]),
-        seed=np.uint32([lane.seed for lane in padded]),
+        learning_rate=np.array([lane.learning_rate for lane in padded], np.float32),
+        seed=np.array([lane.seed for lane in padded], np.uint32),
         order=orders,
     )
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
@@ -47,6 +48,7 @@ def run(
     manifest = previous or describe(made, wanted, command)
     with ExitStack() as stack:
         session = Session(made, workers, stack)
+        import_ahead("bench.results")
         held = stack.enter_context(store.Store(path))
         signals = stack.enter_context(Signals())
         complete, progress = session.train(held, manifest, observe, signals)
@@ -60,6 +62,11 @@ def run(
             exit_code=128 + signals.received[0],
         )
     return found
+
+
+def import_ahead(module: str) -> None:
+    """Import what the end of the run needs while the workers are busy; pandas and scipy take seconds."""
+    threading.Thread(target=import_module, args=(module,), daemon=True).start()
 
 
 class Session:
@@ -80,7 +87,7 @@ class Session:
     ) -> tuple[bool, Progress]:
         """Carry out what is left of the plan; returns whether all is done, and how far it is."""
         execution, number = manifest["execution"], len(manifest["execution"]["sessions"])
-        times = {"started": self.started, "finished": None, "workers": len(self.pool), "ready": []}
+        times: dict[str, Any] = {"started": self.started, "finished": None, "workers": len(self.pool), "ready": []}
         execution["sessions"].append(times)
         execution["workers"] = len(self.pool)
         manifest["status"] = "running"

@@ -57,16 +57,12 @@ def parts_of(runs: Sequence[Run]) -> list[Part]:
 
 def title_of(parts: Sequence[Part]) -> str:
     """The page's title: what the suites say of themselves."""
-    return "; ".join(
-        dict.fromkeys(part.run.manifest["suite"]["description"] or part.run.name for part in parts)
-    )
+    return "; ".join(dict.fromkeys(part.run.manifest["suite"]["description"] or part.run.name for part in parts))
 
 
 def kicker_of(parts: Sequence[Part]) -> str:
     """The line above the title: which runs, when, and what they took."""
-    return "; ".join(
-        f"{part.run.name}, {part.run.manifest['created'][:10]}, {_effort(part.run)}" for part in parts
-    )
+    return "; ".join(f"{part.run.name}, {part.run.manifest['created'][:10]}, {_effort(part.run)}" for part in parts)
 
 
 def slugs(names: Sequence[str]) -> list[str]:
@@ -125,15 +121,16 @@ def _facts(entry: Mapping[str, Any], metric: Metric) -> str:
 
 def _asked(run: Run) -> tuple[str, ...]:
     """What was asked of a run, read off the lanes that were trained."""
-    lanes, manifest = run.lanes[run.lanes["status"] != "interrupted"], run.manifest
-    if lanes.empty:
+    lanes, manifest = run.lanes, run.manifest
+    trained = lanes[lanes["status"] != "interrupted"]
+    if trained.empty:
         return ("No network was trained.",)
     counts = [_count(len(manifest[kind]), kind[:-1]) for kind in ("activations", "optimizers", "tasks")]
     cells, networks = (int(manifest["plan"][kind]) for kind in ("cells", "lanes"))
     seeds = lanes.groupby("phase")["seed"].nunique().reindex(["tune", "evaluate"], fill_value=0)
     return (
         f"{' × '.join(counts)}: {_count(cells, 'cell')}, {_count(networks, 'network')}. Each network trains "
-        f"for {_range(lanes['steps'])} steps of {_range(lanes['batch_size'])} examples.",
+        f"for {_range(trained['steps'])} steps of {_range(trained['batch_size'])} examples.",
         f"Each cell is tuned alike: {_rates(lanes)}, {_count(seeds['tune'], 'seed')} each; the best rate on "
         f"validation data is kept. It is trained afresh with {_count(seeds['evaluate'], 'other seed')} and "
         "scored on test data, which tuning never sees. A network that diverges counts as the worst.",
@@ -142,9 +139,7 @@ def _asked(run: Run) -> tuple[str, ...]:
 
 def _rates(lanes: Any) -> str:
     grid = sorted(lanes.loc[lanes["phase"] == "tune", "learning_rate"].unique())
-    most = int(
-        lanes[lanes["phase"] == "tune"].groupby(["task", "optimizer"])["learning_rate"].nunique().max()
-    )
+    most = int(lanes[lanes["phase"] == "tune"].groupby(["task", "optimizer"])["learning_rate"].nunique().max())
     if most <= 1:
         return "one learning rate"
     return f"{'up to ' * (most < len(grid))}{most} learning rates between {grid[0]:g} and {grid[-1]:g}"

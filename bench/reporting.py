@@ -54,9 +54,7 @@ def render(runs: Sequence[Run]) -> dict[str, bytes]:
         raise InputError("report: got no run; expected at least one")
     parts = parts_of(runs)
     head = {"parts": parts, "title": title_of(parts), "kicker": kicker_of(parts)}
-    texts = (
-        _figure_files(parts) | _table_files(parts) | {"report.md": templating.markdown("report.md", **head)}
-    )
+    texts = _figure_files(parts) | _table_files(parts) | {"report.md": templating.markdown("report.md", **head)}
     files = {name: text.encode() for name, text in texts.items()}
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     files[LIST] = json.dumps({"schema": 1, "files": digests}, indent=1).encode()
@@ -83,13 +81,9 @@ def _figure_files(parts: Sequence[Part]) -> dict[str, str]:
 
 
 def _table_files(parts: Sequence[Part]) -> dict[str, str]:
-    frames = {
-        name: pd.concat([_named(read(part.run), part.run) for part in parts]) for name, read in FRAMES.items()
-    }
+    frames = {name: pd.concat([_named(read(part.run), part.run) for part in parts]) for name, read in FRAMES.items()}
     frames["cells"]["verdict"] = [word for part in parts for word in _marks(part)]
-    files = {
-        f"tables/{name}.csv": frame.to_csv(index=False, lineterminator="\n") for name, frame in frames.items()
-    }
+    files = {f"tables/{name}.csv": frame.to_csv(index=False, lineterminator="\n") for name, frame in frames.items()}
     for section in (section for part in parts for section in part.sections):
         files[f"tables/{section.slug}-cells.tex"] = templating.latex("table.tex", table=section.cells)
         files[f"tables/{section.slug}-matrix.tex"] = templating.latex("table.tex", table=section.matrix)

@@ -89,7 +89,7 @@ class Run:
 
 def planned_lanes(manifest: dict[str, Any]) -> Iterator[Lane]:
     """The lanes that a run's manifest says were planned."""
-    cells = [Cell(*cell[:3], tuple(cell[3])) for cell in manifest["cells"]]
+    cells = [Cell(task, activation, optimizer, tuple(rates)) for task, activation, optimizer, rates in manifest["cells"]]
     return planned(cells, manifest["seeds"]["tune"], manifest["seeds"]["evaluate"])
 
 
@@ -138,7 +138,7 @@ def _throughput_row(
     program = manifest["programs"][entry["program"]]
     steady = chunks[~chunks["first"]] if not chunks["first"].all() else chunks
     samples = (steady["seconds"] / program["steps"]).to_numpy()
-    median, low, high, p95 = *np.percentile(samples, [50, 25, 75]), np.percentile(samples, 95)
+    low, median, high, p95 = (float(value) for value in np.percentile(samples, [25, 50, 75, 95]))
     rate = program["width"] / median
     flops = rate * program["lane_step_flops"]
     peak = execution.get("gemm_flops_per_s")

@@ -105,18 +105,14 @@ def iqm(values: ArrayLike, worst: float = np.nan) -> float:
     NaN becomes `worst` first, so that a diverged lane never helps.
     Source: Agarwal et al., Deep Reinforcement Learning at the Edge of the Statistical Precipice, 2021.
     """
-    ordered = np.sort(
-        np.nan_to_num(np.asarray(values, dtype=float).ravel(), nan=worst, posinf=np.inf, neginf=-np.inf)
-    )
+    ordered = np.sort(np.nan_to_num(np.asarray(values, dtype=float).ravel(), nan=worst, posinf=np.inf, neginf=-np.inf))
     cut = len(ordered) // 4
     return float(ordered[cut : len(ordered) - cut].mean())
 
 
 def scores(frame: pd.DataFrame, column: str, tasks: Tasks) -> Floats:
     """`frame[column]` [rows] with the task's worst value where a lane diverged, failed or is not a number."""
-    worst = (
-        frame["task"].map({name: Metric.of(task).worst for name, task in tasks.items()}).to_numpy(dtype=float)
-    )
+    worst = frame["task"].map({name: Metric.of(task).worst for name, task in tasks.items()}).to_numpy(dtype=float)
     values = frame[column].to_numpy(dtype=float)
     bad = np.isnan(values) | frame["status"].isin(["diverged", "failed"]).to_numpy()
     found: Floats = np.where(bad, worst, values)
@@ -142,9 +138,7 @@ def convergence(lanes: pd.DataFrame, throughput: pd.DataFrame, tasks: Tasks) -> 
     done["test_metric"] = scores(done, "test_metric", tasks)
     evaluated = {key: done.iloc[rows] for key, rows in done.groupby(CELL, sort=False).indices.items()}
     grids = lanes[lanes["phase"] == "tune"].groupby(CELL)["learning_rate"].agg(["min", "max"])
-    seconds = (
-        (throughput["step_s_median"] / throughput["width"]).groupby([throughput[c] for c in CELL]).median()
-    )
+    seconds = (throughput["step_s_median"] / throughput["width"]).groupby([throughput[c] for c in CELL]).median()
     cells = lanes[CELL].drop_duplicates().itertuples(index=False, name=None)
     rows = [_cell(key, evaluated.get(key), grids, seconds) for key in cells]
     table = pd.DataFrame(rows)

@@ -73,7 +73,7 @@ class SwitchedOptimizer:
         return self._switch(lambda i, p: self._pack(i, self._transform(i).init(p), blank), parameters)
 
     def update(self, gradients: Tree, state: list[Array], parameters: Tree, **extra: Any) -> tuple[Tree, list[Array]]:
-        """(updates, state) of the picked optimizer; `extra` are value, grad, value_fn and obj_fn as optax names them."""
+        """(updates, state) of the picked optimizer; `extra` are value, grad, value_fn, obj_fn as optax names them."""
 
         def branch(i: int, gradients: Tree, state: list[Array], parameters: Tree) -> tuple[Tree, list[Array]]:
             wanted = {name: extra[name] for name in self.optimizers[i].extra}

@@ -60,9 +60,7 @@ def mark(activation: str, optimizer: str, verdict: Verdict) -> str:
 def cells(table: pd.DataFrame, throughput: pd.DataFrame, verdict: Verdict) -> Table:
     """All cells of one task, the best first."""
     speed = throughput.groupby(["activation", "optimizer"])["lane_steps_per_s"].median().rename("speed")
-    ordered = table.join(speed, on=["activation", "optimizer"]).sort_values(
-        ["rank", "steps_to_target"], kind="stable"
-    )
+    ordered = table.join(speed, on=["activation", "optimizer"]).sort_values(["rank", "steps_to_target"], kind="stable")
     readers = _readers(verdict.metric, named=bool((table["activation"] != "none").any()))
     rows = []
     for row in ordered.to_dict("records"):
@@ -106,9 +104,7 @@ def _readers(metric: Metric, named: bool) -> list[Read]:
             "median over the seeds; never: missed",
         ),
         _number("seconds to target", "seconds_to_target", lambda v: f"{v:.2g}", cost),
-        _number(
-            "diverged", "diverged_share", lambda v: f"{v * 100:.0f} %", "share of the evaluation networks"
-        ),
+        _number("diverged", "diverged_share", lambda v: f"{v * 100:.0f} %", "share of the evaluation networks"),
         (Column("learning rate", True, "chosen on validation data; * at the edge of its grid"), _rate),
         _number(
             "lane-steps/s",

@@ -19,13 +19,16 @@ Tree = Any
 
 
 class Lane(NamedTuple):
-    """What one training run varies. `order` [steps, batch] int32: the training samples of each step."""
+    """What one training run varies: arrays or, to `vmap`, their axes.
 
-    activation: Array  # index among the program's activations
-    optimizer: Array  # index among the program's optimizers
-    learning_rate: Array
-    seed: Array  # uint32
-    order: Array
+    `order` [steps, batch] int32 are the training samples of each step.
+    """
+
+    activation: Any  # index among the program's activations
+    optimizer: Any  # index among the program's optimizers
+    learning_rate: Any
+    seed: Any  # uint32
+    order: Any
 
 
 class Outcome(NamedTuple):

@@ -15,7 +15,11 @@ LEVEL = 0.05  # of the whole family of tests
 
 @dataclass(frozen=True)
 class Verdict:
-    """Who leads a task, how sure that is, and who cannot be told from it."""
+    """Who leads a task, how sure that is, and who cannot be told from it.
+
+    There is no winner where nothing was evaluated or nothing survived. `mean` and `half_width` (of its
+    interval) are the winner's, `cells` and `seeds` what was evaluated.
+    """
 
     task: str
     winner: Pair | None
@@ -29,9 +33,9 @@ class Verdict:
     @property
     def sentence(self) -> str:
         """The verdict as one sentence."""
-        if self.winner is None:
+        if self.winner is None and self.cells == 0:
             return "No cell was evaluated, so there is nothing to compare."
-        if self.mean == self.metric.worst:
+        if self.winner is None:
             lost = "Every evaluated network" if np.isfinite(self.mean) else "A network of every cell"
             return f"{lost} diverged, so there is nothing to compare."
         who = cell_label(*self.winner)
@@ -66,14 +70,16 @@ def indistinguishable(lanes: pd.DataFrame, tasks: Tasks, task: str, best: Pair) 
 def verdict(lanes: pd.DataFrame, table: pd.DataFrame, tasks: Tasks, task: str) -> Verdict:
     """The verdict on `task` from a run's lanes and its `convergence` table."""
     metric, best = Metric.of(tasks[task]), leader(table, task)
-    evaluated = table[(table["task"] == task) & (table["seeds"] > 0)]
+    cells = int((table["seeds"] > 0).groupby(table["task"]).sum().get(task, 0))
     if best is None:
         return Verdict(task, None, np.nan, np.nan, (), 0, 0, metric)
+    mean, seeds = float(best["test_metric"]), int(best["seeds"])
+    if mean == metric.worst:
+        return Verdict(task, None, mean, np.nan, (), cells, seeds, metric)
     winner = (str(best["activation"]), str(best["optimizer"]))
     tied = indistinguishable(lanes, tasks, task, winner)
     spread = _half_width(best["ci_low"], best["ci_high"])
-    mean, seeds = float(best["test_metric"]), int(best["seeds"])
-    return Verdict(task, winner, mean, spread, tied, len(evaluated), seeds, metric)
+    return Verdict(task, winner, mean, spread, tied, cells, seeds, metric)
 
 
 def _half_width(low: float, high: float) -> float:
@@ -88,7 +94,12 @@ def against_best(lanes: pd.DataFrame, tasks: Tasks, task: str, best: Pair) -> pd
     between two scores of the task: scores counted in steps of q carry the variance q²/12 each, so that equal
     differences on few seeds are not mistaken for certainty. An infinite score stands at the worst finite one.
     Fewer than two shared seeds: p = 1.
-    Columns: activation, optimizer, difference, p_value (adjusted), tied (p_value of 5 % or more).
+
+    What it holds to: the truly best cell is `best` or tied with it at least 95 times in 100. It does not hold
+    to telling no equal cells apart: `best` was picked for being high, so among many equal cells some will be.
+    Source: Hsu, Multiple Comparisons: Theory and Methods, 1996, chapter 4, for the reading as a set of
+    possible bests. Columns: activation, optimizer, difference, p_value (adjusted), tied (p_value of 5 % or
+    more).
     """
     done = finished(lanes[lanes["task"] == task], "evaluate")
     done = done.assign(score=scores(done, "test_metric", tasks))

@@ -109,7 +109,7 @@ def describe() -> dict[str, Any]:
         "device": device.platform,
         "device_kind": device.device_kind,
         "devices": len(jax.devices()),
-        "precision": str(jax.config.jax_default_matmul_precision),
+        "precision": str(jax.config.values["jax_default_matmul_precision"]),
         "compile_options": OPTIONS.get(device.platform, {}),
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
         "ready": time.time(),

@@ -99,9 +99,7 @@ def make_run(
         curves=_curves(lanes, values, at, done),
         throughput=_throughput(rng, activations, optimizers, list(tasks)),
         times=_times(),
-        manifest=_manifest(
-            name, status, activations, optimizers, tasks, lanes, (steps, rates, tune, evaluate)
-        ),
+        manifest=_manifest(name, status, activations, optimizers, tasks, lanes, (steps, rates, tune, evaluate)),
     )
 
 
@@ -117,9 +115,7 @@ def _lanes(
 ) -> pd.DataFrame:
     grid = np.logspace(-4, 0, rates) if rates > 1 else np.array([0.01])
     rows = []
-    for task, (a, activation), (o, optimizer) in product(
-        tasks, enumerate(activations), enumerate(optimizers)
-    ):
+    for task, (a, activation), (o, optimizer) in product(tasks, enumerate(activations), enumerate(optimizers)):
         best = -2.6 + 0.35 * (o % 5)
         chosen = grid[np.argmin(abs(np.log10(grid) - best))]
         plan = [("tune", rate, s) for rate in grid for s in range(tune)]
@@ -142,23 +138,17 @@ def _lanes(
     ]
     frame = pd.DataFrame(rows, columns=columns)
     frame["speed"] = np.exp(-(frame["off"] ** 2)) * (0.05 + 0.05 * (frame["o"] % 6))
-    frame["top"] = (
-        0.975 - 0.002 * (frame["a"] % 7) - 0.02 * frame["off"] ** 2 + rng.normal(0, 0.003, len(frame))
-    )
+    frame["top"] = 0.975 - 0.002 * (frame["a"] % 7) - 0.02 * frame["off"] ** 2 + rng.normal(0, 0.003, len(frame))
     frame["status"] = np.where(frame["diverged"], "diverged", "ok")
     frame["lane"] = np.arange(len(frame))
     return frame.drop(columns=["diverged", "off", "a", "o"])
 
 
-def _values(
-    rng: np.random.Generator, lanes: pd.DataFrame, at: np.ndarray, tasks: dict[str, Any]
-) -> np.ndarray:
+def _values(rng: np.random.Generator, lanes: pd.DataFrame, at: np.ndarray, tasks: dict[str, Any]) -> np.ndarray:
     """Metric [lane, evaluation]; a diverged lane is NaN from the third evaluation on."""
     grow = 1 - np.exp(-np.outer(lanes["speed"] * 0.6, at / max(at[-1], 1) * 100))
     share = 0.1 + (lanes["top"].to_numpy()[:, None] - 0.1) * grow + rng.normal(0, 0.002, grow.shape)
-    falls = lanes["task"].map(
-        {name: task["metric"]["direction"] == "minimize" for name, task in tasks.items()}
-    )
+    falls = lanes["task"].map({name: task["metric"]["direction"] == "minimize" for name, task in tasks.items()})
     values = np.where(falls.to_numpy()[:, None], 54 + 100 * (1 - share), share)
     late = np.arange(len(at)) >= 2
     return np.where((lanes["status"] == "diverged").to_numpy()[:, None] & late, np.nan, values)
@@ -193,9 +183,7 @@ def _interrupt(lanes: pd.DataFrame, values: np.ndarray, keep: float) -> None:
 
 def _curves(lanes: pd.DataFrame, values: np.ndarray, at: np.ndarray, done: np.ndarray) -> pd.DataFrame:
     flat = values[done].ravel()
-    frame = pd.DataFrame(
-        {"lane": np.repeat(lanes["lane"].to_numpy()[done], len(at)), "step": np.tile(at, len(done))}
-    )
+    frame = pd.DataFrame({"lane": np.repeat(lanes["lane"].to_numpy()[done], len(at)), "step": np.tile(at, len(done))})
     frame["train_loss"] = np.where(frame["step"] == 0, np.nan, 1 - flat)
     frame["validation_loss"] = 1 - flat
     frame["validation_metric"] = flat
@@ -271,9 +259,7 @@ def _manifest(
         },
         "tasks": tasks,
         "activations": {label: {"summary": f"The function {label}."} for label in activations},
-        "optimizers": {
-            label: {"summary": f"The optimizer {label}.", "arguments": {"b1": 0.9}} for label in optimizers
-        },
+        "optimizers": {label: {"summary": f"The optimizer {label}.", "arguments": {"b1": 0.9}} for label in optimizers},
         "environment": {
             "machine": "x86_64",
             "processor": "AMD EPYC 7R13",

@@ -16,9 +16,7 @@ from bench.verdicts import Verdict
 __all__ = ["Figure", "Style", "of_run", "of_task", "styles"]
 
 
-def of_task(
-    run: Run, task: str, verdict: Verdict, drawn: Mapping[str, Style], prefix: str
-) -> dict[str, Figure]:
+def of_task(run: Run, task: str, verdict: Verdict, drawn: Mapping[str, Style], prefix: str) -> dict[str, Figure]:
     """The figures about one task of `run`, by kind; a kind with nothing to show is left out."""
     entry = run.manifest["tasks"][task]
     table, lanes, speeds = (_of(frame, task) for frame in (run.convergence, run.lanes, run.throughput))

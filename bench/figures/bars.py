@@ -26,7 +26,8 @@ def throughput(prefix: str, speeds: pd.DataFrame, styles: Mapping[str, Style]) -
     fast, slow = (timed.loc[timed["lane_steps_per_s"].agg(f)] for f in ("idxmax", "idxmin"))
     first, last = (cell_label(row["activation"], row["optimizer"]) for row in (fast, slow))
     speed, ratio = fast["lane_steps_per_s"], fast["lane_steps_per_s"] / slow["lane_steps_per_s"]
-    finding = f"{first} is fastest at {speed:,.0f} lane-steps a second, {ratio:.1f} times as fast as {last}."
+    rest = f", {ratio:.1f} times as fast as {last}" if len(timed) > 1 else ""
+    finding = f"{first} is fastest at {speed:,.0f} lane-steps a second{rest}."
     reading = (
         "Lane-steps a second of one worker while all were busy; a lane is one network in training. "
         "Bar: median over the other side of the grid; line: its slowest to its fastest. Longer is cheaper."
@@ -48,9 +49,7 @@ def times(prefix: str, buckets: pd.DataFrame, workers: int) -> svg.Figure:
         f"Seconds of all workers by what they did, together {whole}. Start: processes and imports; "
         "load: data; trace and compile: programs; rows: handing over results; wait: nothing to do."
     )
-    return svg.figure(
-        f"{prefix}-times", "Where the time went", lambda: _draw_times(buckets, shares), finding, reading
-    )
+    return svg.figure(f"{prefix}-times", "Where the time went", lambda: _draw_times(buckets, shares), finding, reading)
 
 
 def _spread(timed: pd.DataFrame, side: str) -> pd.DataFrame:

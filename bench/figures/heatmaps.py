@@ -41,7 +41,7 @@ def metric_heatmap(prefix: str, table: pd.DataFrame, verdict: Verdict) -> svg.Fi
     lost = _pairs(table[table["diverged_share"] > 0])
     signed = values * metric.sign
     noise = float(np.nan_to_num(verdict.half_width))
-    limits = _limits(signed, least=6 * noise)  # noise shall not look like a difference
+    limits = _limits(signed, least=6 * noise) if verdict.winner else (0.0, 1.0)  # noise is no difference
     grid = Grid(signed, values.map(metric.show), limits, hatched=lost, outlined=outlined)
     unit = f" in {metric.unit}" if metric.unit else ""
     reading = (
@@ -49,8 +49,9 @@ def metric_heatmap(prefix: str, table: pd.DataFrame, verdict: Verdict) -> svg.Fi
         "brighter the better. Thick outline: the leader; thin outline: cannot be told from it."
         + (" Hatched: at least one network diverged and counts as the worst." if lost else "")
     )
+    finding = _metric_finding(table, metric) if verdict.winner else verdict.sentence
     title = f"Test {metric.name}"
-    return svg.figure(f"{prefix}-metric", title, lambda: _draw(grid), _metric_finding(table, metric), reading)
+    return svg.figure(f"{prefix}-metric", title, lambda: _draw(grid), finding, reading)
 
 
 def steps_heatmap(prefix: str, table: pd.DataFrame, target: str) -> svg.Figure:
@@ -74,12 +75,7 @@ def diverged_heatmap(prefix: str, lanes: pd.DataFrame) -> svg.Figure | None:
     diverged = trained["status"] == "diverged"
     if not diverged.any():
         return None
-    table = (
-        diverged.groupby([trained[c] for c in stats.CELL[1:]], sort=False)
-        .mean()
-        .rename("share")
-        .reset_index()
-    )
+    table = diverged.groupby([trained[c] for c in stats.CELL[1:]], sort=False).mean().rename("share").reset_index()
     values = _pivot(table, "share")
     text = values.map(lambda v: "no data" if pd.isna(v) else f"{v * 100:.0f} %")
     grid = Grid(values, text, (0.0, max(table["share"].max(), 0.5)), scale=DARK_IS_MUCH)
@@ -94,8 +90,6 @@ def diverged_heatmap(prefix: str, lanes: pd.DataFrame) -> svg.Figure | None:
 
 def _metric_finding(table: pd.DataFrame, metric: stats.Metric) -> str:
     ranked = table[table["rank"].notna()].sort_values("rank", kind="stable")
-    if ranked.empty:
-        return "No cell was evaluated."
     ends = [
         f"{metric.told(r['test_metric'])} with {cell_label(r['activation'], r['optimizer'])}"
         for _, r in ranked.iloc[[0, -1]].iterrows()
@@ -120,9 +114,7 @@ def _pairs(table: pd.DataFrame) -> list[Pair]:
 
 def _pivot(table: pd.DataFrame, column: str) -> pd.DataFrame:
     rows, columns = (list(dict.fromkeys(table[c])) for c in ("activation", "optimizer"))
-    return table.pivot(index="activation", columns="optimizer", values=column).reindex(
-        index=rows, columns=columns
-    )
+    return table.pivot(index="activation", columns="optimizer", values=column).reindex(index=rows, columns=columns)
 
 
 def _limits(values: pd.DataFrame, least: float = 0.0) -> tuple[float, float]:
@@ -141,9 +133,7 @@ def _limits(values: pd.DataFrame, least: float = 0.0) -> tuple[float, float]:
 
 def _draw(grid: Grid) -> Canvas:
     across = len(grid.values.columns) > 12 and len(grid.values.columns) > len(grid.values)
-    values, text = (
-        (grid.values.T, grid.text.T) if across else (grid.values, grid.text)
-    )  # the longer side runs down
+    values, text = (grid.values.T, grid.text.T) if across else (grid.values, grid.text)  # the longer side runs down
     rows, columns = values.shape
     canvas = Canvas(figsize=(columns * 0.74 + 0.6, rows * (0.36 if rows <= 24 else 0.26) + 0.5))
     ax = canvas.subplots()
@@ -168,14 +158,10 @@ def _mark(ax: Axes, values: pd.DataFrame, grid: Grid, across: bool) -> None:
         for x, column in enumerate(values.columns)
     }
     for pair in grid.hatched:
-        ax.add_patch(
-            Rectangle(places[pair], 1, 1, fill=False, hatch="////", edgecolor=svg.PAPER, lw=0, alpha=0.6)
-        )
+        ax.add_patch(Rectangle(places[pair], 1, 1, fill=False, hatch="////", edgecolor=svg.PAPER, lw=0, alpha=0.6))
     for pair, width in grid.outlined.items():
         x, y = places[pair]
-        ax.add_patch(
-            Rectangle((x + 0.03, y + 0.05), 0.94, 0.9, fill=False, edgecolor=svg.INK, lw=width, clip_on=False)
-        )
+        ax.add_patch(Rectangle((x + 0.03, y + 0.05), 0.94, 0.9, fill=False, edgecolor=svg.INK, lw=width, clip_on=False))
 
 
 def _name(ax: Axes, values: pd.DataFrame) -> None:

@@ -58,9 +58,7 @@ def curves(
         "The axis leaves out the very first steps"
         + (f"; {hidden} of {len(table)} cells end outside it." if hidden else ".")
     )
-    return svg.figure(
-        f"{prefix}-curves", "How the networks learn", draw, _curve_finding(bands, metric), reading
-    )
+    return svg.figure(f"{prefix}-curves", "How the networks learn", draw, _curve_finding(bands, metric), reading)
 
 
 def sensitivity(
@@ -138,9 +136,7 @@ def _draw_rates(ax: Axes, panel: pd.DataFrame, shown: Mapping[str, Style]) -> No
 
 
 def _draw_faint(ax: Axes, lines: list[Any]) -> None:
-    ax.add_collection(
-        LineCollection(lines, colors=FAINT["color"], alpha=FAINT["alpha"], linewidths=FAINT["lw"])
-    )
+    ax.add_collection(LineCollection(lines, colors=FAINT["color"], alpha=FAINT["alpha"], linewidths=FAINT["lw"]))
 
 
 def _shown(table: pd.DataFrame, styles: Mapping[str, Style]) -> dict[str, Style]:
@@ -170,12 +166,8 @@ def _panels(activations: Sequence[str], ylabel: str, xlabel: str) -> tuple[Canva
     return canvas, dict(zip(activations, axes, strict=False))
 
 
-def _legend(
-    canvas: Canvas, shown: Mapping[str, Style], others: int, more: Iterable[tuple[Line2D, str]]
-) -> None:
-    lines = {
-        label: Line2D([], [], color=s.color, marker=s.marker, ls=s.dash, ms=4.5) for label, s in shown.items()
-    }
+def _legend(canvas: Canvas, shown: Mapping[str, Style], others: int, more: Iterable[tuple[Line2D, str]]) -> None:
+    lines = {label: Line2D([], [], color=s.color, marker=s.marker, ls=s.dash, ms=4.5) for label, s in shown.items()}
     entries = [(line, svg.printable(label)) for label, line in lines.items()]
     entries += [(Line2D([], [], **FAINT), f"{others} others")] * (others > 0)
     handles, labels = zip(*entries, *more, strict=True)
@@ -245,9 +237,7 @@ def _curve_finding(bands: pd.DataFrame, metric: Metric) -> str:
 
 
 def _rate_finding(rates: pd.DataFrame, metric: Metric) -> str:
-    ordered = rates.assign(signed=metric.sign * rates["validation_metric"]).sort_values(
-        "learning_rate", kind="stable"
-    )
+    ordered = rates.assign(signed=metric.sign * rates["validation_metric"]).sort_values("learning_rate", kind="stable")
     cells = [values.to_numpy() for _, values in ordered.groupby(stats.CELL, sort=False)["signed"]]
     pairs = [_best_and_beside(values) for values in cells if len(values) > 1]
     if not pairs:

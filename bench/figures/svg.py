@@ -22,9 +22,7 @@ SETTINGS: dict[str, Any] = {
     "svg.hashsalt": "bench",
     "svg.fonttype": "none",
     "text.parse_math": False,  # a label with a dollar sign is a label
-    "font.family": [
-        "DejaVu Sans"
-    ],  # comes with matplotlib and is wide: what fits with it fits with the reader's font
+    "font.family": ["DejaVu Sans"],  # comes with matplotlib and is wide: what fits with it fits with the reader's font
     "font.size": 9,
     "axes.titlesize": 9.5,
     "axes.labelsize": 9,
@@ -100,9 +98,7 @@ def standalone(svg: str, title: str, description: str) -> str:
     """An SVG file of its own from what `render` gave."""
     words = f"<title>{escape(title)}</title>\n<desc>{escape(description)}</desc>"
     head = f"{words}\n<style>{STANDALONE_STYLE}</style>"
-    opening, rest = re.sub(r"var\(--\w+, (#\w+)\)", r"\1", svg).split(
-        ">", 1
-    )  # not every reader of SVG has variables
+    opening, rest = re.sub(r"var\(--\w+, (#\w+)\)", r"\1", svg).split(">", 1)  # not every reader of SVG has variables
     return f'{opening} xmlns="http://www.w3.org/2000/svg">\n{head}{rest}\n'
 
 

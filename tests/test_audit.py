@@ -1,0 +1,112 @@
+"""The audit: each finding where there is cause for it, and silence where there is none."""
+
+import numpy as np
+import pytest
+from synthetic import SyntheticRun, make_run, task_entry
+
+from bench import stats
+from bench.audit import LEVELS, audit
+
+
+def texts(run: SyntheticRun) -> str:
+    """All findings in one text; the tables are made anew from what the test changed."""
+    run.convergence = stats.convergence(run.lanes, run.throughput, run.manifest["tasks"])
+    return "\n".join(f"{finding.level}: {finding.text}" for finding in audit(run))
+
+
+def sound(evaluate: int = 12) -> SyntheticRun:
+    """A run in which there is nothing to find: a good rate in the middle of the grid, twelve seeds."""
+    run = make_run(["relu", "tanh"], ["momentum", "adam"], rates=3, evaluate=evaluate)
+    run.lanes.loc[run.lanes["phase"] == "evaluate", "learning_rate"] = 0.01
+    trained = run.lanes["phase"] == "evaluate"
+    run.lanes.loc[trained, ["status", "test_metric"]] = ["ok", 0.97]
+    run.lanes["status"] = "ok"
+    return run
+
+
+def test_a_sound_run_is_met_with_silence() -> None:
+    assert texts(sound()) == ""
+
+
+def test_a_target_met_before_the_first_step_is_a_fault() -> None:
+    run = sound()
+    run.curves.loc[run.curves["step"] == 0, "validation_metric"] = 0.96
+    assert "fault: 72 networks met the target before the first step" in texts(run)
+
+
+def test_a_target_nobody_reaches_is_noted() -> None:
+    run = sound()
+    run.lanes["steps_to_target"] = np.inf
+    assert "note: No cell reached the target of 95 %" in texts(run)
+
+
+def test_worse_than_a_constant_predictor_is_a_warning() -> None:
+    run = sound()
+    run.lanes.loc[run.lanes["optimizer"] == "adam", "test_metric"] = 0.05
+    assert "warning: 2 of 4 cells are worse than always predicting one constant (10.1 %)" in texts(run)
+
+
+@pytest.mark.parametrize("rate, level", [(0.0001, "warning"), (1.0, "warning")])
+def test_a_leader_at_the_edge_of_its_grid_is_a_warning(rate: float, level: str) -> None:
+    run = sound()
+    leads = (
+        (run.lanes["activation"] == "tanh") & (run.lanes["optimizer"] == "adam") & (run.lanes["phase"] == "evaluate")
+    )
+    run.lanes.loc[leads, ["learning_rate", "test_metric"]] = [rate, 0.99]
+    assert f"{level}: 1 of 4 cells has its best learning rate at the edge of the grid, the leader among them" in texts(
+        run
+    )
+
+
+def test_divergence_is_told_apart_by_phase() -> None:
+    run = sound()
+    run.lanes.loc[[0, 1, 2], "status"] = "diverged"
+    run.lanes.loc[run.lanes.index[run.lanes["phase"] == "evaluate"][:1], "status"] = "diverged"
+    found = texts(run)
+    assert "note: 3 of 24 networks diverged while tuning" in found
+    assert "warning: 1 network diverged in evaluation and count as the worst: relu + momentum" in found or (
+        "warning: 1 network diverged in evaluation and counts as the worst: relu + momentum" in found
+    )
+
+
+def test_failed_networks_are_a_fault() -> None:
+    run = sound()
+    run.lanes.loc[0, "status"] = "failed"
+    assert "fault: 1 network failed" in texts(run)
+
+
+@pytest.mark.parametrize(
+    "seeds, words", [(1, "One evaluation seed a cell"), (5, "5 evaluation seeds a cell"), (10, "")]
+)
+def test_few_seeds_are_said(seeds: int, words: str) -> None:
+    found = texts(sound(seeds))
+    assert words in found
+    assert bool(words) == ("evaluation seed" in found)
+
+
+def test_an_interrupted_run_says_what_is_missing() -> None:
+    run = make_run(["relu"], ["sgd", "adam"], keep_evaluated=0.7, status="interrupted")
+    found = texts(run)
+    assert "fault: This run is interrupted; 3 of its 30 networks were not trained." in found
+    assert "warning: 1 of 2 cells is evaluated on fewer seeds than the rest or not at all: relu + adam" in found
+
+
+def test_lanes_that_vanished_are_a_fault_though_the_run_calls_itself_complete() -> None:
+    run = sound()
+    run.lanes = run.lanes.iloc[1:]
+    assert "fault: This run is incomplete; 1 of its 72 networks were not trained." in texts(run)
+
+
+def test_doubtful_timings_are_counted() -> None:
+    run = sound()
+    run.throughput["noisy"] = ["no", "noisy", "unstable", "few"]
+    assert "Of 4 timings 1 is unstable and 1 is noisy and 1 is taken from few samples" in texts(run)
+
+
+def test_the_gravest_stand_first_and_tasks_are_named_where_there_are_several() -> None:
+    run = make_run(
+        ["relu"], ["sgd", "adam"], {"a": task_entry(), "b": task_entry(baseline=0.999)}, status="interrupted"
+    )
+    levels = [finding.level for finding in audit(run)]
+    assert levels == sorted(levels, key=LEVELS.index)
+    assert "warning: b: 2 of 2 cells" in texts(run)

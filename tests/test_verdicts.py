@@ -1,0 +1,126 @@
+"""Verdicts: who leads, and who can be told from it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from scipy.stats import ttest_rel
+from test_stats import ACCURACY, NO_TIMES, R2, RMSE, evaluated
+
+from bench import stats, verdicts
+from bench.verdicts import against_best, holm, indistinguishable, verdict
+
+NAN = float("nan")
+
+
+def told(scores: dict[str, Sequence[float]], tasks: stats.Tasks = ACCURACY) -> verdicts.Verdict:
+    """The verdict on these scores by optimizer."""
+    frame = evaluated({name: list(values) for name, values in scores.items()})
+    return verdict(frame, stats.convergence(frame, NO_TIMES, tasks), tasks, "t")
+
+
+def test_holm_is_known() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.9, 0.8]) == pytest.approx([1, 1])
+    assert len(holm([])) == 0
+
+
+def test_one_comparison_is_the_paired_t_test() -> None:
+    rng = np.random.default_rng(3)
+    a, b = rng.normal(1, 1, 8), rng.normal(0, 1, 8)
+    found = against_best(evaluated({"a": list(a), "b": list(b)}), R2, "t", ("a", "a"))
+    assert found["p_value"].item() == pytest.approx(ttest_rel(a, b).pvalue, rel=1e-3)
+    assert found["difference"].item() == pytest.approx((b - a).mean())
+
+
+def test_seeds_are_compared_one_by_one() -> None:
+    hard = np.array([0.2, 0.5, 0.8, 0.3, 0.9])  # seeds differ far more than cells do
+    noise = np.array([0.001, -0.001, 0.0005, 0, -0.0005])
+    assert told({"a": hard + 0.02, "b": hard + noise}).tied == ()
+
+
+def test_equal_cells_are_tied_and_a_copy_of_the_leader_is() -> None:
+    assert told({"a": [0.9] * 5, "b": [0.9] * 5}).tied == (("a", "b"),)
+    assert told({"a": [0.9, 0.8, 0.7], "b": [0.9, 0.8, 0.7]}).tied == (("a", "b"),)
+
+
+def test_one_sample_s_difference_on_two_seeds_is_not_certainty() -> None:
+    one = 1 / 36
+    assert told({"a": [1.0, 1.0], "b": [1 - one, 1 - one]}).tied == (("a", "b"),)
+    steady = {"a": [1.0] * 5, "b": [1 - one] * 5, "c": [1 - 9 * one] * 5}
+    assert ("a", "c") not in told(steady).tied
+
+
+@pytest.mark.parametrize("tasks", [ACCURACY, R2, RMSE])
+def test_a_cell_that_always_diverges_can_be_told(tasks: stats.Tasks) -> None:
+    sign = 1 if tasks is not RMSE else -1
+    good = np.array([0.90, 0.91, 0.92, 0.93, 0.94]) * sign
+    worse = good - sign * 0.3 * np.array([1, 1.1, 0.9, 1, 1.05])
+    found = told({"a": good, "b": worse, "lost": [NAN] * 5}, tasks)
+    assert found.winner == ("a", "a")
+    assert ("a", "lost") not in found.tied
+
+
+def test_divergence_never_helps_a_cell_into_the_lead() -> None:
+    assert told({"a": [0.8] * 5, "b": [0.99, 0.99, 0.99, 0.99, NAN]}).winner == ("a", "a")
+
+
+def test_fewer_than_two_shared_seeds_cannot_tell() -> None:
+    frame = evaluated({"a": [0.9, 0.9, 0.9], "b": [0.1, 0.1, 0.1]})
+    frame.loc[frame["optimizer"] == "b", "seed"] += 2
+    assert indistinguishable(frame, ACCURACY, "t", ("a", "a")) == (("a", "b"),)
+
+
+@pytest.mark.parametrize("spread", [0.0, 1.0, 4.0])
+def test_the_truly_best_cell_stays_in_the_set(spread: float) -> None:
+    rng, lost, replicates = np.random.default_rng(1), 0, 150
+    for _ in range(replicates):
+        means = -spread * np.linspace(0, 1, 12)[:, None]
+        scores = means + rng.normal(size=(1, 5)) + rng.normal(size=(12, 5))
+        found = told({str(i): values for i, values in enumerate(scores)}, R2)
+        lost += ("a", "0") != found.winner and ("a", "0") not in found.tied
+    assert lost / replicates <= 0.05
+
+
+@pytest.mark.parametrize(
+    "scores, sentence",
+    [
+        ({}, "No cell was evaluated, so there is nothing to compare."),
+        ({"x": [NAN, NAN]}, "Every evaluated network diverged, so there is nothing to compare."),
+        (
+            {"x": [0.9, 0.92]},
+            "a + x reaches 91.0 % ± 1.0 test accuracy; it is the only cell, so there is nothing to compare it with.",
+        ),
+        (
+            {"x": [0.9] * 6, "y": [0.1] * 6},
+            "a + x leads at 90.0 % ± 0.0 test accuracy; the other cell can be told from it.",
+        ),
+        (
+            {"x": [0.9] * 3, "y": [0.9] * 3},
+            "a + x leads at 90.0 % ± 0.0 test accuracy; the other cell cannot be told from it.",
+        ),
+        (
+            {"x": [0.9] * 3, "y": [0.9] * 3, "z": [0.89, 0.9, 0.91]},
+            "a + x has the best mean, 90.0 % ± 0.0 test accuracy, but none of the 2 other cells can be told from it.",
+        ),
+        (
+            {"x": [0.9] * 5, "y": [0.9] * 5, "z": [0.1] * 5},
+            "a + x leads at 90.0 % ± 0.0 test accuracy; 1 of the 2 other cells cannot be told from it.",
+        ),
+        (
+            {"x": [0.9] * 9, "y": [0.6, 0.61, 0.6] * 3, "z": [0.1, 0.11, 0.1] * 3},
+            "a + x leads at 90.0 % ± 0.0 test accuracy; each of the 2 other cells can be told from it.",
+        ),
+        (
+            {"x": [0.9]},
+            "a + x reaches 90.0 % test accuracy; it is the only cell, so there is nothing to compare it with.",
+        ),
+    ],
+)
+def test_the_sentence_says_what_was_found(scores: dict[str, Sequence[float]], sentence: str) -> None:
+    assert told(scores).sentence == sentence
+
+
+def test_a_task_without_an_activation_names_the_optimizer_alone() -> None:
+    assert stats.cell_label("none", "adam") == "adam"
+    assert stats.cell_label("relu", "adam") == "relu + adam"
