@@ -64,9 +64,7 @@ def test_divergence_is_told_apart_by_phase() -> None:
     run.lanes.loc[run.lanes.index[run.lanes["phase"] == "evaluate"][:1], "status"] = "diverged"
     found = texts(run)
     assert "note: 3 of 24 networks diverged while tuning" in found
-    assert "warning: 1 network diverged in evaluation and count as the worst: relu + momentum" in found or (
-        "warning: 1 network diverged in evaluation and counts as the worst: relu + momentum" in found
-    )
+    assert "warning: 1 network diverged in evaluation, which counts as the worst: relu + momentum." in found
 
 
 def test_failed_networks_are_a_fault() -> None:

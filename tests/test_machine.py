@@ -1,0 +1,20 @@
+"""The machine as a run records it."""
+
+import json
+
+import psutil
+
+from bench import machine
+
+
+def test_it_describes_host_and_software_as_plain_values() -> None:
+    found = json.loads(json.dumps(machine.describe()))
+    assert found["memory_bytes"] == psutil.virtual_memory().total
+    assert found["cores"] >= 1 and found["processor"]
+    assert set(machine.COMPARABLE) <= set(found["packages"])
+
+
+def test_the_gemm_rate_is_that_of_a_computer() -> None:
+    slow = machine.gemm_rate(sizes=(16,), seconds=0.01)
+    fast = machine.gemm_rate(sizes=(16, 512), seconds=0.05)
+    assert 1e6 < slow < fast < 1e16  # a product of 16 is all overhead

@@ -1,0 +1,291 @@
+"""The report: one page that needs nothing else, safe with any name, the same each time."""
+
+import base64
+import csv
+import hashlib
+import io
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from synthetic import REGRESSION, SyntheticRun, make_run, task_entry
+
+from bench.errors import InputError
+from bench.page import slugs
+from bench.reporting import render, report, verdicts
+
+HOSTILE = '</script><img src=x onerror=alert(1)> | $x_1$ & 5 % "q" {y} ~^\\ `c` [l](http://x)'
+
+
+class Page(HTMLParser):
+    """The elements of a page, with their attributes, and its text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.inside: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        self.inside.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        while self.inside and self.inside.pop() != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        if not {"style", "script"} & set(self.inside):
+            self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        """The attributes of all elements of a kind."""
+        return [attributes for found, attributes in self.elements if found == tag]
+
+
+@pytest.fixture(scope="module")
+def run() -> SyntheticRun:
+    return make_run(["relu", "tanh"], ["sgd", "adam"])
+
+
+@pytest.fixture(scope="module")
+def files(run: SyntheticRun) -> dict[str, bytes]:
+    return render([run])
+
+
+@pytest.fixture(scope="module")
+def page(files: dict[str, bytes]) -> Page:
+    return Page(files["index.html"].decode())
+
+
+@pytest.fixture(scope="module")
+def hostile() -> dict[str, bytes]:
+    run = make_run([HOSTILE, "relu"], ["adam", HOSTILE], {HOSTILE: task_entry(summary=HOSTILE)}, name=HOSTILE)
+    run.manifest["command"] = run.manifest["suite"]["description"] = HOSTILE
+    run.manifest["environment"]["machine"] = HOSTILE
+    return render([run])
+
+
+def test_the_page_opens_with_the_verdict(run: SyntheticRun, files: dict[str, bytes], page: Page) -> None:
+    (sentence,) = verdicts([run])
+    sentence = sentence.removeprefix("digits_mlp: ")
+    assert re.search(r"leads at \d\d\.\d % ± \d\.\d test accuracy; .* told from it\.", sentence)
+    text = page.text.replace("\u00a0", " ")
+    assert text.index(sentence) < text.index("What was asked") < text.index("What to keep in mind")
+    assert sentence in files["report.md"].decode()
+
+
+def test_the_page_needs_nothing_from_anywhere(files: dict[str, bytes]) -> None:
+    text = files["index.html"].decode()
+    assert "http:" not in text
+    assert "https:" not in text
+    page = Page(text)
+    links = {a["href"] for kind in ("a", "link") for a in page.all(kind)}
+    assert links == {"data:,", "report.md"}
+    assert not [attributes for _, attributes in page.elements if "src" in attributes]
+
+
+def test_the_policy_lets_only_the_page_s_own_script_run(files: dict[str, bytes], page: Page) -> None:
+    (script,) = re.findall(r"<script>(.*?)</script>", files["index.html"].decode(), re.S)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    (policy,) = [m["content"] or "" for m in page.all("meta") if m.get("http-equiv") == "Content-Security-Policy"]
+    assert policy.startswith("default-src 'none';")
+    assert f"script-src 'sha256-{digest}'" in policy
+    assert not [a for _, attributes in page.elements for a in attributes if a.startswith("on")]
+
+
+def test_every_figure_has_words(page: Page) -> None:
+    pictures = page.all("svg")
+    assert len(pictures) == 7
+    assert all(picture["role"] == "img" and picture["aria-label"] for picture in pictures)
+
+
+def test_the_table_can_be_sorted_by_keyboard(page: Page) -> None:
+    headers, buttons = page.all("th"), page.all("button")
+    assert len(headers) == len(buttons) == 11
+    assert all(header["scope"] == "col" and header["data-kind"] in ("number", "text") for header in headers)
+    assert [header.get("aria-sort") for header in headers] == ["ascending"] + [None] * 10
+    cells = page.all("td")
+    assert len(cells) == 4 * 11
+    assert all("data-key" in cell for cell in cells)
+
+
+def test_what_a_number_is_sorted_by_is_a_number(page: Page, run: SyntheticRun) -> None:
+    kinds = [header["data-kind"] for header in page.all("th")] * 4
+    keys = [cell["data-key"] for kind, cell in zip(kinds, page.all("td"), strict=True) if kind == "number"]
+    assert all(key == "" or not np.isnan(float(key)) for key in keys if key is not None)
+    steps = run.convergence.sort_values(["rank", "steps_to_target"])["steps_to_target"]
+    assert [float(cell["data-key"] or "nan") for cell in page.all("td")[5::11]] == list(steps)
+
+
+def test_ids_are_unique_and_links_lead_somewhere() -> None:
+    page = Page(render([make_run(["relu"], ["sgd"], {"a": task_entry(), "b": REGRESSION})])["index.html"].decode())
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    inner = {link["href"] for link in page.all("a") if (link["href"] or "").startswith("#")}
+    assert inner == {"#task-a", "#task-b"}
+    assert {link[1:] for link in inner if link} <= set(ids)
+
+
+def test_the_same_runs_give_the_same_bytes(files: dict[str, bytes]) -> None:
+    assert render([make_run(["relu", "tanh"], ["sgd", "adam"])]) == files
+
+
+def test_hostile_text_stays_text_in_the_page(hostile: dict[str, bytes]) -> None:
+    page = Page(hostile["index.html"].decode())
+    assert not page.all("img")
+    assert len(page.all("script")) == 1
+    assert page.text.replace("\u00a0", " ").count(HOSTILE) > 10
+
+
+def test_hostile_text_stays_text_in_markdown(hostile: dict[str, bytes]) -> None:
+    text = hostile["report.md"].decode()
+    outside = "\n".join(line for line in text.splitlines() if not line.startswith("    "))  # all but blocks of code
+    assert "<img" not in outside
+    assert not re.search(r"(?<!\\)[`$|]", re.sub(r"^\|.*\|$", "", outside, flags=re.M))
+    rows = [line for line in outside.splitlines() if line.startswith("|")]
+    assert len({len(re.findall(r"(?<!\\)\|", row)) for row in rows}) == 1
+    assert f"    {HOSTILE}" in text.splitlines()
+
+
+def test_hostile_text_stays_text_in_latex(hostile: dict[str, bytes]) -> None:
+    tables = [content.decode() for name, content in hostile.items() if name.endswith(".tex")]
+    assert len(tables) == 2
+    for table in tables:
+        rows = [line for line in table.splitlines() if line.endswith(r"\\")]
+        assert len(rows) in (3, 5)
+        assert len({len(re.findall(r"(?<!\\)&", row)) for row in rows}) == 1
+        assert not re.search(r"(?<!\\)[_#%]", "\n".join(rows))
+        assert r"\$x\_1\$ \& 5 \%" in table
+        assert r"\{y\} \textasciitilde{}\textasciicircum{}\textbackslash{}" in table
+
+
+def test_latex_marks_the_best_and_those_level_with_it() -> None:
+    run = make_run(["relu"], ["sgd", "momentum", "adam"])
+    table = render([run])["tables/digits-mlp-matrix.tex"].decode()
+    assert table.count(r"\textbf{") == 1
+    best = run.convergence.sort_values("rank")["test_metric"].iloc[0]
+    assert rf"\textbf{{{best * 100:.1f}}}" in table
+    assert r"\toprule" in table
+
+
+def test_csv_tables_hold_the_numbers_as_they_are(run: SyntheticRun, files: dict[str, bytes]) -> None:
+    rows = list(csv.DictReader(io.StringIO(files["tables/cells.csv"].decode())))
+    assert [float(row["test_metric"]) for row in rows] == list(run.convergence["test_metric"])
+    assert [row["verdict"] for row in rows].count("leader") == 1
+    names = {"cells", "learning_rates", "curves", "throughput", "times"}
+    assert {name for name in files if name.endswith(".csv")} == {f"tables/{name}.csv" for name in names}
+
+
+def test_markdown_shows_every_figure_that_is_written(files: dict[str, bytes]) -> None:
+    shown = set(re.findall(r"!\[[^\]]*\]\(([^)]+)\)", files["report.md"].decode()))
+    assert shown == {name for name in files if name.endswith(".svg")}
+
+
+def test_no_word_of_a_template_is_left_over(files: dict[str, bytes]) -> None:
+    for name, content in files.items():
+        if not name.endswith((".svg", ".json")):
+            assert not re.search(r"\{[{%]|[}%]\}|<<|<%|\bNone\b|\bnan\b", content.decode()), name
+
+
+@pytest.mark.parametrize("options", [{"keep_evaluated": 0.6}, {"keep_evaluated": 0}, {"all_diverge": True}])
+def test_runs_that_went_wrong_are_reported_in_words(options: dict[str, float]) -> None:
+    status = "complete" if "all_diverge" in options else "interrupted"
+    run = make_run(["relu"], ["sgd", "adam"], status=status, evaluations=4, **options)  # type: ignore[arg-type]
+    page = Page(render([run])["index.html"].decode())
+    assert "Fault" in page.text or "Warning" in page.text
+    assert not re.search(r"\bnan\b", page.text)
+
+
+def test_several_tasks_have_a_section_each() -> None:
+    run = make_run(["relu"], ["sgd", "adam"], {"a": task_entry(), "b": REGRESSION}, evaluations=4)
+    files = render([run])
+    text = Page(files["index.html"].decode()).text
+    assert text.count("All cells") == 2
+    assert {"figures/a-metric.svg", "figures/b-metric.svg", "tables/a-cells.tex"} <= set(files)
+    assert [line.split(":")[0] for line in verdicts([run])] == ["a", "b"]
+
+
+def test_several_runs_stand_side_by_side_even_with_one_name() -> None:
+    runs = [make_run(["relu"], ["sgd", "adam"], evaluations=4, seed=seed, name="same") for seed in (0, 1)]
+    files = render(runs)
+    assert len([name for name in files if name.endswith("-metric.svg")]) == 2
+    assert len(list(csv.DictReader(io.StringIO(files["tables/cells.csv"].decode())))) == 4
+    ids = [attributes["id"] for _, attributes in Page(files["index.html"].decode()).elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+
+
+def test_names_become_plain_and_never_the_same() -> None:
+    assert slugs(["Digits MLP", "digits_mlp", "漢", "../../etc"]) == ["digits-mlp", "digits-mlp-again", "x", "etc"]
+
+
+def test_a_report_is_written_whole_and_written_anew(tmp_path: Path, run: SyntheticRun, files: dict[str, bytes]) -> None:
+    out = tmp_path / "deep" / "report"
+    assert report([run], out) == out / "index.html"
+    found = {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert found == files
+    assert list(out.parent.iterdir()) == [out]  # nothing temporary stays
+    report([run], str(out))
+    assert (out / "index.html").read_bytes() == files["index.html"]
+
+
+def test_only_an_older_report_s_own_unchanged_files_are_removed(tmp_path: Path, run: SyntheticRun) -> None:
+    old = make_run(["relu"], ["sgd", "adam"], {"old": task_entry()}, evaluations=4)
+    report([old], tmp_path)
+    edited, foreign, gone = (tmp_path / "figures" / name for name in ("old-steps.svg", "mine.svg", "old-metric.svg"))
+    edited.write_text("mine now")
+    foreign.write_text("mine")
+    assert gone.exists()
+    report([run], tmp_path)
+    assert not gone.exists()
+    assert edited.exists()
+    assert foreign.exists()
+
+
+def test_a_list_that_names_files_elsewhere_removes_nothing(tmp_path: Path, run: SyntheticRun) -> None:
+    outside, out = tmp_path / "keep.txt", tmp_path / "out"
+    outside.write_text("keep")
+    out.mkdir()
+    listed = {"../keep.txt": hashlib.sha256(b"keep").hexdigest()}
+    (out / "report.json").write_text(json.dumps({"schema": 1, "files": listed}))
+    report([run], out)
+    assert outside.exists()
+
+
+def test_somebody_else_s_page_is_not_overwritten(tmp_path: Path, run: SyntheticRun) -> None:
+    (tmp_path / "index.html").write_text("<h1>my site</h1>")
+    with pytest.raises(InputError, match="somebody else's page"):
+        report([run], tmp_path)
+    with pytest.raises(InputError, match="got a file"):
+        report([run], tmp_path / "index.html")
+    assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
+
+
+def test_no_run_is_refused() -> None:
+    with pytest.raises(InputError, match="got no run"):
+        render([])
+
+
+def test_reporting_never_imports_jax() -> None:
+    code = "import sys, bench.reporting; print({'jax', 'flax', 'optax'} & set(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "set()"
+
+
+def test_the_style_sheet_knows_each_colour_of_the_palette(files: dict[str, bytes]) -> None:
+    text = files["index.html"].decode()
+    used = set(re.findall(r"var\((--\w+)", text))
+    defined = set(re.findall(r"(--\w+):", text))
+    assert used <= defined
+
+
+@pytest.mark.slow
+def test_a_large_report_stays_small_enough_to_send() -> None:
+    run = make_run([f"a{i}" for i in range(19)], [f"o{i}" for i in range(60)], evaluate=3, tune=1)
+    assert len(render([run])["index.html"]) < 8e6
