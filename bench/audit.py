@@ -45,7 +45,7 @@ LEVELS = ("fault", "warning", "note")
 
 def audit(run: Run) -> list[Finding]:
     """All findings about `run`, the gravest first; an empty list means that nothing was found."""
-    found = [*_completeness(run), *_timing(run.throughput)]
+    found = [*_completeness(run), *_seeds(run.convergence), *_timing(run.throughput)]
     for task in run.manifest["tasks"]:
         prefix = f"{task}: " if len(run.manifest["tasks"]) > 1 else ""
         found += [Finding(f.level, prefix + f.text) for f in audit_task(run, task)]
@@ -61,7 +61,6 @@ def audit_task(run: Run, task: str) -> Iterator[Finding]:
     yield from _below_baseline(table, entry)
     yield from _edges(table, leader(table, task))
     yield from _divergence(lanes, table)
-    yield from _seeds(table)
 
 
 def _completeness(run: Run) -> Iterator[Finding]:
@@ -72,7 +71,9 @@ def _completeness(run: Run) -> Iterator[Finding]:
         yield Finding("fault", f"This run is {status if status != 'complete' else 'incomplete'}{left}.")
     failed = int((lanes["status"] == "failed").sum())
     if failed:
-        yield Finding("fault", f"{_networks(failed)} failed for reasons outside the training and count as the worst.")
+        yield Finding(
+            "fault", f"{_networks(failed)} failed for reasons outside the training, which counts as the worst."
+        )
     cells = run.convergence
     most = cells.groupby("task")["seeds"].transform("max")
     partial = cells[cells["seeds"] < np.maximum(most, 1)]
@@ -122,7 +123,7 @@ def _divergence(lanes: pd.DataFrame, table: pd.DataFrame) -> Iterator[Finding]:
     counts = [int((diverged["phase"] == phase).sum()) for phase in ("tune", "evaluate")]
     if counts[1]:
         cells = table[table["diverged_share"] > 0]
-        text = f"{_networks(counts[1])} diverged in evaluation and count as the worst: {_names(cells)}."
+        text = f"{_networks(counts[1])} diverged in evaluation, which counts as the worst: {_names(cells)}."
         yield Finding("warning", text)
     if counts[0]:
         tuned = int((lanes["phase"] == "tune").sum())
@@ -139,7 +140,7 @@ def _seeds(table: pd.DataFrame) -> Iterator[Finding]:
     elif 1 < seeds < ENOUGH_SEEDS:
         text = (
             f"{seeds} evaluation seeds a cell: intervals from fewer than ten are too short "
-            "(at 95 % they cover about 75 % of the time with 3 seeds, 81 % with 5, 90 % with 10), "
+            "(at 95 % they cover about 75 % of the time with 3 seeds, 84 % with 5, 90 % with 10), "
             "and small differences go unnoticed."
         )
         yield Finding("note", text)

@@ -3,44 +3,20 @@
 import json
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+import tomllib
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from bench.errors import FAILED_LANES, BenchError, DataError
+from bench.errors import FAILED_LANES, BenchError, DataError, InputError
 
-app = typer.Typer(
-    name="bench",
-    help="Which activation with which optimizer: whole grids in a few compiled programs, with a fair verdict.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-
-class Kind(StrEnum):
-    """What `bench list` lists."""
-
-    tasks = "tasks"
-    activations = "activations"
-    optimizers = "optimizers"
-    suites = "suites"
-
-
-class Device(StrEnum):
-    """Where a run trains."""
-
-    auto = "auto"
-    cpu = "cpu"
-    gpu = "gpu"
-
-
-SuiteArgument = Annotated[str, typer.Argument(metavar="SUITE", help="A suite file (TOML) or a suite's name.")]
-Json = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
+KINDS = ("tasks", "activations", "optimizers", "suites")
+DEVICES = ("cpu", "gpu")
+MAX_WORKERS = 4096
 
 
 @contextmanager
@@ -54,6 +30,8 @@ def told() -> Iterator[None]:
         if error.hint:
             typer.echo(f"hint: {error.hint}", err=True)
         raise typer.Exit(error.exit_code) from None
+    except KeyboardInterrupt:  # before or after the training, which counts its signals itself
+        raise typer.Exit(130) from None
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone, as `head` does
         raise typer.Exit(0) from None
@@ -63,61 +41,113 @@ def told() -> Iterator[None]:
         raise typer.Exit(4) from None
 
 
+class Verbs(TyperGroup):
+    """The verbs, each of which tells its errors."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Read the verb's arguments and carry it out."""
+        with told():
+            return super().invoke(ctx)
+
+
+app = typer.Typer(
+    cls=Verbs,
+    name="bench",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # help and errors in plain text: rich takes longer to import than the rest of it
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _one_of(where: str, choices: Iterable[str]) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in choices:
+            raise InputError(f"{where}: got {text!r}; expected one of {', '.join(choices)}")
+        return text
+
+    return read
+
+
+def _workers(text: str) -> int:
+    if not (text.isdecimal() and 1 <= int(text) <= MAX_WORKERS):
+        raise InputError(f"--workers: got {text!r}; expected a whole number from 1 to {MAX_WORKERS}")
+    return int(text)
+
+
+SuiteArgument = Annotated[str, typer.Argument(metavar="SUITE", help="A suite file (TOML) or a suite's name.")]
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
+
+
 @app.command("list")
-def list_(kind: Annotated[Kind | None, typer.Argument(help="Only these.")] = None, as_json: Json = False) -> None:
-    """What there is: tasks, activations, optimizers, suites; one line each."""
-    with told():
-        found = {k.value: _catalogue(k) for k in ([kind] if kind else Kind)}
-        if as_json:
-            typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
-            return
-        for name, entries in found.items():
-            if not kind:
-                typer.secho(f"{name}", bold=True)
-            width = max(map(len, entries), default=0)
-            for entry, summary in entries.items():
-                typer.echo(f"{'' if kind else '  '}{entry:<{width}}  {summary}")
+def list_(
+    kind: Annotated[
+        str | None,
+        typer.Argument(metavar="KIND", parser=_one_of("KIND", KINDS), help=f"Only these: {', '.join(KINDS)}."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Tasks, activations, optimizers and suites, one line each."""
+    found = {k: _catalogue(k) for k in ([kind] if kind else KINDS)}
+    if as_json:
+        typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
+        return
+    for name, entries in found.items():
+        if not kind:
+            typer.secho(name, bold=True)
+        width = max(map(len, entries), default=0)
+        for entry, summary in entries.items():
+            typer.echo(f"{'' if kind else '  '}{entry:<{width}}  {summary}")
 
 
-def _catalogue(kind: Kind) -> dict[str, str]:
+def _catalogue(kind: str) -> dict[str, str]:
     from bench.activations import ACTIVATIONS
     from bench.optimizers import OPTIMIZERS
     from bench.tasks import TASKS
 
-    tables: dict[Kind, Any] = {Kind.tasks: TASKS, Kind.activations: ACTIVATIONS, Kind.optimizers: OPTIMIZERS}
-    if kind in tables:
-        return {name: entry.summary for name, entry in tables[kind].items()}
-    return _suites()
+    tables: dict[str, Any] = {"tasks": TASKS, "activations": ACTIVATIONS, "optimizers": OPTIMIZERS}
+    return {name: entry.summary for name, entry in tables[kind].items()} if kind in tables else _suites()
 
 
 def _suites() -> dict[str, str]:
-    import tomllib
-
     from bench.locate import suite_files
 
-    return {path.stem: tomllib.loads(path.read_text("utf-8")).get("description", "") for path in suite_files()}
+    return {path.stem: _description(path) for path in suite_files()}
+
+
+def _description(suite: Path) -> str:
+    try:
+        return str(tomllib.loads(suite.read_text("utf-8")).get("description", ""))
+    except ValueError:
+        return "(not a TOML file)"
 
 
 @app.command()
 def plan(
     suite: SuiteArgument,
-    device: Annotated[Device, typer.Option(help="Plan for this device.")] = Device.cpu,
+    device: Annotated[
+        str, typer.Option(metavar="cpu|gpu", parser=_one_of("--device", DEVICES), help="Plan for this device.")
+    ] = "cpu",
     as_json: Json = False,
 ) -> None:
-    """Cells, lanes, programs, lane-steps and an estimate of the time; trains nothing."""
-    with told():
-        from bench import plan as planning
-        from bench import suite as suites
-        from bench.estimate import estimate
+    """Cells, lanes, programs, steps and a guess at the time of a suite.
 
-        made = planning.make(suites.read(suite), "cpu" if device is Device.auto else device.value)
-        facts = {**_facts(made), **estimate(made)}
-        if as_json:
-            typer.echo(json.dumps(facts, indent=1))
-            return
-        typer.echo(f"{made.suite.name}: {made.suite.description}")
-        for key, value in facts.items():
-            typer.echo(f"  {key.replace('_', ' '):<20} {value:,}" if isinstance(value, int) else f"  {key:<20} {value}")
+    Trains nothing.
+    """
+    from bench import plan as planning
+    from bench import suite as suites
+    from bench.estimate import estimate
+
+    made = planning.make(suites.read(suite), device)
+    facts = {**_facts(made), **estimate(made)}
+    if as_json:
+        typer.echo(json.dumps(facts, indent=1))
+        return
+    typer.echo(f"{made.suite.name}: {made.suite.description}")
+    for key, value in facts.items():
+        text = f"{value:,}" if isinstance(value, int) else value
+        typer.echo(f"  {key.replace('_', ' '):<20} {text}")
 
 
 def _facts(made: Any) -> dict[str, Any]:
@@ -136,24 +166,32 @@ def _facts(made: Any) -> dict[str, Any]:
 def run(
     suite: Annotated[str | None, typer.Argument(metavar="SUITE", help="A suite file (TOML) or a suite's name.")] = None,
     out: Annotated[Path | None, typer.Option(help="Directory to write; by default results/SUITE-TIME.")] = None,
-    device: Annotated[Device, typer.Option(help="Where to train.")] = Device.auto,
-    workers: Annotated[int | None, typer.Option(min=1, max=4096, help="Processes; by default one a core or GPU.")] = None,
+    device: Annotated[
+        str,
+        typer.Option(metavar="auto|cpu|gpu", parser=_one_of("--device", ("auto", *DEVICES)), help="Where to train."),
+    ] = "auto",
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", parser=_workers, help="Processes; by default one a core or GPU.")
+    ] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in this directory.")] = None,
     report: Annotated[bool, typer.Option("--report", help="Write its report too, to reports/RUN.")] = False,
 ) -> None:
-    """Train a suite: tune each cell, evaluate it on fresh seeds, store lanes and tables."""
-    with told():
-        from bench.launch import run as launch
-        from bench.progress import watched
+    """Train a suite and store its results.
 
-        command = shlex.join(["bench", *sys.argv[1:]])
-        with watched() as observe:
-            found = launch(suite, out, device.value, workers, resume, observe, command)
-        typer.echo(f"results: {found.path}")
-        if report:
-            _write_report([found], Path("reports") / found.name)
-        failed = int((found.lanes["status"] == "failed").sum())
-    if failed:
+    Tunes each cell, evaluates it on fresh seeds, and stores lanes and tables.
+    """
+    from bench.launch import run as launch
+    from bench.progress import watched
+
+    if out and resume:
+        raise InputError(f"--out {out}: got a second directory beside --resume {resume}; expected one of the two")
+    command = shlex.join(["bench", *sys.argv[1:]])
+    with watched() as observe:
+        found = launch(suite, out, device, workers, resume, observe, command)
+    typer.echo(f"results: {found.path}")
+    if report:
+        _write_report([found], Path("reports") / found.name)
+    if failed := int((found.lanes["status"] == "failed").sum()):
         typer.echo(f"error: {found.path}: got {failed} failed lanes; expected none; {_why(found)}", err=True)
         typer.echo(f"hint: bench run --resume {found.path} tries them again", err=True)
         raise typer.Exit(FAILED_LANES)
@@ -178,47 +216,47 @@ def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Directories of runs.")],
     out: Annotated[Path | None, typer.Option(help="Directory to write; by default reports/RUN.")] = None,
 ) -> None:
-    """Write a report of one or more runs: a page, Markdown, figures, tables."""
-    with told():
-        from bench.results import load
+    """Write the report of one or more runs.
 
-        _write_report([load(path) for path in runs], out or Path("reports") / runs[0].resolve().name)
+    A page, the same in Markdown, figures and tables.
+    """
+    from bench.results import load
+
+    _write_report([load(path) for path in runs], out or Path("reports") / runs[0].resolve().name)
 
 
 @app.command()
 def verify(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's directory.")]) -> None:
-    """Check every stored byte against its checksum, and that every planned lane is there."""
-    with told():
-        from bench import store
-        from bench.results import planned_lanes
+    """Check every stored byte and every planned lane of a run."""
+    from bench import store
+    from bench.results import planned_lanes
 
-        manifest = store.read_manifest(run)
-        problems = store.verify(run, (lane.id for lane in planned_lanes(manifest)))
-        if problems:
-            raise DataError(problems, "bench run --resume trains again what is missing or damaged")
-        typer.echo(f"{run}: {manifest['plan']['lanes']:,} lanes, every byte as it was written")
+    manifest = store.read_manifest(run)
+    problems = store.verify(run, (lane.id for lane in planned_lanes(manifest)))
+    if problems:
+        raise DataError(problems, f"bench run --resume {run} trains again what is missing or damaged")
+    typer.echo(f"{run}: {manifest['plan']['lanes']:,} lanes, every byte as it was written")
 
 
 @app.command()
 def info(as_json: Json = False) -> None:
     """This machine as a run records it."""
-    with told():
-        from bench import machine, worker
-        from bench.launch import pick_device
+    from bench import machine, worker
+    from bench.launch import pick_device
 
-        one = worker.Worker(pick_device("auto"), 0)
-        try:
-            found = {**machine.describe(), **one.submit(worker.describe).result()}
-            found["gemm_flops_per_s"] = one.submit(worker.gemm_rate).result()
-        finally:
-            one.shutdown()
-        del found["ready"]
-        if as_json:
-            typer.echo(json.dumps(found, indent=1))
-            return
-        for key, value in found.items():
-            text = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
-            typer.echo(f"{key:<18} {text:.3g}" if isinstance(text, float) else f"{key:<18} {text}")
+    one = worker.Worker(pick_device("auto"), 0)
+    try:
+        found = {**machine.describe(), **one.submit(worker.describe).result()}
+        found["gemm_flops_per_s"] = one.submit(worker.gemm_rate).result()
+    finally:
+        one.shutdown()
+    del found["ready"]
+    if as_json:
+        typer.echo(json.dumps(found, indent=1))
+        return
+    for key, value in found.items():
+        text = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
+        typer.echo(f"{key:<18} {text:.3g}" if isinstance(text, float) else f"{key:<18} {text}")
 
 
 @app.callback(invoke_without_command=True)
@@ -229,8 +267,3 @@ def main(version: Annotated[bool, typer.Option("--version", help="Show the versi
 
         typer.echo(f"bench {__version__}")
         raise typer.Exit
-
-
-COMMANDS: dict[str, Callable[..., None]] = {
-    "list": list_, "plan": plan, "run": run, "report": report, "verify": verify, "info": info
-}  # fmt: skip

@@ -8,6 +8,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -61,7 +62,8 @@ def arrays(dataset: Dataset) -> dict[str, tuple[Array, Array]]:
                 f"data set {dataset.name}: got checksum {checksum(parts)[:12]}; expected {dataset.sha256[:12]}",
                 "the package that bundles these data has changed them; results would not be comparable",
             )
-        _store(dataset, parts)
+        with suppress(OSError):  # without a cache it is merely slower
+            _store(dataset, parts)
     return _standardized(parts, regression=dataset.classes == 0)
 
 
@@ -91,7 +93,7 @@ def _cached(dataset: Dataset) -> dict[str, tuple[Array, Array]] | None:
     import numpy as np
 
     try:
-        with np.load(_cache_file(dataset), allow_pickle=False) as file:
+        with _cache_file(dataset).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             parts = {part: (file[f"x_{part}"], file[f"y_{part}"]) for part in SPLITS}
     except Exception:  # a damaged archive raises whatever its decoder does; the source is still there
         return None
@@ -103,9 +105,10 @@ def _store(dataset: Dataset, parts: Mapping[str, tuple[Array, Array]]) -> None:
 
     target = _cache_file(dataset)
     flat = {f"{axis}_{part}": v for part, pair in parts.items() for axis, v in zip("xy", pair, strict=True)}
-    with tempfile.NamedTemporaryFile(dir=target.parent, suffix=".tmp", delete=False) as file:
-        np.savez_compressed(file, allow_pickle=False, **flat)
-    Path(file.name).replace(target)
+    with tempfile.TemporaryDirectory(dir=target.parent) as beside:
+        complete = Path(beside, target.name)
+        np.savez_compressed(complete, allow_pickle=False, **flat)
+        complete.replace(target)
 
 
 def _split(dataset: Dataset) -> dict[str, tuple[Array, Array]]:

@@ -113,8 +113,10 @@ class Session:
 
     def _describe(self, manifest: dict[str, Any], times: dict[str, Any]) -> None:
         """Enter what the workers say of their device, and its rate of a large matrix product, all at once busy."""
-        found = [future.result() for future in self.described]
+        found = [future.result() for future in self.described if not future.exception()]  # less those that died of it
+        found = found or [self.pool[0].submit(worker.describe).result()]
         times["ready"] = [one.pop("ready") for one in found]
+        times["finished"] = max(times["finished"], *times["ready"])  # where one had nothing to do but start
         manifest["environment"].update(found[0])
         rates = [one.submit(worker.gemm_rate) for one in self.pool]
         manifest["execution"]["gemm_flops_per_s"] = median(rate.result() for rate in rates)
@@ -186,11 +188,15 @@ def describe(made: Plan, wanted: "suite.Suite", command: str) -> dict[str, Any]:
                    "parameters": t.parameters, "data_sha256": t.dataset.sha256 if t.dataset else None}
             for name, t in tasks.items()
         },
-        "activations": {label: {"summary": a.summary, "arguments": dict(a.arguments)} for label, a in activations.items()},
-        "optimizers": {label: {"summary": o.summary, "arguments": dict(o.arguments)} for label, o in optimizers.items()},
+        "activations": {label: _entry(a) for label, a in activations.items()},
+        "optimizers": {label: _entry(o) for label, o in optimizers.items()},
         "environment": machine.describe(),
         "execution": {"device": made.device, "workers": 0, "width": max(p.width for p in programs), "sessions": []},
     }  # fmt: skip
+
+
+def _entry(entry: Any) -> dict[str, Any]:
+    return {"summary": entry.summary, "arguments": dict(entry.arguments)}
 
 
 def failed_rows(shard: Shard, error: str) -> list[Row]:
@@ -244,7 +250,8 @@ def _check_same(path: Path, made: Plan, previous: Mapping[str, Any]) -> None:
             "leave SUITE out to go on with what was planned",
         )
     now, then = machine.describe()["packages"], previous["environment"]["packages"]
-    changed = [f"{name} {then.get(name)}, now {now.get(name)}" for name in machine.COMPARABLE if now.get(name) != then.get(name)]
+    pairs = {name: (then.get(name), now.get(name)) for name in machine.COMPARABLE}
+    changed = [f"{name} {before}, now {after}" for name, (before, after) in pairs.items() if before != after]
     if changed:
         raise DataError(
             f"--resume {path}: got results of other software ({'; '.join(changed)}); expected the same",

@@ -17,6 +17,6 @@ def suite_files() -> list[Path]:
 def locate(path: str | Path) -> Path:
     """The path itself or, for a bare name such as `quick`, the suite of that name."""
     path = Path(path)
-    if path.suffix or path.exists() or len(path.parts) > 1:
+    if path.suffix or path.is_file() or len(path.parts) > 1:
         return path
     return next((file for file in suite_files() if file.stem == path.name), path)

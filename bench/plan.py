@@ -160,6 +160,10 @@ class Plan:
         return [cell for block in self.blocks for cell in block.cells]
 
     @cached_property
+    def _numbers(self) -> dict[Block, int]:
+        return {block: number for number, block in enumerate(self.blocks)}
+
+    @cached_property
     def programs(self) -> list[Program]:
         """Each once."""
         return list(dict.fromkeys(block.program for block in self.blocks))
@@ -209,7 +213,7 @@ class Plan:
     def _shards(self, block: Block, phase: str, lanes: list[Lane]) -> list[Shard]:
         chunks = max(1, SHARD_LANE_STEPS // (block.program.width * block.program.steps))
         size = chunks * block.program.width
-        number = self.blocks.index(block)
+        number = self._numbers[block]
         return [
             Shard(f"{number:05d}-{phase}-{part:03d}", block.program, tuple(lanes[start : start + size]))
             for part, start in enumerate(range(0, len(lanes), size))
@@ -234,7 +238,8 @@ def make(suite: Suite, device: str = "cpu") -> Plan:
     """The plan of a suite on a kind of device. Raises `InputError` where it would be too large."""
     tune, evaluate = len(suite.seeds.tune_list()), len(suite.seeds.evaluate_list())
     rates = sum(len(suite.grid(entry)) for entry in suite.optimizers)
-    lanes = len(suite.tasks) * len(suite.activations) * (rates * tune + len(suite.optimizers) * evaluate)
+    pairs = sum(len(suite.activations) if task.uses_activation else 1 for task in suite.resolved_tasks())
+    lanes = pairs * (rates * tune + len(suite.optimizers) * evaluate)
     if lanes > MAX_LANES:
         raise InputError(
             f"suite {suite.name}: got {lanes:,} lanes; expected at most {MAX_LANES:,}",
@@ -249,7 +254,8 @@ def _blocks(suite: Suite, profile: Profile) -> Iterator[Block]:
         activations = [a.resolve() for a in suite.activations] if task.uses_activation else [NO_ACTIVATION]
         for shared in _activation_groups(activations):
             for optimizers in _optimizer_groups([entry.resolve() for entry in suite.optimizers]):
-                program = _program(suite, profile, task, shared, optimizers)
+                rates = max(len(grids[optimizer.label]) for optimizer in optimizers)
+                program = _program(suite, profile, task, shared, optimizers, rates)
                 for optimizer in optimizers:
                     cells = [Cell(task.name, a.label, optimizer.label, grids[optimizer.label]) for a in shared]
                     groups = [cells] if program.mixed else [[cell] for cell in cells]
@@ -277,11 +283,11 @@ def _program(
     task: Task,
     activations: tuple[Activation, ...],
     optimizers: tuple[Optimizer, ...],
+    rates: int,
 ) -> Program:
     first = optimizers[0]
     mixed = profile.mixed and not first.alone
     cells = len(activations) if mixed else 1
-    rates = max(len(suite.grid(entry)) for entry in suite.optimizers)
     counts = [cells * rates * len(suite.seeds.tune_list()), cells * len(suite.seeds.evaluate_list())]
     full_batch = first.full_batch and task.samples.train > 0
     return Program(

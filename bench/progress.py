@@ -8,47 +8,49 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import isfinite
+from typing import IO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from bench.losses import Metric
 from bench.runner import Progress as State
 from bench.runner import Row
+from bench.tasks import TASKS
 
 PLAIN_EVERY_S = 5.0
+UNITS = (("h", 3600), ("min", 60), ("s", 1))
 Observer = Callable[[State, list[Row]], None]
 
 
 class Leader:
-    """The cell with the best mean test metric among those evaluated so far."""
+    """The cell with the best mean test metric of those evaluated so far; a lane that diverged counts as the worst."""
 
     def __init__(self) -> None:
         self.scores: dict[tuple[str, str, str], list[float]] = defaultdict(list)
 
     def add(self, rows: list[Row]) -> None:
-        """Take note of evaluation lanes that ran to their end."""
+        """Take note of evaluation lanes."""
         for row in rows:
-            if row["phase"] == "evaluate" and row["status"] == "ok":
-                self.scores[row["task"], row["activation"], row["optimizer"]].append(row["test_metric"])
+            if row["phase"] == "evaluate":
+                score = row["test_metric"] if row["status"] == "ok" else TASKS[row["task"]].metric.worst
+                self.scores[row["task"], row["activation"], row["optimizer"]].append(score)
 
     def __str__(self) -> str:
-        from bench.tasks import TASKS
-
         best: dict[str, tuple[float, str]] = {}
         for (task, activation, optimizer), values in self.scores.items():
-            score = sum(values) / len(values)
-            metric = TASKS[task].metric if task in TASKS else None
-            if task not in best or (metric and metric.better(score, best[task][0])):
+            score, metric = sum(values) / len(values), TASKS[task].metric
+            if isfinite(score) and (task not in best or metric.better(score, best[task][0])):
                 best[task] = score, f"{activation} + {optimizer} {_shown(score, metric)}"
         if not best:
             return ""
-        tail = f" ({task})" if len(best) > 1 else ""
-        return f"best so far: {best[task][1]}{tail}"
+        latest = next(reversed(best))
+        return f"best so far: {best[latest][1]}{f' ({latest})' if len(best) > 1 else ''}"
 
 
-def _shown(value: float, metric: object) -> str:
-    scale, unit = getattr(metric, "scale", 1.0), getattr(metric, "unit", "")
-    return f"{value * scale:.1f} {unit}" if unit else f"{value * scale:.3g}"
+def _shown(value: float, metric: Metric) -> str:
+    return f"{value * metric.scale:.1f} {metric.unit}" if metric.unit else f"{value * metric.scale:.3g}"
 
 
 def line(state: State, leader: Leader, now: float) -> str:
@@ -66,21 +68,23 @@ def left(state: State, elapsed: float) -> str:
     fresh = state.done - state.resumed
     if not fresh:
         return "time left unknown"
-    return f"{(state.lanes - state.done) * elapsed / fresh:,.0f} s left"
+    seconds = (state.lanes - state.done) * elapsed / fresh
+    unit, size = next((unit, size) for unit, size in UNITS if seconds >= 2 * size or size == 1)
+    return f"{seconds / size:,.0f} {unit} left"
 
 
 @contextmanager
-def watched(stream: object = None) -> Iterator[Observer]:
-    """An observer that shows progress on standard error."""
-    console = Console(stderr=True) if stream is None else Console(file=stream)  # type: ignore[arg-type]
+def watched(stream: IO[str] | None = None) -> Iterator[Observer]:
+    """An observer that shows progress on `stream`, by default standard error."""
+    console = Console(file=stream or sys.stderr)
     leader = Leader()
     if console.is_terminal:
         yield from _bar(console, leader)
     else:
-        yield _plain(leader)
+        yield _plain(console.file, leader)
 
 
-def _plain(leader: Leader) -> Observer:
+def _plain(stream: IO[str], leader: Leader) -> Observer:
     last = -PLAIN_EVERY_S
 
     def observe(state: State, rows: list[Row]) -> None:
@@ -89,13 +93,13 @@ def _plain(leader: Leader) -> Observer:
         now = time.monotonic()
         if now - last >= PLAIN_EVERY_S or state.done == state.lanes:
             last = now
-            print(line(state, leader, now), file=sys.stderr, flush=True)
+            print(line(state, leader, now), file=stream, flush=True)
 
     return observe
 
 
 def _bar(console: Console, leader: Leader) -> Iterator[Observer]:
-    columns = (BarColumn(bar_width=24), TimeElapsedColumn(), TextColumn("{task.description}"))
+    columns = (BarColumn(bar_width=24), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("starting workers, compiling", total=None)
 

@@ -1,12 +1,14 @@
 """Activations, optimizers and tasks of a user's own: usable by name in a suite once registered."""
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from bench.activations import ACTIVATIONS, Activation
 from bench.errors import InputError
 from bench.optimizers import OPTIMIZERS, Optimizer
+from bench.suite import NAME, NAMED, TYPES
 from bench.tasks import TASKS, Task
 
 
@@ -15,32 +17,50 @@ def register_activation(
 ) -> Activation:
     """Add an activation: `function(x, **parameters)`, elementwise on an array.
 
-    Its other keyword arguments with defaults can be set in a suite. `parameters` are learned, one value a channel,
-    from the initial value given. Raises `InputError` where the name is taken.
+    A suite may set those of its other arguments whose defaults are numbers. `parameters` are learned, one value a
+    channel, from the initial value given. Raises `InputError` where the name is taken or no name, or the function
+    does not take the parameters.
     """
     learned = dict(parameters or {})
-    arguments = {
-        key: p.default
-        for key, p in inspect.signature(function).parameters.items()
-        if p.default is not p.empty and key not in learned
-    }
+    signature = inspect.signature(function).parameters
+    if missing := sorted(learned.keys() - signature.keys()):
+        raise InputError(f"register_activation: got {name} without {', '.join(missing)}; expected its arguments")
+    arguments = {key: p.default for key, p in signature.items() if type(p.default) in TYPES and key not in learned}
     return _add(ACTIVATIONS, "activation", Activation(name, function, learned, arguments))
 
 
 def register_optimizer(name: str, factory: Callable[..., Any], summary: str = "", **fields: Any) -> Optimizer:
     """Add an optimizer: `factory(learning_rate, **arguments)` gives an optax transformation.
 
-    `fields` are those of `bench.optimizers.Optimizer`. Raises `InputError` where the name is taken.
+    A suite may set those of its arguments that are numbers or truth values, as their annotation or default says.
+    `fields` are those of `bench.optimizers.Optimizer`. Raises `InputError` where the name is taken or no name, or
+    the factory does not take the learning rate.
     """
+    parameters = inspect.signature(factory).parameters
+    rate = fields.get("learning_rate", "learning_rate")
+    if rate not in parameters and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        raise InputError(f"register_optimizer: got a factory of {name} without {rate}; expected it among its arguments")
+    own = {rate, fields.get("mask"), fields.get("key")}
+    kinds = {key: kind for key, p in parameters.items() if key not in own and (kind := _kind(p))}
+    fields.setdefault("takes", " ".join(key if kind == "float" else f"{key}:{kind}" for key, kind in kinds.items()))
     return _add(OPTIMIZERS, "optimizer", Optimizer(name, factory, summary or f"{name}, registered", **fields))
 
 
 def register_task(task: Task) -> Task:
-    """Add a task. Raises `InputError` where the name is taken."""
+    """Add a task. Raises `InputError` where the name is taken or no name."""
     return _add(TASKS, "task", task)
 
 
+def _kind(parameter: inspect.Parameter) -> str:
+    """The type of an argument that a suite may set: float, int or bool; empty for another."""
+    annotation = getattr(parameter.annotation, "__name__", parameter.annotation)
+    named = (annotation, type(parameter.default).__name__)
+    return next((kind.__name__ for kind in TYPES if kind.__name__ in named), "")
+
+
 def _add(table: dict[str, Any], kind: str, entry: Any) -> Any:
+    if not re.fullmatch(NAME, entry.name):
+        raise InputError(f"register_{kind}: got {entry.name!r}; expected {NAMED}")
     if entry.name in table:
         raise InputError(f"register_{kind}: got {entry.name!r}, which is taken; expected a new name")
     table[entry.name] = entry

@@ -115,7 +115,7 @@ def _remove_stale(out: Path, files: Mapping[str, bytes]) -> None:
     """Remove what an older report listed as its own, is unchanged since, and is not written again."""
     try:
         listed = json.loads((out / LIST).read_text())["files"].items()
-    except (OSError, ValueError, LookupError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return  # no older report, or no list that could be trusted
     for name, digest in listed:
         path = out / name

@@ -103,9 +103,11 @@ class Runner:
 
     def _enter(self, block: Block, shard: Shard, done: dict[str, list[Row]]) -> None:
         self.block_of[shard.id] = block
-        if shard.id in done:
+        rows = done.pop(shard.id, [])
+        # evaluation is stale where tuning that had failed was tried again and picked another rate
+        if [row["learning_rate"] for row in rows] == [lane.learning_rate for lane in shard.lanes]:
             self.progress.resumed += len(shard.lanes)
-            self._finish(shard, done.pop(shard.id), done)
+            self._finish(shard, rows, done)
         elif shard.phase == "evaluate":
             self.ready[shard.program.id].appendleft(shard)  # a verdict on its cells is nearest
         else:

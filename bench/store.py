@@ -79,9 +79,9 @@ class Store:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._lock.release()
-        with suppress(OSError):
+        with suppress(OSError):  # while it is held: afterwards it could be another's
             (self.path / LOCK).unlink(missing_ok=True)
+        self._lock.release()
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Replace the manifest; it carries the checksum of its own contents."""
@@ -137,7 +137,8 @@ def read_shard(path: Path) -> pa.Table:
 def read_manifest(path: Path) -> dict[str, Any]:
     """A run's manifest. Raises `InputError` where there is no run and `DataError` where it is damaged."""
     try:
-        manifest: dict[str, Any] = json.loads((path / MANIFEST).read_bytes())
+        content = (path / MANIFEST).read_bytes()
+        manifest: dict[str, Any] = json.loads(content)
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{path}: got no {MANIFEST}; expected a run's directory", "bench run writes one") from None
     except ValueError:
@@ -145,23 +146,25 @@ def read_manifest(path: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA_VERSION:
         raise DataError(f"{path / MANIFEST}: got another schema version; expected {SCHEMA_VERSION}")
     body = {k: v for k, v in manifest.items() if k != "sha256"}
-    if sha256(_encoded(body)) != manifest.get("sha256"):
+    if _encoded(manifest) != content or sha256(_encoded(body)) != manifest.get("sha256"):
         raise DataError(f"{path / MANIFEST}: got contents that do not match their checksum; expected them unchanged")
     return manifest
 
 
 def read_journal(path: Path, repair: bool = False) -> list[dict[str, Any]]:
-    """The journal's entries. Raises `DataError` at a damaged line; `repair` ends the journal there instead."""
+    """The journal's entries, the last one of each shard. Raises `DataError` at a damaged line; `repair` ends the
+    journal there instead."""
     file = path / JOURNAL
-    entries: list[dict[str, Any]] = []
+    entries: dict[str, dict[str, Any]] = {}
     for number, raw in enumerate(file.read_bytes().splitlines() if file.exists() else [], 1):
         check, _, line = raw.partition(b" ")
         if sha256(line)[:16].encode() != check:
             if repair:
                 break
             raise DataError(f"{file}:{number}: got a damaged line; expected a shard's entry", "--resume mends it")
-        entries.append(json.loads(line))
-    return entries
+        entry = json.loads(line)
+        entries[entry["shard"]] = entry
+    return list(entries.values())
 
 
 def verify(path: str | Path, planned: Iterable[str]) -> list[str]:
@@ -180,8 +183,9 @@ def verify(path: str | Path, planned: Iterable[str]) -> list[str]:
         else:
             lanes += read_shard(file).column("lane").to_pylist()
     known = {f"{entry['shard']}.parquet" for entry in entries}
-    stray = sorted(f.name for f in (path / "shards").iterdir() if f.name not in known)
-    problems += [f"{path / 'shards' / name}: got a file that the journal does not name; expected none" for name in stray]
+    folder = path / "shards"
+    stray = sorted(file for file in folder.glob("*") if file.name not in known)
+    problems += [f"{file}: got a file that the journal does not name; expected none" for file in stray]
     for name, digest in manifest.get("files", {}).items():
         file = path / name
         if not file.exists():

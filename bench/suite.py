@@ -1,13 +1,30 @@
 """A suite file: which tasks, activations and optimizers, and the budget that each cell gets."""
 
 import difflib
+import json
 import math
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import count, islice
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from bench.activations import ACTIVATIONS, Activation
 from bench.errors import InputError
@@ -16,26 +33,57 @@ from bench.optimizers import OPTIMIZERS, Optimizer
 from bench.tasks import TASKS, Task
 
 SEED_LIMIT = 2**32  # jax keys are made of 32 bits: PRNGKey(2**32) would be PRNGKey(0)
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"  # names stand in paths and labels
+NAMED = "letters, digits and . _ - (1 to 64 of them, a letter or digit first)"
+FEW = 12  # names that are worth listing in a message
+REFUSED = "refused"  # the type of our own errors among pydantic's
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """What the user may have meant, or all there is."""
+def refused(expected: str, got: str = "") -> PydanticCustomError:
+    """What a validator raises: what was expected and, where it is not the value itself, what was got."""
+    return PydanticCustomError(REFUSED, "expected {expected}", {"expected": expected, "got": got})
+
+
+def nearest(what: str, name: str, known: Iterable[str], elsewhere: str = "") -> str:
+    """`what` was expected, and which the user may have meant, or all there are, or where to see them."""
     known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    return f"did you mean {' or '.join(close)}?" if close else f"one of {', '.join(known)}"
+    wanted = name.lower()
+    close = [wanted] if wanted in known else difflib.get_close_matches(wanted, known)
+    if close:
+        return f"{what}, perhaps {' or '.join(close)}"
+    if len(known) > FEW and elsewhere:
+        return f"{what}; {elsewhere} shows them"
+    return f"{what}: {'one of ' if len(known) > 1 else ''}{', '.join(known)}"
 
 
-def _look_up(kind: str, table: Mapping[str, Any]) -> Callable[[str], str]:
-    def check(name: str) -> str:
-        if name not in table:
-            raise ValueError(f"a known {kind}; {nearest(name, table)}")
-        return name
+def _number(kind: type, low: float, high: float, text: str = "") -> Callable[[Any], Any]:
+    """A number within bounds; neither a bool nor a string passes for one, and nan is within no bounds."""
+    expected = text or f"a {'whole ' if kind is int else ''}number from {low:,} to {high:,}"
+
+    def check(value: Any) -> Any:
+        if type(value) not in {int, kind} or not low <= value <= high:
+            raise refused(expected)
+        return kind(value)
 
     return check
 
 
-def _as_table(value: Any) -> Any:
-    return {"name": value} if isinstance(value, str) else value
+def _whole(low: int, high: int) -> BeforeValidator:
+    return BeforeValidator(_number(int, low, high))
+
+
+def _name_of(kind: str, article: str, table: Mapping[str, Any]) -> AfterValidator:
+    def check(name: str) -> str:
+        if name not in table:
+            raise refused(nearest(f"the name of {article} {kind}", name, table, f"bench list {kind}s"))
+        return name
+
+    return AfterValidator(check)
+
+
+def _twice(values: Sequence[Any]) -> list[Any]:
+    """Those that are there more than once."""
+    return sorted(value for value, times in Counter(values).items() if times > 1)
 
 
 class Strict(BaseModel):
@@ -44,39 +92,64 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
+Rate = Annotated[float, BeforeValidator(_number(float, 1e-30, 1e30, "a number above 0 (from 1e-30 to 1e30)"))]
+
+
 class LearningRates(Strict):
     """A grid with equal ratios from `low` to `high`."""
 
-    low: float = Field(gt=0)
-    high: float = Field(gt=0)
-    num: int = Field(ge=1, le=1000)
+    low: Rate
+    high: Rate
+    num: Annotated[int, _whole(1, 1000)]
 
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.high < self.low or (self.num == 1 and self.high != self.low):
-            raise ValueError("low <= high, and low = high where num = 1")
-        return self
+    @field_validator("high")
+    @classmethod
+    def _ordered(cls, high: float, info: ValidationInfo) -> float:
+        low = info.data.get("low", high)
+        if high < low:
+            raise refused(f"at least {low:g}, the value of low")
+        return high
+
+    @field_validator("num")
+    @classmethod
+    def _distinct(cls, num: int, info: ValidationInfo) -> int:
+        if {"low", "high"} <= info.data.keys():
+            low, high = info.data["low"], info.data["high"]
+            if num == 1 and low != high:
+                raise refused("at least 2, as low and high differ")
+            if len(set(_log_grid(low, high, num))) < num:
+                raise refused("1, as low = high" if low == high else "fewer: some of the rates are alike in six digits")
+        return num
 
     def values(self, multiplier: bool = False) -> list[float]:
         """The rates, of six significant digits. `multiplier`: the same ratios, centred on 1."""
-        low, high = self.low, self.high
         if multiplier:
-            low, high = math.sqrt(low / high), math.sqrt(high / low)
-        ratio = (high / low) ** (1 / max(1, self.num - 1))
-        return [float(f"{low * ratio**i:.6g}") for i in range(self.num)]
+            return _log_grid(math.sqrt(self.low / self.high), math.sqrt(self.high / self.low), self.num)
+        return _log_grid(self.low, self.high, self.num)
 
 
-def _seed_list(value: Any) -> Any:
-    if not isinstance(value, list):
-        return value
-    if len(set(map(str, value))) < len(value):
-        raise ValueError("no seed twice")
-    return value
+def _log_grid(low: float, high: float, num: int) -> list[float]:
+    ratio = (high / low) ** (1 / max(1, num - 1))
+    return [float(f"{low * ratio**i:.6g}") for i in range(num)]
 
 
-Seed = Annotated[int, Field(ge=0, lt=SEED_LIMIT)]
-Count = Annotated[int, Field(ge=1, le=100_000)]
-SeedChoice = Annotated[Count | Annotated[list[Seed], Field(min_length=1)], BeforeValidator(_seed_list)]
+def _each_once(seeds: list[int]) -> list[int]:
+    if twice := _twice(seeds):
+        raise refused("each seed once", f"{_listed(twice)} more than once")
+    return seeds
+
+
+def _count_or_list(value: Any) -> str | None:
+    return "list" if isinstance(value, list) else "count" if type(value) is int else None
+
+
+Seed = Annotated[int, _whole(0, SEED_LIMIT - 1)]
+Count = Annotated[int, _whole(1, 100_000)]
+SeedList = Annotated[list[Seed], Field(min_length=1), AfterValidator(_each_once)]
+SeedChoice = Annotated[
+    Annotated[Count, Tag("count")] | Annotated[SeedList, Tag("list")],
+    Discriminator(_count_or_list, REFUSED, "expected", {"expected": "a number of seeds, or a list of them"}),
+]
 
 
 class Seeds(Strict):
@@ -85,11 +158,15 @@ class Seeds(Strict):
     tune: SeedChoice
     evaluate: SeedChoice
 
-    @model_validator(mode="after")
-    def _disjoint(self) -> Self:
-        if both := set(self.tune_list()) & set(self.evaluate_list()):
-            raise ValueError(f"tune and evaluate seeds with none in common; both have {sorted(both)[:5]}")
-        return self
+    @field_validator("evaluate")
+    @classmethod
+    def _disjoint(cls, evaluate: int | list[int], info: ValidationInfo) -> int | list[int]:
+        tune = info.data.get("tune", [])
+        if isinstance(evaluate, list):
+            both = set(evaluate) & set(tune if isinstance(tune, list) else range(tune))
+            if both:
+                raise refused("fresh seeds, none that tuning uses", f"{_listed(sorted(both))}, as in tune")
+        return evaluate
 
     def tune_list(self) -> list[int]:
         """The tuning seeds: those named, or 0, 1, ..."""
@@ -99,109 +176,155 @@ class Seeds(Strict):
         """The evaluation seeds: those named, or the first ones that tuning does not use."""
         if isinstance(self.evaluate, list):
             return self.evaluate
-        taken, fresh, seed = set(self.tune_list()), [], 0
-        while len(fresh) < self.evaluate:
-            if seed not in taken:
-                fresh.append(seed)
-            seed += 1
-        return fresh
+        taken = set(self.tune_list())
+        return list(islice((seed for seed in count() if seed not in taken), self.evaluate))
 
 
-class Entry(BaseModel):
-    """An activation or optimizer of the tables with arguments of its own."""
+def _listed(values: Sequence[Any]) -> str:
+    return ", ".join(map(str, values[:5])) + (", ..." if len(values) > 5 else "")
 
-    model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False)
+
+class Entry(Strict):
+    """An entry of the tables, by name or as a table with its name and arguments of its own."""
+
     name: str
+    arguments: dict[str, Any] = {}
 
-    def arguments(self) -> dict[str, Any]:
-        """What the file sets beside the fields that every entry has."""
-        return dict(self.model_extra or {})
+    @classmethod
+    def accepts(cls, name: str) -> Mapping[str, type]:
+        """The arguments that the entry of this name takes, and their types."""
+        raise NotImplementedError
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gathered(cls, value: Any) -> Any:
+        """The file has an entry's arguments beside its name."""
+        if isinstance(value, str):
+            return {"name": value}
+        if not isinstance(value, Mapping):
+            raise refused("a name, or a table with a name")
+        own = {key: of for key, of in value.items() if key in cls.model_fields and key != "arguments"}
+        return {**own, "arguments": {key: of for key, of in value.items() if key not in own}}
+
+    @field_validator("arguments")
+    @classmethod
+    def _known(cls, arguments: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        """Each of its type; all that are wrong are told, each under its key."""
+        if "name" not in info.data:
+            return arguments
+        name, found, wrong = info.data["name"], {}, []
+        for key, value in arguments.items():
+            try:
+                found[key] = _argument(name, key, value, cls.accepts(name))
+            except PydanticCustomError as error:
+                wrong.append(InitErrorDetails(type=error, loc=(key,), input=value))
+        if wrong:
+            raise ValidationError.from_exception_data(name, wrong)
+        return found
+
+    @model_serializer(mode="wrap")
+    def _spread(self, serialize: Callable[[Self], dict[str, Any]]) -> dict[str, Any]:
+        found = serialize(self)
+        return {**{key: of for key, of in found.items() if key != "arguments"}, **self.arguments}
+
+
+def _argument(name: str, key: str, value: Any, accepts: Mapping[str, type]) -> Any:
+    if key in accepts:
+        return ARGUMENTS.get(key, TYPES[accepts[key]])(value)
+    expected = nearest(f"an argument of {name}", key, accepts) if accepts else f"none: {name} has no arguments"
+    raise refused(expected, "an unknown argument")
+
+
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise refused("true or false")
+    return value
+
+
+TYPES: dict[type, Callable[[Any], Any]] = {
+    float: _number(float, -3e38, 3e38, "a finite number"),
+    int: _number(int, 0, 1_000_000),
+    bool: _truth,
+}
+ARGUMENTS = {"pieces": _number(int, 2, 64)}  # those with bounds of their own
 
 
 class ActivationEntry(Entry):
     """An activation, by name or as a table with its arguments."""
 
-    name: Annotated[str, BeforeValidator(_look_up("activation", ACTIVATIONS))]
+    name: Annotated[str, _name_of("activation", "an", ACTIVATIONS)]
 
-    @model_validator(mode="after")
-    def _known_arguments(self) -> Self:
-        accepts = ACTIVATIONS[self.name].arguments
-        for key, value in self.arguments().items():
-            if key not in accepts:
-                raise ValueError(f"an argument of {self.name}, not {key!r}; {_choices(key, accepts)}")
-            _check_type(key, value, type(accepts[key]))
-            if key == "pieces" and not 2 <= value <= 64:
-                raise ValueError(f"pieces from 2 to 64, not {value}")
-        return self
+    @classmethod
+    def accepts(cls, name: str) -> Mapping[str, type]:
+        """Those with defaults in the table."""
+        return {key: type(value) for key, value in ACTIVATIONS[name].arguments.items()}
 
     def resolve(self) -> Activation:
         """The table's entry with these arguments."""
-        return ACTIVATIONS[self.name].configured(self.arguments())
+        return ACTIVATIONS[self.name].configured(self.arguments)
 
 
 class OptimizerEntry(Entry):
     """An optimizer, by name or as a table with its arguments and a grid of its own."""
 
-    name: Annotated[str, BeforeValidator(_look_up("optimizer", OPTIMIZERS))]
+    name: Annotated[str, _name_of("optimizer", "an", OPTIMIZERS)]
     learning_rates: LearningRates | None = None
 
-    @model_validator(mode="after")
-    def _known_arguments(self) -> Self:
-        accepts = OPTIMIZERS[self.name].accepts
-        for key, value in self.arguments().items():
-            if key not in accepts:
-                raise ValueError(f"an argument of {self.name}, not {key!r}; {_choices(key, accepts)}")
-            _check_type(key, value, accepts[key])
-        return self
+    @classmethod
+    def accepts(cls, name: str) -> Mapping[str, type]:
+        """Those that the table says a suite may set."""
+        return OPTIMIZERS[name].accepts
 
     def resolve(self) -> Optimizer:
         """The table's entry with these arguments."""
-        return OPTIMIZERS[self.name].configured(self.arguments())
-
-
-def _choices(key: str, accepts: Mapping[str, Any]) -> str:
-    return nearest(key, accepts) if accepts else "it has none"
-
-
-def _check_type(key: str, value: Any, expected: type) -> None:
-    fits = isinstance(value, (int, float)) if expected is float else isinstance(value, expected)
-    if not fits or (isinstance(value, bool) and expected is not bool):
-        raise ValueError(f"{key} of type {expected.__name__}, not {value!r}")
+        return OPTIMIZERS[self.name].configured(self.arguments)
 
 
 class Suite(Strict):
-    """The contents of a suite file; see docs/suites.md."""
+    """The contents of a suite file; see docs/suites.md. Raises `InputError` with all that is wrong."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
+    name: str = Field(pattern=NAME)
     description: str = ""
-    tasks: list[Annotated[str, BeforeValidator(_look_up("task", TASKS))]] = Field(min_length=1)
-    activations: list[Annotated[ActivationEntry, BeforeValidator(_as_table)]] = Field(min_length=1)
-    optimizers: list[Annotated[OptimizerEntry, BeforeValidator(_as_table)]] = Field(min_length=1)
-    steps: int = Field(ge=1, le=10_000_000)
-    batch_size: int = Field(ge=1, le=1_000_000)
-    eval_every: int = Field(ge=1)
+    tasks: list[Annotated[str, _name_of("task", "a", TASKS)]] = Field(min_length=1)
+    activations: list[ActivationEntry] = Field(min_length=1)
+    optimizers: list[OptimizerEntry] = Field(min_length=1)
+    steps: Annotated[int, _whole(1, 10_000_000)]
+    batch_size: Annotated[int, _whole(1, 1_000_000)]
+    eval_every: Annotated[int, _whole(1, 10_000_000)]
     learning_rates: LearningRates
     seeds: Seeds
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        wrong = []
-        if self.eval_every > self.steps:
-            wrong.append(f"eval_every of at most steps = {self.steps}, not {self.eval_every}")
-        for kind, labels in (
-            ("task", self.tasks),
-            ("activation", [a.resolve().label for a in self.activations]),
-            ("optimizer", [o.resolve().label for o in self.optimizers]),
-        ):
-            if twice := sorted({label for label in labels if labels.count(label) > 1}):
-                wrong.append(f"each {kind} once; {', '.join(twice)} is there twice")
-        for task in map(TASKS.__getitem__, self.tasks):
-            if 0 < task.samples.train < self.batch_size:
-                size = task.samples.train
-                wrong.append(f"batch_size of at most {size}, the training samples of {task.name}, not {self.batch_size}")
-        if wrong:
-            raise ValueError("; ".join(wrong))
-        return self
+    def __init__(self, /, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise InputError([_told(values, e) for e in error.errors()]) from None
+
+    @field_validator("tasks", "activations", "optimizers")
+    @classmethod
+    def _once(cls, entries: list[Any]) -> list[Any]:
+        labels = [entry if isinstance(entry, str) else entry.resolve().label for entry in entries]
+        if twice := _twice(labels):
+            raise refused("each once", f"{_listed(twice)} more than once")
+        return entries
+
+    @field_validator("batch_size")
+    @classmethod
+    def _within_data(cls, batch_size: int, info: ValidationInfo) -> int:
+        found = [task for task in map(TASKS.__getitem__, info.data.get("tasks", [])) if task.samples.train]
+        if found:
+            least = min(found, key=lambda task: task.samples.train)
+            if batch_size > least.samples.train:
+                raise refused(f"at most {least.samples.train}, the training samples of {least.name}")
+        return batch_size
+
+    @field_validator("eval_every")
+    @classmethod
+    def _within_steps(cls, eval_every: int, info: ValidationInfo) -> int:
+        steps = info.data.get("steps", eval_every)
+        if eval_every > steps:
+            raise refused(f"at most {steps}, the number of steps")
+        return eval_every
 
     def resolved_tasks(self) -> list[Task]:
         """The table's entries."""
@@ -220,58 +343,81 @@ class Suite(Strict):
 
 def read(path: str | Path) -> Suite:
     """The suite of a TOML file, or of a suite's bare name. Raises `InputError` with all that is wrong."""
-    path = locate(path)
-    if path.is_dir():
-        raise InputError(f"{path}: got a directory; expected a suite file (TOML)")
     try:
+        path = locate(path)
         text = path.read_bytes().decode("utf-8")
     except FileNotFoundError:
-        known = [file.name for file in suite_files()]
-        raise InputError(f"{path}: got no such file; expected a suite file", f"there are {', '.join(known)}") from None
+        known = {file.stem for file in suite_files()}
+        expected = nearest("a suite file or a suite's name", Path(path).stem, known)
+        raise InputError(f"{path}: got no such file; expected {expected}") from None
+    except IsADirectoryError:
+        raise InputError(f"{path}: got a directory; expected a suite file (TOML)") from None
     except OSError as error:
-        raise InputError(f"{path}: got {error.strerror}; expected a readable file") from None
+        raise InputError(f"{_short(str(path))}: got {error.strerror}; expected a readable suite file") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: got bytes that are not UTF-8 at {error.start}; expected TOML in UTF-8") from None
     try:
-        return parse(tomllib.loads(text), str(path))
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path}: got text that is not TOML; expected TOML: {error}") from None
+        values = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # beside what it declares: numbers too long, tables too deep
+        reason = str(error)[:80]
+        raise InputError(f"{path}: got text that is not TOML ({reason}); expected a suite file (TOML)") from None
+    return parse(values, str(path))
 
 
 def parse(values: Mapping[str, Any], where: str = "suite") -> Suite:
     """The suite of plain values. Raises `InputError`: where, key, got, expected; all that are wrong at once."""
     try:
-        return Suite.model_validate(values)
-    except ValidationError as error:
-        raise InputError([_told(where, e) for e in error.errors()]) from None
+        return Suite(**values)
+    except InputError as error:
+        raise InputError([f"{where}: {problem}" for problem in error.problems]) from None
 
 
-def _told(where: str, error: Any) -> str:
-    location = ".".join(str(part) for part in error["loc"] if part not in _UNION_BRANCHES)
-    key = f"{where}: {location}" if location else where
-    kind, message, got = error["type"], error["msg"], error["input"]
+def _told(values: Any, error: Any) -> str:
+    key, kind, context = _path(values, error["loc"]), error["type"], error.get("ctx", {})
     if kind == "extra_forbidden":
-        return f"{key}: got an unknown key; expected {nearest(str(error['loc'][-1]), _fields(error['loc']))}"
-    if kind == "missing":
-        return f"{key}: got nothing; expected a value"
-    if kind == "value_error":
-        return f"{key}: got {_short(got)}; expected {message.removeprefix('Value error, ')}"
-    return f"{key}: got {_short(got)}; expected {_lower(message.removeprefix('Input should be ').removeprefix('a '))}"
+        got, expected = "an unknown key", nearest(*_keys_around(error["loc"]))
+    elif kind == "missing":
+        got, expected = "nothing", "this key"
+    else:
+        got = context.get("got") or _short(error["input"])
+        expected = context.get("expected") or _EXPECTED.get(kind) or error["msg"]
+    return f"{key}: got {got}; expected {expected}"
 
 
-_UNION_BRANCHES = {"constrained-int", "int", "list[constrained-int]"}
+_EXPECTED = {
+    "list_type": "a list",
+    "model_type": "a table",
+    "string_pattern_mismatch": NAMED,
+    "string_type": "a string",
+    "too_short": "at least one entry",
+}
 
 
-def _fields(location: tuple[Any, ...]) -> Iterable[str]:
-    tables: dict[str, type[BaseModel]] = {"learning_rates": LearningRates, "seeds": Seeds}
-    parents = [tables[part] for part in location[:-1] if part in tables]
-    return (parents[-1] if parents else Suite).model_fields
+def _path(values: Any, location: Sequence[int | str]) -> str:
+    """The key as the file has it: pydantic's location also names branches of unions and what we gathered."""
+    path, here = "", values
+    for depth, part in enumerate(location, 1):
+        if isinstance(here, Mapping) and (depth == len(location) or (part in here and part != "arguments")):
+            path, here = f"{path}.{part}", here.get(part)
+        elif isinstance(here, list) and isinstance(part, int):
+            path, here = f"{path}[{part}]", here[part]
+    return path.removeprefix(".")
+
+
+def _keys_around(location: tuple[Any, ...]) -> tuple[str, str, Iterable[str]]:
+    """Where an unknown key was found, in words, the key, and the keys that are known there."""
+    *tables, key = location
+    models: dict[str, type[BaseModel]] = {"learning_rates": LearningRates, "seeds": Seeds}
+    if not tables:
+        return "a key of a suite file", key, Suite.model_fields
+    return f"a key of {tables[-1]}", key, models[tables[-1]].model_fields
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    """A value much as TOML has it, not too long."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, skipkeys=True, default=str)
+    except (ValueError, RecursionError):  # Python writes no number of more than 4300 digits
+        return "a value too long to show"
+    text = {"NaN": "nan", "Infinity": "inf", "-Infinity": "-inf"}.get(text, text)
     return text if len(text) <= 80 else text[:77] + "..."
-
-
-def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:]

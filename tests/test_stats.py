@@ -218,6 +218,11 @@ def test_a_share_is_told_in_percent(value: float, half: float, told: str) -> Non
     assert Metric.of(task_entry()).told(value, half) == told
 
 
+def test_a_spread_is_told_with_the_digits_of_its_value() -> None:
+    assert Metric.of(REGRESSION).told(54.321, 0.31567) == "54.3 ± 0.3"
+    assert Metric.of(REGRESSION).told(0.4567, 0.0316) == "0.457 ± 0.032"
+
+
 @pytest.mark.parametrize("value, told", [(54.321, "54.3"), (12345.6, "12,346"), (np.inf, "∞"), (0.01234, "0.0123")])
 def test_a_plain_number_is_told_with_three_digits(value: float, told: str) -> None:
     assert Metric.of(REGRESSION).told(value) == told

@@ -13,7 +13,7 @@ from bench.figures.style import PALETTE, Style
 from bench.stats import cell_label
 
 PLAIN = "#7d8590"
-ROW = 0.24  # inches a bar
+ROW, LETTER = 0.24, 0.08  # inches a bar, and a letter of its label
 LEAST_LABELLED = 0.08  # of the whole bar
 
 
@@ -64,7 +64,8 @@ def _draw_speeds(sides: Mapping[str, pd.DataFrame], styles: Mapping[str, Style])
     most = max(len(side) for side in sides.values())
     canvas = Canvas(figsize=(10.2, 0.5 + ROW * most))
     axes = canvas.subplots(1, 2, sharex=True)
-    canvas.subplots_adjust(wspace=0.4)
+    gap = 0.5 + LETTER * max(map(len, sides["optimizer"].index.astype(str)))
+    canvas.subplots_adjust(wspace=2 * gap / max(7.9 - gap, 2))
     for ax, (side, spread) in zip(axes, sides.items(), strict=True):
         colors = [styles[label].color if side == "optimizer" else PLAIN for label in spread.index]
         _draw_side(ax, spread, colors, most)
@@ -77,7 +78,7 @@ def _draw_side(ax: Axes, spread: pd.DataFrame, colors: list[str], rows: int) -> 
     places = np.arange(len(spread)) + rows - len(spread)  # the shorter side stands at the top
     ax.barh(places, spread["median"], color=colors, height=0.62, alpha=0.85)
     ax.hlines(places, spread["min"], spread["max"], colors=svg.INK, linewidth=1)
-    ax.set_yticks(places, [svg.printable(label) for label in spread.index])
+    ax.set_yticks(places, [svg.label(label) for label in spread.index])
     ax.set_ylim(-0.6, rows - 0.4)
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     ax.locator_params(axis="x", nbins=5)
@@ -96,7 +97,7 @@ def _draw_times(buckets: pd.DataFrame, shares: "pd.Series[float]") -> Canvas:
             ax.text(
                 start + share / 2,
                 0,
-                svg.printable(name),
+                svg.label(name),
                 ha="center",
                 va="center",
                 color="white",
@@ -104,7 +105,7 @@ def _draw_times(buckets: pd.DataFrame, shares: "pd.Series[float]") -> Canvas:
             )
     handles = [Patch(color=color) for color in colors]
     rows = zip(buckets["bucket"], buckets["seconds"], shares, strict=True)
-    labels = [f"{svg.printable(name)} {seconds:.1f} s, {share * 100:.0f} %" for name, seconds, share in rows]
+    labels = [f"{svg.label(name)} {seconds:.1f} s, {share * 100:.0f} %" for name, seconds, share in rows]
     canvas.legend(handles, labels, ncols=4, loc="upper left", bbox_to_anchor=(0.12, 0.08), frameon=False)
     ax.set(xlim=(0, 1), ylim=(-0.5, 0.5))
     ax.set_axis_off()

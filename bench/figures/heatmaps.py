@@ -166,7 +166,7 @@ def _mark(ax: Axes, values: pd.DataFrame, grid: Grid, across: bool) -> None:
 
 def _name(ax: Axes, values: pd.DataFrame) -> None:
     """Labels above the columns and left of the rows; long ones above slanted."""
-    columns, rows = ([svg.printable(label) for label in axis] for axis in (values.columns, values.index))
+    columns, rows = ([svg.label(label) for label in axis] for axis in (values.columns, values.index))
     slanted = max(map(len, columns)) > SLANTED_FROM
     turned = {"rotation": 35, "ha": "left", "rotation_mode": "anchor"} if slanted else {"rotation": 0}
     ax.set(xlabel="", ylabel="")

@@ -162,13 +162,13 @@ def _panels(activations: Sequence[str], ylabel: str, xlabel: str) -> tuple[Canva
         lowest = index + columns >= count
         ax.tick_params(labelbottom=lowest)
         ax.set(ylabel=ylabel if index % columns == 0 else "", xlabel=xlabel if lowest else "")
-        ax.set_title("" if activation == "none" else svg.printable(activation), loc="left", fontweight="bold")
+        ax.set_title("" if activation == "none" else svg.label(activation), loc="left", fontweight="bold")
     return canvas, dict(zip(activations, axes, strict=False))
 
 
 def _legend(canvas: Canvas, shown: Mapping[str, Style], others: int, more: Iterable[tuple[Line2D, str]]) -> None:
     lines = {label: Line2D([], [], color=s.color, marker=s.marker, ls=s.dash, ms=4.5) for label, s in shown.items()}
-    entries = [(line, svg.printable(label)) for label, line in lines.items()]
+    entries = [(line, svg.label(label)) for label, line in lines.items()]
     entries += [(Line2D([], [], **FAINT), f"{others} others")] * (others > 0)
     handles, labels = zip(*entries, *more, strict=True)
     widths = [0.6 + 0.085 * len(label) for label in labels]

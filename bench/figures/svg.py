@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-import matplotlib as mpl
+import matplotlib.style
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 
 from bench.figures.style import PALETTE
@@ -73,14 +74,20 @@ class Figure:
 
 def figure(name: str, title: str, draw: Callable[[], Canvas], finding: str, reading: str) -> Figure:
     """The figure that `draw` gives, drawn with the settings of the house."""
-    with mpl.rc_context(SETTINGS):
+    title, finding = printable(title), printable(finding)
+    with matplotlib.style.context(["default", SETTINGS]):
         return Figure(name, title, render(draw(), name, f"{title}. {finding}"), finding, reading)
 
 
-def printable(label: object) -> str:
-    """A label without what XML cannot hold, nor the leading underscore that hides it from a legend."""
-    text = "".join(c if c.isprintable() else " " for c in str(label))
-    return "\u200b" + text if text.startswith("_") else text
+def printable(text: object) -> str:
+    """A text without what XML cannot hold."""
+    return "".join(c if c.isprintable() else " " for c in str(text))
+
+
+def label(text: object) -> str:
+    """A text as matplotlib's label: a legend would hide one that begins with an underscore."""
+    shown = printable(text)
+    return "\u200b" + shown if shown.startswith("_") else shown
 
 
 def render(figure: Canvas, name: str, description: str) -> str:
@@ -89,7 +96,8 @@ def render(figure: Canvas, name: str, description: str) -> str:
     nothing = dict.fromkeys(["Date", "Creator", "Format", "Type"])
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")  # the reader's font may have it
-        figure.savefig(buffer, format="svg", metadata=nothing, bbox_inches="tight", pad_inches=0.06)
+        box = figure.get_tightbbox(FigureCanvasAgg(figure).get_renderer()).padded(0.06)  # "tight" would draw twice
+        figure.savefig(buffer, format="svg", metadata=nothing, bbox_inches=box)
     text = buffer.getvalue()
     return _inline(text[text.index("<svg") :].strip(), name, description)
 
@@ -111,7 +119,7 @@ def _inline(svg: str, name: str, description: str) -> str:
     body = re.sub("|".join(VARIABLES), lambda m: VARIABLES[m[0]], body.replace(INK, "currentColor"))
     body = re.sub(r"'DejaVu Sans'(?:, [^;\"]*)?", FONT, body)
     body = re.sub(r"<!--.*?-->\s*", "", body, flags=re.S)
-    label = escape(description, quote=True)
+    words = escape(description, quote=True)
     wide, high = round(width * 4 / 3), round(height * 4 / 3)
     size = f'viewBox="0 0 {width:g} {height:g}" width="{wide}" height="{high}" style="--width: {wide}px"'
-    return f'<svg {size} role="img" aria-label="{label}">{body}'
+    return f'<svg {size} role="img" aria-label="{words}">{body}'

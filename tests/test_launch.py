@@ -1,0 +1,381 @@
+"""Whole runs with real processes: each lane once, the same bytes whatever happens on the way, and how a run stops."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+
+import bench
+from bench import launch, store
+from bench.errors import DataError, InputError, Interrupted
+from bench.results import Run, planned_lanes
+from bench.store import JOURNAL, MANIFEST, Store
+
+MIDDLE = """
+name = "middle"
+tasks = ["wine_mlp"]
+activations = ["sigmoid", "tanh", "relu", "prelu"]
+optimizers = ["sgd", "momentum", "adam"]
+steps = 1000
+batch_size = 16
+eval_every = 250
+[learning_rates]
+low = 1e-3
+high = 0.1
+num = 2
+[seeds]
+tune = 2
+evaluate = 3
+"""
+ENDLESS = MIDDLE.replace("middle", "endless").replace("1000", "1_000_000").replace("250", "1_000_000")
+ENDLESS = ENDLESS.replace("batch_size = 16", "batch_size = 1")
+SHARDS = 24
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A suite of 24 shards: enough that a signal lands in the middle."""
+    file = tmp_path_factory.mktemp("suites") / "middle.toml"
+    file.write_text(MIDDLE, "utf-8")
+    return file
+
+
+@pytest.fixture(scope="module")
+def undisturbed(suite: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return bench.run(suite, out=tmp_path_factory.mktemp("undisturbed") / "run").path
+
+
+@contextmanager
+def started(*arguments: str | Path) -> Iterator["subprocess.Popen[str]"]:
+    """`bench run` in a session of its own, so that signals reach its workers as they would from a terminal."""
+    command = [sys.executable, "-m", "bench", "run", *map(str, arguments)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen(command, **pipes, text=True, start_new_session=True)  # type: ignore[call-overload]
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def until(condition: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.002)
+
+
+def commits(path: Path) -> int:
+    with suppress(FileNotFoundError):
+        return (path / JOURNAL).read_bytes().count(b"\n")
+    return 0
+
+
+def finish(process: "subprocess.Popen[str]", timeout: float = 60) -> tuple[int, str]:
+    """Its exit code and what it told on standard error."""
+    _, errors = process.communicate(timeout=timeout)
+    return process.returncode, errors
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    return {str(f.relative_to(path)): f.read_bytes() for f in sorted(path.rglob("*")) if f.is_file()}
+
+
+def assert_alike(a: Path, b: Path) -> None:
+    """Byte for byte, but for what depends on the clock."""
+    assert (a / "lanes.csv").read_bytes() == (b / "lanes.csv").read_bytes()
+    assert contents(a / "shards") == contents(b / "shards")
+    tables = [pd.read_csv(path / "convergence.csv").drop(columns="seconds_to_target").to_csv() for path in (a, b)]
+    assert tables[0] == tables[1]
+
+
+def problems(path: Path) -> list[str]:
+    return store.verify(path, (lane.id for lane in planned_lanes(store.read_manifest(path))))
+
+
+# --- one run, undisturbed -------------------------------------------------------------------------------------------
+
+
+def test_every_planned_lane_is_one_row(smoke_run: Path) -> None:
+    run = bench.load(smoke_run)
+    assert len(run.lanes) == 36 == run.manifest["plan"]["lanes"]
+    assert sorted(run.lanes["lane"]) == sorted(lane.id for lane in planned_lanes(run.manifest))
+    assert run.lanes["lane"].is_unique
+    assert set(run.lanes["status"]) <= {"ok", "diverged"}
+    assert run.lanes.loc[run.lanes["status"] == "ok", "stopped_at"].isna().all()
+    assert run.manifest["status"] == "complete"
+    assert problems(smoke_run) == []
+
+
+def test_test_data_are_read_by_evaluation_alone(smoke_run: Path) -> None:
+    lanes = bench.load(smoke_run).lanes
+    tune = lanes["phase"] == "tune"
+    ok = lanes["status"] == "ok"
+    assert tune.sum() == 24 and (ok & ~tune).sum() > 0
+    assert lanes.loc[tune | ~ok, ["test_metric", "test_loss"]].isna().all(axis=None)
+    assert lanes.loc[ok & ~tune, ["test_metric", "test_loss"]].notna().all(axis=None)
+    assert not set(lanes.loc[tune, "seed"]) & set(lanes.loc[~tune, "seed"])
+
+
+def assert_times_add_up(run: Run) -> None:
+    times = run.times.set_index("bucket")["seconds"]
+    sessions = run.manifest["execution"]["sessions"]
+    total = sum(session["workers"] * (session["finished"] - session["started"]) for session in sessions)
+    assert (times >= 0).all(), times
+    assert times.sum() == pytest.approx(total)
+
+
+def test_where_the_time_went_adds_up_to_workers_times_wall(smoke_run: Path) -> None:
+    run = bench.load(smoke_run)
+    assert_times_add_up(run)
+    times = run.times.set_index("bucket")["seconds"]
+    assert (times[["start", "train", "evaluate", "trace"]] > 0).all()
+    assert run.manifest["execution"]["gemm_flops_per_s"] > 1e8
+
+
+def test_the_number_of_workers_changes_no_byte(smoke_run: Path, tmp_path: Path) -> None:
+    before = bench.load(smoke_run).manifest["execution"]["workers"]
+    run = bench.run("smoke", out=tmp_path / "run", workers=1 if before > 1 else 2)
+    assert run.manifest["execution"]["workers"] != before
+    assert_alike(run.path, smoke_run)
+
+
+def test_a_complete_run_resumed_stays_as_it_is(smoke_run: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copytree(smoke_run, tmp_path / "run"))
+    seen: list[int] = []
+    run = bench.run(resume=path, observe=lambda progress, rows: seen.append(progress.resumed))
+    assert seen[-1] == 36
+    assert_alike(path, smoke_run)
+    assert problems(path) == []
+    assert_times_add_up(run)
+
+
+# --- killed, and resumed --------------------------------------------------------------------------------------------
+
+
+def test_a_killed_run_resumed_is_the_undisturbed_run(suite: Path, undisturbed: Path, tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    with started(suite, "--out", path) as process:
+        until(lambda: commits(path) >= 5, process)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert 5 <= commits(path) < SHARDS, "killed in the middle, or this shows nothing"
+    assert problems(path), "which verify tells"
+    run = bench.run(resume=path)
+    assert run.manifest["status"] == "complete"
+    assert len(run.manifest["execution"]["sessions"]) == 2
+    assert_alike(path, undisturbed)
+    assert problems(path) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+def test_a_run_killed_again_and_again_is_the_undisturbed_run(
+    suite: Path, undisturbed: Path, tmp_path: Path, seed: int
+) -> None:
+    path, moments = tmp_path / "run", random.Random(seed)
+    kills = 0
+    for limit in (*[moments.uniform(0.5, 6) for _ in range(6)], 120):
+        resume = ["--resume", path] if (path / MANIFEST).exists() else [suite, "--out", path]
+        with started(*resume) as process:
+            try:
+                assert finish(process, limit)[0] == 0
+                break
+            except subprocess.TimeoutExpired:
+                kills += 1
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+    assert kills
+    assert_alike(path, undisturbed)
+    assert problems(path) == []
+
+
+def test_a_killed_worker_costs_nothing_but_time(suite: Path, undisturbed: Path, tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    with started(suite, "--out", path) as process:
+        until(lambda: commits(path) >= 2, process)
+        children = psutil.Process(process.pid).children()
+        workers = [child for child in children if any("popen_loky" in word for word in child.cmdline())]
+        assert workers
+        for one in workers:
+            one.kill()
+        assert finish(process)[0] == 0
+    assert_alike(path, undisturbed)
+    assert problems(path) == []
+
+
+# --- stopped --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_keeps_what_is_done(
+    suite: Path, undisturbed: Path, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    path = tmp_path / "run"
+    with started(suite, "--out", path) as process:
+        until(lambda: commits(path) >= 3, process)
+        if number == signal.SIGINT:
+            os.killpg(process.pid, number)  # as a terminal sends it: to the workers too
+        else:
+            process.send_signal(number)
+        returned, errors = finish(process)
+    assert returned == code
+    assert f"bench run --resume {path}" in errors and "Traceback" not in errors
+    run = bench.load(path)
+    assert run.manifest["status"] == "interrupted"
+    lanes = pd.read_csv(path / "lanes.csv", keep_default_na=False)
+    assert sorted(lanes["lane"]) == sorted(lane.id for lane in planned_lanes(run.manifest))
+    assert set(lanes["status"]) == {"ok", "interrupted"}
+    assert (lanes["status"] == "ok").sum() == sum(map(len, (pd.read_parquet(f) for f in path.glob("shards/*"))))
+    assert 3 <= commits(path) < SHARDS
+    assert_times_add_up(run)
+    if number == signal.SIGINT:
+        bench.run(resume=path)
+        assert_alike(path, undisturbed)
+        assert problems(path) == []
+
+
+def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
+    file, path = tmp_path / "endless.toml", tmp_path / "run"
+    file.write_text(ENDLESS, "utf-8")
+    with started(file, "--out", path, "--workers", "1") as process:
+        until(lambda: (path / MANIFEST).exists(), process)
+        time.sleep(2)
+        os.killpg(process.pid, signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            finish(process, timeout=1)
+        os.killpg(process.pid, signal.SIGINT)
+        begin = time.monotonic()
+        returned, errors = finish(process)
+        assert returned == 130 and "Traceback" not in errors
+        assert time.monotonic() - begin < 10
+    run = bench.load(path)
+    assert run.manifest["status"] == "interrupted"
+    assert set(run.lanes["status"]) == {"interrupted"}
+
+
+# --- refused --------------------------------------------------------------------------------------------------------
+
+
+def test_the_directory_of_another_run_is_refused(smoke_run: Path, suite: Path) -> None:
+    before = contents(smoke_run)
+    with pytest.raises(InputError, match="got a run of the suite smoke; expected a new directory") as caught:
+        bench.run(suite, out=smoke_run)
+    assert caught.value.exit_code == 2 and caught.value.hint == "give another --out"
+    with pytest.raises(InputError, match="got a run of the suite smoke") as caught:
+        bench.run("smoke", out=smoke_run)
+    assert "--resume" in caught.value.hint
+    assert contents(smoke_run) == before
+
+
+def test_a_file_and_a_folder_of_something_else_are_refused(suite: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine", "utf-8")
+    for out in (tmp_path, tmp_path / "notes.txt"):
+        with pytest.raises(InputError, match="got something else's files"):
+            bench.run(suite, out=out)
+    assert contents(tmp_path) == {"notes.txt": b"mine"}
+
+
+def test_resuming_with_another_suite_is_refused(smoke_run: Path, suite: Path) -> None:
+    before = contents(smoke_run)
+    with pytest.raises(InputError, match="got a run of another suite or budget") as caught:
+        bench.run(suite, resume=smoke_run)
+    assert caught.value.exit_code == 2
+    assert contents(smoke_run) == before
+
+
+def test_resuming_with_other_software_is_refused(smoke_run: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copytree(smoke_run, tmp_path / "run"))
+    with Store(path) as held:
+        manifest = store.read_manifest(path)
+        manifest["environment"]["packages"]["jax"] = "0.0.1"
+        held.write_manifest(manifest)
+    before = contents(path)
+    with pytest.raises(DataError, match=r"got results of other software \(jax 0\.0\.1, now") as caught:
+        bench.run(resume=path)
+    assert caught.value.exit_code == 3
+    assert contents(path) == before
+
+
+def test_an_unknown_device_and_no_suite_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected auto, cpu or gpu"):
+        bench.run("smoke", out=tmp_path / "run", device="tpu")
+    with pytest.raises(InputError, match="SUITE: got nothing"):
+        bench.run(out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_interruption_tells_its_exit_code() -> None:
+    assert Interrupted("x", exit_code=143).exit_code == 143
+    with launch.Signals() as signals:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert signals.received == [signal.SIGTERM]
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+# --- lanes that fail ------------------------------------------------------------------------------------------------
+
+SCRIPT = """
+import sys
+import bench
+
+def mine(x, scale):
+    if sys.argv[2] == "raise":
+        raise ValueError("no such luck")
+    return x * scale
+
+broken = sys.argv[2] == "raise"
+
+def raises(x, scale):
+    raise ValueError("no such luck")
+
+bench.register_activation("mine", raises if broken else lambda x, scale: x * scale, parameters={"scale": 1.0})
+suite = bench.Suite.model_validate({
+    "name": "own", "tasks": ["wine_mlp"], "activations": ["tanh", "mine"], "optimizers": ["sgd"],
+    "steps": 20, "batch_size": 16, "eval_every": 10,
+    "learning_rates": {"low": 0.01, "high": 0.1, "num": 2}, "seeds": {"tune": 1, "evaluate": 2},
+})
+run = bench.run(suite, **{sys.argv[3]: sys.argv[1]})
+print(run.lanes.groupby(["activation", "status"]).size().to_dict(), run.manifest["status"])
+"""
+
+
+def test_lanes_of_an_activation_that_raises_are_failed_and_tried_again(tmp_path: Path) -> None:
+    script, path = tmp_path / "script.py", tmp_path / "run"
+    script.write_text(SCRIPT, "utf-8")  # as anyone would write it: no `if __name__ == "__main__":`
+
+    def ran(*arguments: str) -> str:
+        command = [sys.executable, str(script), str(path), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    assert ran("raise", "out") == "{('mine', 'failed'): 4, ('tanh', 'ok'): 4} failed"
+    run = bench.load(path)
+    assert problems(path) == [], "each planned lane is there, as failed"
+    errors = {entry["error"] for entry in run.journal if "error" in entry}
+    assert errors == {"ValueError: no such luck"}
+    failed = run.lanes[run.lanes["status"] == "failed"]
+    assert failed["test_metric"].isna().all() and np.isinf(failed["steps_to_target"]).all()
+    before = contents(path / "shards")
+    assert ran("work", "resume") == "{('mine', 'ok'): 4, ('tanh', 'ok'): 4} complete"
+    assert problems(path) == []
+    after = contents(path / "shards")
+    tanh = [name for name in before if name.startswith("00000")]
+    assert tanh and all(after[name] == before[name] for name in tanh)
+    assert not any("error" in entry for entry in bench.load(path).journal)
+    assert json.loads((path / MANIFEST).read_bytes())["status"] == "complete"

@@ -1,0 +1,415 @@
+"""A run's directory: whole or not at all, each damage found, one writer."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from bench import store
+from bench.errors import DataError, InputError, LockedError
+from bench.store import Store
+
+Row = dict[str, Any]
+INF, NAN = float("inf"), float("nan")
+PLANNED = [f"lane-{shard}-{i}" for shard in range(3) for i in range(4)]
+
+
+def row(lane: str, shard: str, **changes: Any) -> Row:
+    curve = [1 / (1 + len(lane) + i) for i in range(5)]
+    made = {
+        "lane": lane,
+        "task": "wine_mlp",
+        "activation": "tanh",
+        "optimizer": "sgd",
+        "phase": "tune",
+        "learning_rate": 0.1,
+        "hyperparameters": {"momentum": 0.9, "alpha": 1.0},
+        "seed": 3,
+        "steps": 40,
+        "batch_size": 32,
+        "status": "ok",
+        "stopped_at": None,
+        "train_loss": 0.25,
+        "validation_loss": NAN,
+        "validation_metric": 0.5,
+        "test_loss": NAN,
+        "test_metric": NAN,
+        "steps_to_target": INF,
+        "parameters": 1000,
+        "shard": shard,
+        "curve_step": [0, 10, 20, 30, 40],
+        "curve_train_loss": [NAN, *curve[1:]],
+        "curve_validation_loss": curve,
+        "curve_validation_metric": curve,
+    }
+    return made | changes
+
+
+def rows_of(shard: int) -> list[Row]:
+    return [row(f"lane-{shard}-{i}", f"shard-{shard}") for i in range(4)]
+
+
+def fill(path: Path, shards: int = 3) -> Path:
+    """A finished run of three shards with one derived table."""
+    with Store(path) as held:
+        for shard in range(shards):
+            held.commit(f"shard-{shard}", rows_of(shard), {"task": "wine_mlp", "train_s": 0.5})
+        store.write(path / "lanes.csv", b"lane\nlane-0-0\n")
+        files = {name: store.sha256((path / name).read_bytes()) for name in ("lanes.csv", store.JOURNAL)}
+        held.write_manifest({"schema": store.SCHEMA_VERSION, "name": "small", "rate": 1e-05, "files": files})
+    return path
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return fill(tmp_path / "run")
+
+
+def shard_file(run: Path, shard: int = 1) -> Path:
+    return run / "shards" / f"shard-{shard}.parquet"
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(path)): file.read_bytes() for file in path.rglob("*") if file.is_file()}
+
+
+def problems(run: Path) -> list[str]:
+    return store.verify(run, PLANNED)
+
+
+def same(a: Any, b: Any) -> bool:
+    """Equal, where not a number equals itself."""
+    return json.dumps(a, sort_keys=True) == json.dumps(b, sort_keys=True)
+
+
+# --- what is written is what is read --------------------------------------------------------------------------------
+
+
+def test_a_shard_is_read_as_it_was_written(tmp_path: Path) -> None:
+    rows = [
+        row("a", "s"),
+        row("b", "s", status="diverged", stopped_at=7, steps_to_target=20.0, seed=2**32 - 1),
+        row("c", "s", status="failed", curve_step=[], curve_train_loss=[], hyperparameters={}),
+    ]
+    with Store(tmp_path) as held:
+        held.commit("s", rows, {})
+        found = held.rows("s")
+    assert [json.loads(r.pop("hyperparameters")) for r in found] == [r.pop("hyperparameters") for r in rows]
+    assert same(found, rows)
+
+
+def test_the_journal_tells_what_each_commit_was_given(run: Path) -> None:
+    entries = store.read_journal(run)
+    assert [entry["shard"] for entry in entries] == ["shard-0", "shard-1", "shard-2"]
+    assert all(entry["train_s"] == 0.5 and entry["task"] == "wine_mlp" for entry in entries)
+    assert [entry["sha256"] for entry in entries] == [store.sha256(shard_file(run, i).read_bytes()) for i in range(3)]
+
+
+def test_equal_rows_are_equal_bytes() -> None:
+    shuffled = [dict(reversed(r.items())) for r in rows_of(0)]
+    assert store.encode_shard(shuffled) == store.encode_shard(rows_of(0))
+    assert store.encode_shard(rows_of(1)) != store.encode_shard(rows_of(0))
+
+
+def test_a_shard_committed_again_replaces_the_first(run: Path) -> None:
+    again = [row(f"lane-1-{i}", "shard-1", learning_rate=0.5) for i in range(4)]
+    with Store(run) as held:
+        held.commit("shard-1", again, {"train_s": 2.0})
+        held.write_manifest({"schema": store.SCHEMA_VERSION, "name": "small"})
+        assert {found["learning_rate"] for found in held.rows("shard-1")} == {0.5}
+        assert sorted(entry["shard"] for entry in held.recover()) == ["shard-0", "shard-1", "shard-2"]
+    assert problems(run) == []
+
+
+def test_a_finished_run_holds_no_other_files(run: Path) -> None:
+    shards = {f"shards/shard-{i}.parquet" for i in range(3)}
+    assert set(contents(run)) == {"manifest.json", "journal.jsonl", "lanes.csv"} | shards
+
+
+# --- a kill at any moment -------------------------------------------------------------------------------------------
+
+
+class KilledError(BaseException):
+    """Stands for SIGKILL: nothing runs after it."""
+
+
+@contextmanager
+def killed_at(moment: int) -> Iterator[list[str]]:
+    """The process ends before its n-th effect on the file system."""
+    effects: list[str] = []
+
+    def counted(name: str, effect: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if len(effects) == moment:
+                raise KilledError
+            effects.append(name)
+            return effect(*args, **kwargs)
+
+        return call
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", counted("fsync", os.fsync))
+        patch.setattr(Path, "replace", counted("replace", Path.replace))
+        patch.setattr(Path, "open", counted("open", Path.open))
+        yield effects
+
+
+COMMIT = ["open", "fsync", "replace", "fsync", "open", "fsync"]
+
+
+def test_a_commit_is_on_disk_before_it_is_in_the_journal(tmp_path: Path) -> None:
+    with Store(tmp_path) as held, killed_at(99) as effects:
+        held.commit("shard-0", rows_of(0), {})
+    assert effects == COMMIT
+
+
+@pytest.mark.parametrize("moment", range(len(COMMIT)))
+def test_a_kill_within_a_commit_costs_that_shard_alone(tmp_path: Path, moment: int) -> None:
+    whole, hurt = fill(tmp_path / "whole"), fill(tmp_path / "hurt", shards=2)
+    with Store(hurt) as held, killed_at(moment), pytest.raises(KilledError):
+        held.commit("shard-2", rows_of(2), {"task": "wine_mlp", "train_s": 0.5})
+    with Store(hurt) as held:
+        kept = [entry["shard"] for entry in held.recover()]
+        assert kept[:2] == ["shard-0", "shard-1"]
+        assert {file.stem for file in (hurt / "shards").iterdir()} == set(kept)
+        if "shard-2" not in kept:
+            held.commit("shard-2", rows_of(2), {"task": "wine_mlp", "train_s": 0.5})
+    rebuilt = contents(hurt)
+    assert {n: c for n, c in rebuilt.items() if n != "manifest.json"} == {
+        n: c for n, c in contents(whole).items() if n != "manifest.json"
+    }
+
+
+@pytest.mark.parametrize("moment", range(4))
+def test_a_kill_while_the_manifest_is_replaced_leaves_one_of_the_two(run: Path, moment: int) -> None:
+    before = store.read_manifest(run)
+    with Store(run) as held, killed_at(moment), pytest.raises(KilledError):
+        held.write_manifest({**before, "name": "other"})
+    assert store.read_manifest(run)["name"] == ("other" if moment > 2 else "small")
+
+
+def test_a_torn_line_ends_the_journal_wherever_it_is_torn(run: Path) -> None:
+    journal, shards = run / store.JOURNAL, contents(run / "shards")
+    lines = journal.read_bytes().splitlines(keepends=True)
+    for size in range(len(lines[2])):
+        journal.write_bytes(lines[0] + lines[1] + lines[2][:size])
+        for name, content in shards.items():
+            (run / "shards" / name).write_bytes(content)
+        with Store(run) as held:
+            kept = [entry["shard"] for entry in held.recover()]
+        whole = size == len(lines[2]) - 1  # all but the line's end
+        assert kept == ["shard-0", "shard-1", "shard-2"][: 3 if whole else 2]
+        assert journal.read_bytes() == b"".join(lines[: len(kept)])
+
+
+def test_recovery_keeps_just_what_is_whole(run: Path) -> None:
+    shard_file(run, 0).unlink()
+    damaged = shard_file(run, 1).read_bytes()
+    shard_file(run, 1).write_bytes(damaged[:-1])
+    (run / "shards" / "shard-9.parquet").write_bytes(damaged)
+    (run / "shards" / ".shard-9.parquet.tmp").write_bytes(b"PAR1")
+    with Store(run) as held:
+        assert [entry["shard"] for entry in held.recover()] == ["shard-2"]
+    assert [file.name for file in (run / "shards").iterdir()] == ["shard-2.parquet"]
+    assert [entry["shard"] for entry in store.read_journal(run)] == ["shard-2"]
+
+
+def test_recovery_drops_what_failed_so_that_it_is_tried_again(run: Path) -> None:
+    with Store(run) as held:
+        held.commit("shard-3", [row("x", "shard-3", status="failed")], {"error": "ValueError: no"})
+        assert [entry["shard"] for entry in held.recover()] == ["shard-0", "shard-1", "shard-2"]
+    assert not shard_file(run, 3).exists()
+
+
+def test_recovery_of_a_whole_run_changes_nothing(run: Path) -> None:
+    before = contents(run)
+    with Store(run) as held:
+        held.recover()
+    assert contents(run) == before
+
+
+# --- verify ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_whole_run_has_no_problem(run: Path) -> None:
+    assert problems(run) == []
+
+
+def flipped(content: bytes, at: int, bit: int = 0) -> bytes:
+    return content[:at] + bytes([content[at] ^ 1 << bit]) + content[at + 1 :]
+
+
+def test_one_flipped_bit_of_a_shard_is_found_wherever_it_is(run: Path) -> None:
+    file = shard_file(run)
+    content = file.read_bytes()
+    regions = {*range(0, len(content), len(content) // 60), 0, 3, 4, len(content) - 8, len(content) - 1}
+    for at in sorted(regions):
+        file.write_bytes(flipped(content, at, at % 8))
+        first, *rest = problems(run)
+        assert first.startswith(f"{file}: got bytes that do not match"), at
+        assert rest == [f"{run}: got no result of 4 planned lanes, such as lane-1-0; expected all"]
+
+
+@pytest.mark.parametrize("name", [store.MANIFEST, store.JOURNAL])
+def test_one_flipped_bit_of_manifest_or_journal_is_found_wherever_it_is(run: Path, name: str) -> None:
+    file = run / name
+    content = file.read_bytes()
+    for at in range(len(content)):
+        file.write_bytes(flipped(content, at, at % 8))
+        with pytest.raises(DataError, match=name):
+            problems(run)
+
+
+def test_other_spellings_of_the_same_manifest_are_found(run: Path) -> None:
+    file = run / store.MANIFEST
+    assert b"1e-05" in file.read_bytes()
+    file.write_bytes(file.read_bytes().replace(b"1e-05", b"1E-05"))
+    with pytest.raises(DataError, match="do not match their checksum"):
+        problems(run)
+
+
+Damage = Callable[[Path], object]
+
+
+@pytest.mark.parametrize(
+    ("damage", "expected"),
+    [
+        pytest.param(lambda run: os.truncate(shard_file(run), 100), "shard-1.parquet: got bytes", id="truncated shard"),
+        pytest.param(lambda run: os.truncate(shard_file(run), 0), "shard-1.parquet: got bytes", id="empty shard"),
+        pytest.param(lambda run: shard_file(run).unlink(), "shard-1.parquet: got no file", id="missing shard"),
+        pytest.param(lambda run: (run / "shards" / ".x.tmp").touch(), "got a file that the journal does not name",
+                     id="stray file"),
+        pytest.param(lambda run: (run / "lanes.csv").write_text("lane\n"), "lanes.csv: got bytes", id="changed table"),
+        pytest.param(lambda run: (run / "lanes.csv").unlink(), "lanes.csv: got no file", id="missing table"),
+        pytest.param(lambda run: (run / store.JOURNAL).unlink(), "journal.jsonl: got no file", id="missing journal"),
+        pytest.param(lambda run: (run / "shards").rename(run / "elsewhere"), "shard-0.parquet: got no file",
+                     id="missing folder"),
+    ],
+)  # fmt: skip
+def test_damage_is_found(run: Path, damage: Damage, expected: str) -> None:
+    damage(run)
+    assert any(expected in problem for problem in problems(run))
+
+
+def test_a_journal_cut_at_a_line_is_found(run: Path) -> None:
+    journal = run / store.JOURNAL
+    journal.write_bytes(b"".join(journal.read_bytes().splitlines(keepends=True)[:2]))
+    found = problems(run)
+    assert any("journal.jsonl: got bytes" in problem for problem in found)
+    assert any("shard-2.parquet: got a file that the journal does not name" in problem for problem in found)
+
+
+def test_lanes_are_counted(tmp_path: Path) -> None:
+    run = fill(tmp_path / "run", shards=2)
+    with Store(run) as held:
+        held.commit("shard-2", [rows_of(0)[0], row("foreign", "shard-2")], {})
+        held.write_manifest({"schema": store.SCHEMA_VERSION})
+    assert problems(run) == [
+        f"{run}: got 1 lanes more than once; expected each once",
+        f"{run}: got no result of 4 planned lanes, such as lane-2-0; expected all",
+        f"{run}: got 1 lanes that were not planned, such as foreign; expected none",
+    ]
+
+
+# --- reading what is damaged or not there ---------------------------------------------------------------------------
+
+
+def test_no_run_is_bad_input(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "nothing", Path(__file__)):
+        with pytest.raises(InputError, match=r"got no manifest\.json; expected a run's directory"):
+            store.read_manifest(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b"{}", b'{"schema": 99}', b"null"])
+def test_a_manifest_that_is_none_is_damage(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / store.MANIFEST).write_bytes(content)
+    with pytest.raises(DataError, match=r"manifest\.json: got"):
+        store.read_manifest(tmp_path)
+
+
+def test_a_missing_or_damaged_shard_is_told(run: Path) -> None:
+    file = shard_file(run)
+    file.write_bytes(b"PAR1, or so it says")
+    with pytest.raises(DataError, match="got damaged Parquet"):
+        store.read_shard(file)
+    file.unlink()
+    with pytest.raises(DataError, match="got no file"):
+        store.read_shard(file)
+
+
+def test_pages_carry_checksums(run: Path) -> None:
+    """Some flipped bits still decode, to other values: only the page's checksum tells."""
+    file = shard_file(run)
+    content, rows = file.read_bytes(), pq.read_table(shard_file(run)).to_pylist()
+
+    def told_by_its_checksum_alone(at: int) -> bool:
+        file.write_bytes(flipped(content, at))
+        try:
+            silent = not same(pq.read_table(file, page_checksum_verification=False).to_pylist(), rows)
+            store.read_shard(file)
+        except DataError:
+            return silent
+        except Exception:
+            return False
+        return False
+
+    told = (at for at in range(4, len(content) // 2, 3) if told_by_its_checksum_alone(at))
+    assert len(list(islice(told, 3))) == 3
+
+
+# --- one writer -----------------------------------------------------------------------------------------------------
+
+HOLD = """
+import sys, time
+from bench.store import Store
+with Store(sys.argv[1]):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@contextmanager
+def holder(path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that holds the lock."""
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def test_a_second_writer_is_refused(run: Path) -> None:
+    with Store(run), pytest.raises(LockedError, match="another run is writing to") as caught, Store(run):
+        pass
+    assert caught.value.exit_code == 6
+    with Store(run):
+        pass
+
+
+def test_a_second_writer_is_refused_across_processes_until_the_first_is_gone(run: Path) -> None:
+    with holder(run) as process:
+        with pytest.raises(LockedError), Store(run):
+            pass
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        with Store(run) as held:
+            assert len(held.recover()) == 3
+
+
+def test_a_writer_that_leaves_does_not_take_the_next_one_s_lock_with_it(run: Path) -> None:
+    second = Store(run)
+    with pytest.MonkeyPatch.context() as patch, Store(run) as first:
+        release = first._lock.release
+        patch.setattr(first._lock, "release", lambda: (release(), second.__enter__()))
+    with pytest.raises(LockedError), Store(run):
+        pass
+    second.__exit__()
