@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from multiprocessing import resource_tracker
 from typing import Any
 
 from loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
@@ -70,6 +71,7 @@ class _SignalsBlocked:
     """Within it, this thread is not interrupted and processes that it starts ignore the terminal's signals."""
 
     def __enter__(self) -> None:
+        resource_tracker.ensure_running()  # were it started within, it would unblock them
         self.mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
     def __exit__(self, *_: object) -> None:

@@ -18,9 +18,14 @@ from bench.verdicts import verdict
 KINDS = {"metric", "steps", "diverged", "curves", "rates", "throughput", "times"}
 SHAPES: dict[str, dict[str, Any]] = {
     "one cell": {"activations": ["relu"], "optimizers": ["adam"]},
-    "many optimizers": {"activations": ["relu"], "optimizers": [f"optimizer_{i}" for i in range(60)], "evaluations": 4},
-    "many activations": {"activations": [f"a{i}" for i in range(9)], "optimizers": ["sgd", "adam"], "evaluations": 3},
-    "no activation": {"activations": ["none"]},
+    "many optimizers": {
+        "activations": ["relu"],
+        "optimizers": [f"optimizer_{i}" for i in range(60)],
+        "evaluations": 2,
+        "rates": 2,
+    },
+    "many activations": {"activations": [f"a{i}" for i in range(9)], "optimizers": ["adam"], "evaluations": 2},
+    "no activation": {"activations": ["none"], "optimizers": ["sgd", "adam"]},
     "all diverged": {"activations": ["relu", "tanh"], "optimizers": ["sgd", "adam"], "all_diverge": True},
     "all diverged, no worst value": {
         "activations": ["relu"],

@@ -81,7 +81,7 @@ def test_fields_of_an_optimizer_are_kept() -> None:
 
 
 def test_a_factory_without_the_learning_rate_is_refused() -> None:
-    with pytest.raises(InputError, match="got a factory bad without learning_rate"):
+    with pytest.raises(InputError, match="got a factory of bad without learning_rate"):
         bench.register_optimizer("bad", lambda lr: None)
     assert "bad" not in OPTIMIZERS
     assert bench.register_optimizer("open", lambda **given: given).build(0.1) == {"learning_rate": 0.1}

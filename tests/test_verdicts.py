@@ -73,7 +73,7 @@ def test_fewer_than_two_shared_seeds_cannot_tell() -> None:
 
 @pytest.mark.parametrize("spread", [0.0, 3.0])
 def test_the_truly_best_cell_stays_in_the_set(spread: float) -> None:
-    rng, lost, replicates, cells = np.random.default_rng(1), 0, 150, 8
+    rng, lost, replicates, cells = np.random.default_rng(1), 0, 100, 6
     frame = evaluated({str(i): [0.0] * 5 for i in range(cells)})
     for _ in range(replicates):
         scores = -spread * np.linspace(0, 1, cells)[:, None] + rng.normal(size=(1, 5)) + rng.normal(size=(cells, 5))
