@@ -187,7 +187,8 @@ def run(
         raise InputError(f"--out {out}: got a second directory beside --resume {resume}; expected one of the two")
     command = shlex.join(["bench", *sys.argv[1:]])
     with watched() as observe:
-        found = launch(suite, out, device, workers, resume, observe, command)
+        ahead = "bench.reporting" if report else "bench.results"
+        found = launch(suite, out, device, workers, resume, observe, command, ahead)
     typer.echo(f"results: {found.path}")
     if report:
         _write_report([found], Path("reports") / found.name)

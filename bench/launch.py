@@ -32,12 +32,14 @@ def run(
     resume: str | Path | None = None,
     observe: Observer = lambda *_: None,
     command: str = "",
+    ahead: str = "bench.results",
 ) -> "Run":
     """Run a suite (a file, a name or a `Suite`) and return what it found.
 
     `out` is the directory to write, by default `results/<suite>-<time>`; `resume` is one to go on with. `device` is
     auto, cpu or gpu; `workers` how many processes, by default one a core or a GPU. `observe(progress, rows)` is
-    called after each shard. Raises `BenchError` of the kind that fits, before anything is written where it can.
+    called after each shard. `command` is what the manifest says made the run; `ahead` a module that will be needed
+    after it. Raises `BenchError` of the kind that fits, before anything is written where it can.
     """
     previous = store.read_manifest(Path(resume)) if resume is not None else None
     wanted = _suite(suite_, previous)
@@ -48,7 +50,7 @@ def run(
     manifest = previous or describe(made, wanted, command)
     with ExitStack() as stack:
         session = Session(made, workers, stack)
-        import_ahead("bench.results")
+        import_ahead(ahead)
         held = stack.enter_context(store.Store(path))
         signals = stack.enter_context(Signals())
         complete, progress = session.train(held, manifest, observe, signals)

@@ -156,8 +156,15 @@ class Plan:
 
     @cached_property
     def cells(self) -> list[Cell]:
-        """In the order of the suite."""
-        return [cell for block in self.blocks for cell in block.cells]
+        """In the order of the suite: tasks, then activations, then optimizers."""
+        orders = [
+            self.suite.tasks,
+            [NO_ACTIVATION.label, *(entry.resolve().label for entry in self.suite.activations)],
+            [entry.resolve().label for entry in self.suite.optimizers],
+        ]
+        places = [{label: place for place, label in enumerate(labels)} for labels in orders]
+        cells = [cell for block in self.blocks for cell in block.cells]
+        return sorted(cells, key=lambda cell: [place[label] for place, label in zip(places, cell[:3], strict=True)])
 
     @cached_property
     def _numbers(self) -> dict[Block, int]:

@@ -42,15 +42,18 @@ class Run:
 
     @cached_property
     def lanes(self) -> pd.DataFrame:
-        """One row a planned lane, whatever became of it; those without a result yet are `interrupted`."""
+        """One row a planned lane, in the suite's order; those without a result yet are `interrupted`."""
         found = self._shards.select(store.LANE_COLUMNS).to_pandas().astype({"stopped_at": "Int64"})
+        planned = list(planned_lanes(self.manifest))
         done = set(found["lane"])
-        rest = [lane._asdict() for lane in planned_lanes(self.manifest) if lane.id not in done]
+        rest = [lane._asdict() for lane in planned if lane.id not in done]
+        place = {lane.id: i for i, lane in enumerate(planned)}
         if not rest:
-            return found
+            return found.sort_values("lane", key=lambda lanes: lanes.map(place), ignore_index=True)
         missing = pd.DataFrame(rest).rename(columns={"id": "lane"}).assign(status="interrupted", hyperparameters="{}")
         missing = missing.assign(steps_to_target=np.inf, shard="", parameters=0, batch_size=0, steps=0)
-        return pd.concat([found, missing.reindex(columns=found.columns).astype({"stopped_at": "Int64"})])
+        every = pd.concat([found, missing.reindex(columns=found.columns).astype({"stopped_at": "Int64"})])
+        return every.sort_values("lane", key=lambda lanes: lanes.map(place), ignore_index=True)
 
     @cached_property
     def curves(self) -> pd.DataFrame:
@@ -89,7 +92,7 @@ class Run:
 
 def planned_lanes(manifest: dict[str, Any]) -> Iterator[Lane]:
     """The lanes that a run's manifest says were planned."""
-    cells = [Cell(task, activation, optimizer, tuple(rates)) for task, activation, optimizer, rates in manifest["cells"]]
+    cells = [Cell(cell[0], cell[1], cell[2], tuple(cell[3])) for cell in manifest["cells"]]
     return planned(cells, manifest["seeds"]["tune"], manifest["seeds"]["evaluate"])
 
 
@@ -110,8 +113,9 @@ def throughput(journal: list[dict[str, Any]], manifest: dict[str, Any]) -> pd.Da
         return pd.DataFrame(columns=THROUGHPUT_COLUMNS)
     chunks = pd.DataFrame(rows)
     programs = {entry["program"]: entry for entry in sorted(entries, key=lambda e: -float(e["compile_s"]))[::-1]}
-    cells = chunks.groupby(["task", "activation", "optimizer"], sort=False)
-    found = [_throughput_row(cell, group, programs, manifest) for cell, group in cells]
+    groups = dict(iter(chunks.groupby(["task", "activation", "optimizer"], sort=False)))
+    cells = [tuple(cell[:3]) for cell in manifest["cells"]]
+    found = [_throughput_row(cell, groups[cell], programs, manifest) for cell in cells if cell in groups]
     return pd.DataFrame(found, columns=THROUGHPUT_COLUMNS)
 
 
@@ -147,7 +151,7 @@ def _throughput_row(
         *cell, environment.get("device"), environment.get("device_kind"), environment.get("precision"),
         program["batch_size"], int(chunks["lanes"].sum()), program["width"], execution["workers"],
         entry["trace_s"], entry["compile_s"], entry["cache"], first[0] if first else np.nan,
-        median, *stats.bootstrap_interval(samples), p95,
+        median, *stats.bootstrap_interval(samples, statistic=np.median), p95,
         len(samples), noise(low, median, high, len(samples)), rate, rate * program["batch_size"], flops,
         flops / peak if peak else np.nan, entry["program_bytes"],
     ]  # fmt: skip

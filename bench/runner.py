@@ -124,6 +124,8 @@ class Runner:
     def _next_program(self, slot: Slot) -> str | None:
         """One that the worker has loaded; else one that no worker has; else one with enough left to share."""
         waiting = {program: len(shards) for program, shards in self.ready.items() if shards}
+        if slot.hand and sum(waiting.values()) < len(self.slots):
+            return None  # the last shards go to whoever is free first
         most = sorted(waiting, key=lambda p: -self._work(p))
         loaded_elsewhere = set().union(*(s.programs for s in self.slots if s is not slot))
         own = [p for p in most if p in slot.programs]

@@ -4,7 +4,7 @@ One rule stands before all others: a lane that diverged or failed has the worst 
 before any mean, interval or rank. A lane that was interrupted was never measured and counts nowhere.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -81,9 +81,13 @@ def _resamples(size: int, resamples: int, seed: int) -> NDArray[np.int64]:
 
 
 def bootstrap_interval(
-    values: ArrayLike, confidence: float = 0.95, resamples: int = 10_000, seed: int = 0
+    values: ArrayLike,
+    confidence: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
+    statistic: Callable[..., Floats] = np.mean,
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean.
+    """Percentile bootstrap interval of the mean, or of another statistic `statistic(values, axis=1)`.
 
     The `(1 ± confidence) / 2` quantiles of the means of `resamples` draws with replacement of `values` [n].
     Fewer than two values have no interval: (NaN, NaN). Infinite values give infinite ends. An interval from
@@ -93,7 +97,7 @@ def bootstrap_interval(
     sample = np.asarray(values, dtype=float)
     if len(sample) < 2 or np.isnan(sample).any():
         return np.nan, np.nan
-    means = sample[_resamples(len(sample), resamples, seed)].mean(axis=1)
+    means = statistic(sample[_resamples(len(sample), resamples, seed)], axis=1)
     tail = (1 - confidence) / 2
     # no interpolation: between a finite and an infinite mean it has no answer
     low, high = np.quantile(means, [tail, 1 - tail], method="inverted_cdf")

@@ -24,7 +24,8 @@ BrokenWorker = BrokenProcessPool
 def environment(device: str, index: int) -> dict[str, str]:
     """The variables that a worker's process starts with; XLA reads them once, when jax is first imported."""
     # loky would end a process that has grown by 300 MB since its first call; compiling one program does that
-    common = {"LOKY_MAX_MEMORY_LEAK_SIZE": "1e15", "JAX_PLATFORMS": {"cpu": "cpu", "gpu": "cuda"}[device], "PYTHONUNBUFFERED": "1"}
+    platform = {"cpu": "cpu", "gpu": "cuda"}[device]
+    common = {"LOKY_MAX_MEMORY_LEAK_SIZE": "1e15", "JAX_PLATFORMS": platform, "PYTHONUNBUFFERED": "1"}
     if device == "gpu":
         return {**common, "CUDA_VISIBLE_DEVICES": str(index), "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     return {**common, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}

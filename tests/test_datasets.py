@@ -1,166 +1,192 @@
-"""Data sets and the tasks on them: what the tables declare is what the data are."""
+"""The bundled data: fixed, stratified, standardized splits, a cache that can be lost, and what tasks say of them."""
 
-import dataclasses
 import stat
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from bench.datasets import DATASETS, SPLITS, Dataset, _split, arrays, cache_folder, checksum
+from bench import datasets
+from bench.activations import ACTIVATIONS
+from bench.datasets import DATASETS, SPLITS, Dataset, arrays
 from bench.errors import DataError
 from bench.tasks import TASKS
 
-EVERY = pytest.mark.parametrize("dataset", DATASETS.values(), ids=lambda dataset: dataset.name)
+EACH = pytest.mark.parametrize("entry", DATASETS.values(), ids=DATASETS)
+EACH_TASK = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+WINE = DATASETS["wine"]
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache folder for each test."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    return tmp_path / "optact"
+@pytest.fixture(scope="module")
+def raw() -> dict[str, Any]:
+    """The splits before they are standardized."""
+    return {name: datasets._split(entry) for name, entry in DATASETS.items()}
 
 
-def files(cache: Path) -> list[Path]:
-    return sorted((cache / "datasets").iterdir())
+@pytest.fixture
+def fresh_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "optact"
 
 
-def same(a: dict[str, Any], b: dict[str, Any]) -> bool:
+def same(a: Any, b: Any) -> bool:
     return all(np.array_equal(x, y) for part in SPLITS for x, y in zip(a[part], b[part], strict=True))
 
 
-@EVERY
-def test_parts_are_as_declared(dataset: Dataset) -> None:
-    parts = arrays(dataset)
-    assert tuple(parts) == SPLITS
-    for part, samples in zip(SPLITS, dataset.samples, strict=True):
-        x, y = parts[part]
-        assert len(x) == len(y) == samples and x.ndim == 2 and y.ndim == 1
-        assert x.dtype == np.float32 and y.dtype == (np.int32 if dataset.classes else np.float32)
-        assert np.isfinite(x).all() and np.isfinite(y).all()
-    if dataset.classes:
-        assert set(parts["train"][1]) == set(range(dataset.classes))
+class TestSplits:
+    @EACH
+    def test_are_what_the_table_says(self, entry: Dataset, raw: dict[str, Any]) -> None:
+        assert datasets.checksum(raw[entry.name]) == entry.sha256
+        parts = arrays(entry)
+        assert tuple(len(parts[part][0]) for part in SPLITS) == entry.samples
+        assert all(len(x) == len(y) for x, y in parts.values())
+        assert {x.dtype for x, _ in parts.values()} == {np.dtype("float32")}
+        assert {y.dtype for _, y in parts.values()} == {np.dtype("int32" if entry.classes else "float32")}
+
+    @EACH
+    def test_together_are_the_whole_data_set(self, entry: Dataset, raw: dict[str, Any]) -> None:
+        import sklearn.datasets
+
+        load = getattr(sklearn.datasets, entry.loader.partition(":")[2])
+        x, y = load(return_X_y=True)
+        whole = np.column_stack([x, y]).astype("float32")
+        split = np.concatenate([np.column_stack(raw[entry.name][part]) for part in SPLITS]).astype("float32")
+        assert np.array_equal(whole[np.lexsort(whole.T)], split[np.lexsort(split.T)])
+
+    @pytest.mark.parametrize("entry", [e for e in DATASETS.values() if e.classes], ids=lambda e: e.name)
+    def test_have_the_classes_in_the_same_proportions(self, entry: Dataset) -> None:
+        parts = arrays(entry)
+        counts = {part: np.bincount(y, minlength=entry.classes) for part, (_, y) in parts.items()}
+        whole = sum(counts.values())
+        assert len(whole) == entry.classes
+        for part, count in counts.items():
+            assert np.abs(count - whole * count.sum() / whole.sum()).max() <= 1.5, part
+
+    @EACH
+    def test_are_standardized_on_the_training_part_alone(self, entry: Dataset, raw: dict[str, Any]) -> None:
+        parts = arrays(entry)
+        axes = [0] if entry.classes else [0, 1]  # targets too, where they are numbers
+        for axis in axes:
+            train, source = parts["train"][axis], raw[entry.name]["train"][axis].astype("float64")
+            varied = source.std(0) > 0
+            assert np.abs(train.mean(0, dtype="float64")).max() < 1e-5
+            assert train.std(0, dtype="float64")[varied] == pytest.approx(1.0, abs=1e-5)
+            assert (train.T[~varied] == 0).all()
+            test = (raw[entry.name]["test"][axis] - source.mean(0)) / np.where(varied, source.std(0), 1)
+            assert np.allclose(parts["test"][axis], test, atol=1e-5)
+            assert np.abs(parts["test"][axis].mean(0)).max() > 1e-3
+
+    def test_a_constant_feature_stays_zero(self) -> None:
+        assert (arrays(DATASETS["digits"])["train"][0][:, 0] == 0).all()
+        assert all(np.isfinite(x).all() for x, _ in arrays(DATASETS["digits"]).values())
 
 
-@EVERY
-def test_splits_are_fixed_disjoint_and_whole(dataset: Dataset) -> None:
-    from importlib import import_module
-
-    first, again = _split(dataset), _split(dataset)
-    assert checksum(first) == checksum(again) == dataset.sha256
-    module, _, function = dataset.loader.partition(":")
-    x, y = getattr(import_module(module), function)(return_X_y=True)
-    rows = sorted(map(tuple, np.column_stack([x, y]).astype(np.float32)))
-    parts = [np.column_stack(first[part]).astype(np.float32) for part in SPLITS]
-    assert sorted(map(tuple, np.concatenate(parts))) == rows
-
-
-@EVERY
-def test_splits_are_stratified(dataset: Dataset) -> None:
-    parts = arrays(dataset)
-    whole = np.concatenate([parts[part][1] for part in SPLITS])
-    for part in SPLITS:
-        y = parts[part][1]
-        for label in range(dataset.classes):
-            assert abs((y == label).sum() - (whole == label).mean() * len(y)) <= 1.5
+class TestChecksum:
+    def test_is_of_names_types_shapes_and_values(self, raw: dict[str, Any]) -> None:
+        parts = raw["wine"]
+        x, y = parts["test"]
+        others: Iterator[Any] = iter(
+            [
+                {**parts, "test": (x + np.float32(1e-3), y)},
+                {**parts, "test": (x, y[::-1])},
+                {**parts, "test": (x.reshape(-1, 1), y)},
+                {**parts, "test": (x, y.astype("uint32"))},
+                {**parts, "test": parts["validation"], "validation": parts["test"]},
+            ]
+        )
+        digests = [datasets.checksum(other) for other in others]
+        assert len({*digests, WINE.sha256}) == 6
 
 
-@EVERY
-def test_standardized_by_the_training_part_alone(dataset: Dataset) -> None:
-    raw, parts = _split(dataset), arrays(dataset)
-    mean, deviation = raw["train"][0].mean(0, dtype=np.float64), raw["train"][0].std(0, dtype=np.float64)
-    constant = deviation == 0
-    for part in SPLITS:
-        expected = (raw[part][0] - mean) / np.where(constant, 1, deviation)
-        np.testing.assert_allclose(parts[part][0], expected, rtol=1e-5, atol=1e-6)
-    x, y = parts["train"]
-    np.testing.assert_allclose(x.mean(0), 0, atol=1e-5)
-    np.testing.assert_allclose(x.std(0)[~constant], 1, rtol=1e-4)
-    assert abs(parts["test"][0].mean(0)).max() > 1e-3, "not standardized by itself"
-    if not dataset.classes:
-        np.testing.assert_allclose([y.mean(), y.std()], [0, 1], atol=1e-5)
+class TestCache:
+    def test_is_private_to_the_user(self, fresh_cache: Path) -> None:
+        arrays(WINE)
+        assert stat.S_IMODE(fresh_cache.stat().st_mode) == 0o700
+
+    def test_spares_the_source(self, fresh_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        first = arrays(WINE)
+        monkeypatch.setattr(datasets, "_split", lambda _: pytest.fail("the source was read again"))
+        assert same(arrays(WINE), first)
+
+    @pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "text", "directory", "other"])
+    def test_is_made_anew_where_it_is_damaged(self, fresh_cache: Path, damage: str) -> None:
+        first = arrays(WINE)
+        file = datasets._cache_file(WINE)
+        whole = file.read_bytes()
+        flipped = bytearray(whole)
+        flipped[len(whole) // 2] ^= 0xFF
+        contents = {"cut": whole[: len(whole) // 2], "flipped": bytes(flipped), "empty": b"", "text": b"hello"}
+        if damage == "directory":
+            file.unlink()
+            file.mkdir()
+        elif damage == "other":
+            arrays(DATASETS["diabetes"])
+            file.write_bytes(datasets._cache_file(DATASETS["diabetes"]).read_bytes())
+        else:
+            file.write_bytes(contents[damage])
+        assert same(arrays(WINE), first)
+        if damage != "directory":
+            assert same(datasets._standardized(datasets._cached(WINE), regression=False), first)  # type: ignore[arg-type]
+
+    def test_can_do_without_a_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "file").touch()
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+        assert len(arrays(WINE)["train"][0]) == WINE.samples.train
+
+    def test_many_can_make_it_at_once(self, fresh_cache: Path) -> None:
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(lambda _: arrays(WINE), range(16)))
+        assert all(same(parts, found[0]) for parts in found)
+        assert [file.name for file in (fresh_cache / "datasets").iterdir()] == [datasets._cache_file(WINE).name]
+        assert datasets._cached(WINE) is not None
+
+    def test_a_changed_source_is_refused(self, fresh_cache: Path) -> None:
+        changed = replace(WINE, sha256="0" * 64)
+        with pytest.raises(DataError) as caught:
+            arrays(changed)
+        expected = f"data set wine: got checksum {WINE.sha256[:12]}; expected 000000000000"
+        assert caught.value.problems == [expected]
+        assert "has changed" in caught.value.hint
+        assert not list((fresh_cache / "datasets").iterdir())
 
 
-def test_the_cache_is_used_and_private(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = arrays(DATASETS["wine"])
-    assert stat.S_IMODE(own_cache.stat().st_mode) == 0o700 and cache_folder() == own_cache
-    assert len(files(own_cache)) == 1, "nothing temporary is left"
-    monkeypatch.setattr("bench.datasets._split", lambda dataset: pytest.fail("the cache was not used"))
-    assert same(arrays(DATASETS["wine"]), first)
+class TestTasks:
+    """What a task declares, so that planning needs neither data nor model, is what they say."""
 
+    @EACH_TASK
+    def test_declares_the_samples_of_its_data(self, task: Any) -> None:
+        parts = task.load(task)
+        assert tuple(len(parts[part][0]) for part in SPLITS) == task.samples
+        assert task.kind == ("classification" if task.dataset.classes else "regression")
 
-@pytest.mark.parametrize("damage", ["cut", "flip", "empty", "other"])
-def test_a_damaged_cache_is_made_anew(own_cache: Path, damage: str) -> None:
-    first = arrays(DATASETS["wine"])
-    (file,) = files(own_cache)
-    good = file.read_bytes()
-    middle = len(good) // 2
-    flipped = good[:middle] + bytes([good[middle] ^ 255]) + good[middle + 1 :]
-    file.write_bytes({"cut": good[:middle], "flip": flipped, "empty": b"", "other": b"not an archive"}[damage])
-    assert same(arrays(DATASETS["wine"]), first)
-    assert same(arrays(DATASETS["wine"]), first)
-    with np.load(file, allow_pickle=False) as archive:
-        assert len(archive.files) == 6
+    @EACH_TASK
+    def test_declares_the_parameters_and_the_work_of_its_model(self, task: Any) -> None:
+        import jax
 
+        def sizes(key: Any) -> Any:
+            problem = task.build(task, (ACTIVATIONS["relu"],), np.int32(0))
+            return problem.init(key)[0]
 
-def test_other_data_under_the_right_name_are_not_believed(own_cache: Path) -> None:
-    first = arrays(DATASETS["wine"])
-    (file,) = files(own_cache)
-    with np.load(file, allow_pickle=False) as archive:
-        content = dict(archive)
-    content["y_test"] = content["y_test"][::-1]
-    np.savez_compressed(file, allow_pickle=False, **content)
-    assert same(arrays(DATASETS["wine"]), first)
+        leaves = jax.tree.leaves(jax.eval_shape(sizes, jax.random.key(0)))
+        assert sum(leaf.size for leaf in leaves) == task.parameters
+        kernels = [leaf.shape for leaf in leaves if leaf.ndim == 2]
+        features = task.load(task)["train"][0].shape[1]
+        (first,) = [shape for shape in kernels if shape[0] == features and shape[1] != features][:1]
+        work = 6 * sum(a * b for a, b in kernels) - 2 * first[0] * first[1]
+        assert task.flops == work
 
-
-def test_a_changed_source_is_refused_with_both_checksums(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import sklearn.datasets
-
-    def changed(return_X_y: bool) -> tuple[Any, Any]:  # noqa: N803 - scikit-learn's name
-        x, y = original(return_X_y=return_X_y)
-        x[0, 0] += 1
-        return x, y
-
-    original = sklearn.datasets.load_wine
-    monkeypatch.setattr(sklearn.datasets, "load_wine", changed)
-    wine = DATASETS["wine"]
-    with pytest.raises(DataError) as caught:
-        arrays(wine)
-    assert f"got checksum {checksum(_split(wine))[:12]}; expected {wine.sha256[:12]}" in str(caught.value)
-    assert not files(own_cache)
-
-
-def test_without_a_place_for_the_cache_it_is_merely_slower(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    blocked = tmp_path / "file"
-    blocked.write_text("")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(blocked))
-    assert len(arrays(DATASETS["wine"])["train"][0]) == 106
-
-
-@pytest.mark.parametrize("task", TASKS.values(), ids=lambda task: task.name)
-def test_a_task_declares_what_its_data_and_model_are(task: Any) -> None:
-    import jax
-
-    from bench.activations import ACTIVATIONS
-
-    assert task.samples == task.dataset.samples
-    parts = task.load(task)
-    problem = task.build(task, (ACTIVATIONS["relu"],), 0)
-    parameters, _ = jax.eval_shape(problem.init, jax.random.key(0))
-    assert sum(leaf.size for leaf in jax.tree.leaves(parameters)) == task.parameters
-    x, y = parts["test"]
-    if task.dataset.classes:
-        common = np.bincount(parts["train"][1]).argmax()
-        outputs = np.eye(task.dataset.classes, dtype=np.float32)[np.full(len(y), common)]
-        assert task.baseline == pytest.approx(float((y == common).mean()))
-        assert float(task.metric.function(outputs, y)) == pytest.approx(task.baseline)
-    else:
-        assert float(task.metric.function(np.full((len(y), 1), y.mean()), y)) == pytest.approx(task.baseline, abs=1e-5)
-    assert task.metric.better(task.target, task.baseline) and len(x) == task.samples.test
-
-
-def test_another_data_set_under_an_old_name_has_a_cache_of_its_own(own_cache: Path) -> None:
-    arrays(DATASETS["wine"])
-    with pytest.raises(DataError):
-        arrays(dataclasses.replace(DATASETS["wine"], sha256="0" * 64))
+    @EACH_TASK
+    def test_declares_what_the_best_guess_without_features_scores(self, task: Any) -> None:
+        parts = task.load(task)
+        y_train, (_, y_test) = parts["train"][1], parts["test"]
+        if task.dataset.classes:
+            guess = np.bincount(y_train).argmax()
+            assert task.baseline == pytest.approx((y_test == guess).mean())
+        else:
+            error = ((y_test - y_train.mean()) ** 2).sum() / ((y_test - y_test.mean()) ** 2).sum()
+            assert task.baseline == pytest.approx(1 - error, abs=0.01)
+        assert task.metric.better(task.target, task.baseline)

@@ -1,91 +1,113 @@
-"""Who may import whom: no circle, no jax in the half that plans and reports, no pandas in the half that trains."""
+"""Imports run one way; what plans and reports starts without jax, what trains without pandas."""
 
 import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "bench"
-JAX = {"jax", "jaxlib", "flax", "optax"}
-PLANNING = [
-    "cli", "suite", "plan", "launch", "runner", "worker", "store", "results", "stats", "verdicts", "audit", "tables",
-    "page", "reporting", "figures", "progress", "estimate", "register", "machine", "datasets", "tasks", "activations",
-    "optimizers",
-]  # fmt: skip
-TRAINING = ["execute", "train", "switch", "layers", "models", "worker", "compile", "losses", "tasks", "datasets"]
+TRAINING = {f"bench.{name}" for name in ("compile", "execute", "layers", "models", "switch", "train")}
+SLOW_TO_IMPORT = {"jax", "jaxlib", "optax", "flax", "sklearn", "pandas", "matplotlib", "seaborn", "scipy"}
 
 
 def name_of(file: Path) -> str:
-    parts = file.relative_to(PACKAGE.parent).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+    return ".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
 
 
 MODULES = {name_of(file): file for file in PACKAGE.rglob("*.py")}
 
 
-def executed(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """The statements that run when the module is imported: not those in functions or under `if TYPE_CHECKING`."""
-    for node in body:
-        yield node
-        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
-            yield from executed(node.orelse)
-        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            for inner in ("body", "orelse", "finalbody"):
-                yield from executed(getattr(node, inner, []))
+def statements(tree: ast.AST, inside_functions: bool) -> Iterator[ast.AST]:
+    """The nodes of a module that run, those for a type checker aside."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            for other in node.orelse:
+                yield other
+                yield from statements(other, inside_functions)
+        elif inside_functions or not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            yield node
+            yield from statements(node, inside_functions)
 
 
-def imported(module: str) -> set[str]:
-    """The modules of bench that a module imports when it is itself imported."""
-    found = set()
-    for node in executed(ast.parse(MODULES[module].read_text("utf-8")).body):
+@cache
+def imports(module: str, inside_functions: bool) -> frozenset[str]:
+    """What a module imports when it is imported or, `inside_functions`, ever: modules of ours and names of packages."""
+    found: set[str] = set()
+    for node in statements(ast.parse(MODULES[module].read_text("utf-8")), inside_functions):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{module}: a relative import"
-            inner = {f"{node.module}.{alias.name}" for alias in node.names}
-            found |= {name if name in MODULES else str(node.module) for name in inner}
-    return (found & MODULES.keys()) - {module}
+            assert node.level == 0, "imports are absolute"
+            full = {alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in MODULES else str(node.module) for name in full.values()}
+        elif inside_functions and isinstance(node, ast.Call) and ast.unparse(node.func) == "Lazy":
+            found.add(ast.literal_eval(node.args[0]))
+    return frozenset(name if name in MODULES else name.partition(".")[0] for name in found)
+
+
+def reached(module: str, inside_functions: bool) -> set[str]:
+    """All that is imported with a module, by way of others too."""
+    found, waiting = set[str](), [module]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += imports(name, inside_functions) if name in MODULES else []
+    return found
 
 
 def test_imports_run_one_way() -> None:
-    TopologicalSorter({module: imported(module) for module in MODULES}).prepare()  # raises CycleError
+    graph = {module: imports(module, inside_functions=True) - {module} for module in MODULES}
+    order = list(TopologicalSorter(graph).static_order())  # raises CycleError where there is a circle
+    assert set(MODULES) <= set(order)
 
 
-def loaded_by(code: str) -> set[str]:
-    """The top-level packages that are loaded once a fresh interpreter has run the code."""
-    code += "\nimport sys; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return set(done.stdout.splitlines()[-1].split())
+def test_the_graph_is_read_as_it_is() -> None:
+    assert {"bench.suite", "bench.tasks"} <= imports("bench.plan", inside_functions=False)
+    assert "jax" in reached("bench.train", inside_functions=False)
+    assert "sklearn" in reached("bench.tasks", inside_functions=True)
+    assert "sklearn" not in reached("bench.tasks", inside_functions=False)
+    assert "flax" in reached("bench.plan", inside_functions=True)  # by way of a lazy module
 
 
-def test_the_half_that_plans_and_reports_does_not_import_jax() -> None:
-    assert not loaded_by("\n".join(f"import bench.{name}" for name in PLANNING)) & JAX
+@pytest.mark.parametrize("module", sorted(set(MODULES) - TRAINING))
+def test_what_plans_and_reports_starts_without_jax(module: str) -> None:
+    assert not reached(module, inside_functions=False) & {"jax", "jaxlib", "flax", "optax", "sklearn"}
 
 
-def test_the_half_that_trains_imports_neither_pandas_nor_matplotlib() -> None:
-    loaded = loaded_by("\n".join(f"import bench.{name}" for name in TRAINING))
-    assert loaded >= {"jax", "flax"} and not loaded & {"pandas", "matplotlib", "seaborn", "pyarrow", "typer"}
+@pytest.mark.parametrize("module", sorted(TRAINING | {"bench.worker"}))
+def test_what_trains_never_imports_pandas_or_matplotlib(module: str) -> None:
+    assert not reached(module, inside_functions=True) & {"pandas", "matplotlib", "seaborn"}
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--help"], ["list"], ["list", "suites", "--json"], ["plan", "quick"]], ids=" ".join
-)
-def test_quick_answers_import_nothing_heavy(arguments: list[str]) -> None:
-    code = f"from bench.cli import app\napp({arguments}, standalone_mode=False)"
-    assert not loaded_by(code) & (JAX | {"sklearn", "pandas", "matplotlib", "scipy", "numpy", "pyarrow"})
+def imported_by(code: str) -> set[str]:
+    """The packages that a fresh interpreter has imported after running the code."""
+    tell = "import sys; print('\\n' + ' '.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", f"{code}\n{tell}"], capture_output=True, text=True, check=True)
+    return {name.partition(".")[0] for name in done.stdout.splitlines()[-1].split()}
 
 
-def test_importing_bench_costs_nothing() -> None:
-    assert not loaded_by("import bench") & (JAX | {"pydantic", "numpy", "pandas"})
+@pytest.mark.parametrize("arguments", [["--help"], ["list"], ["plan", "quick"]], ids=" ".join)
+def test_what_needs_only_names_imports_little(arguments: list[str]) -> None:
+    code = (
+        f"from bench.cli import app\ntry:\n    app({arguments})\nexcept SystemExit as done:\n    assert done.code == 0"
+    )
+    assert not imported_by(code) & SLOW_TO_IMPORT
 
 
-def test_public_names_are_there() -> None:
+def test_a_report_needs_no_jax() -> None:
+    assert not imported_by("import bench.reporting, bench.results, bench.launch") & {"jax", "jaxlib", "flax", "optax"}
+
+
+def test_the_package_itself_imports_nothing_but_names_all_its_parts() -> None:
     import bench
 
-    assert all(getattr(bench, name) is not None for name in bench.__all__)
-    with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
-        bench.nonsense  # noqa: B018
+    assert not imported_by("import bench") & (SLOW_TO_IMPORT | {"pydantic", "typer", "numpy"})
+    assert all(callable(getattr(bench, name)) for name in bench.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        bench.nothing  # noqa: B018

@@ -98,10 +98,7 @@ class TestTable:
     def test_label_names_what_differs_from_the_table(self) -> None:
         momentum = OPTIMIZERS["momentum"]
         assert momentum.configured({"momentum": 0.9}).label == "momentum"
-        assert (
-            momentum.configured({"momentum": 0.5, "nesterov": True}).label
-            == "momentum(momentum=0.5,nesterov=True)"
-        )
+        assert momentum.configured({"momentum": 0.5, "nesterov": True}).label == "momentum(momentum=0.5,nesterov=True)"
         assert momentum.configured({"momentum": 0.5}).arguments == {"momentum": 0.5}
 
     def test_the_page_of_the_docs_tells_every_field_and_all_that_is_left_out(self) -> None:
@@ -157,9 +154,7 @@ class Loop:
         evaluated = self.entry.evaluated(state, trained)
         return evaluated, regression(params), regression(evaluated)
 
-    def lanes(
-        self, rates: Sequence[float], keys: Sequence[int], seeds: Sequence[int]
-    ) -> tuple[Params, Any, Any]:
+    def lanes(self, rates: Sequence[float], keys: Sequence[int], seeds: Sequence[int]) -> tuple[Params, Any, Any]:
         """Parameters, first and last loss of each lane."""
         lanes = np.float32(rates), np.uint32(keys), jax.tree.map(lambda *p: np.stack(p), *map(initial, seeds))
         if not self.entry.alone:
@@ -339,9 +334,7 @@ def test_counter_example_to_adam(name: str, arguments: Mapping[str, Any], end: f
 
     With optax's default, v corrected before its maximum is taken, the first gradient slows AMSGrad for good.
     """
-    optimizer = (
-        OPTIMIZERS[name].configured({"b2": 0.99, **arguments}).build(lambda t: 0.5 / jnp.sqrt(t + 1.0))
-    )
+    optimizer = OPTIMIZERS[name].configured({"b2": 0.99, **arguments}).build(lambda t: 0.5 / jnp.sqrt(t + 1.0))
 
     def step(carry: Any, t: Any) -> tuple[Any, None]:
         x, state = carry

@@ -1,176 +1,270 @@
-"""Plans: every lane once, few programs, chunks that waste little, and sizes that are refused before they are built."""
+"""The plan: every lane once, few programs, chunks that cost least."""
 
-import dataclasses
-import time
-from collections import Counter
-from itertools import pairwise
-from math import ceil
+import pickle
+from dataclasses import replace
+from math import ceil, isnan
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import plan
+from bench import plan, suite
 from bench.activations import ACTIVATIONS
 from bench.errors import InputError
 from bench.estimate import estimate
 from bench.locate import suite_files
 from bench.optimizers import OPTIMIZERS
-from bench.suite import parse, read
+from bench.plan import PROFILES, Plan, Profile, Program, Shard, chunk_width
 from bench.tasks import TASKS
 
 SEVEN = ["sigmoid", "tanh", "relu", "leaky_relu", "prelu", "elu", "maxout"]
 SIX = ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam"]
+DEVICES = pytest.mark.parametrize("device", PROFILES)
 
 
-def described(**changes: Any) -> dict[str, Any]:
-    return {
-        "name": "small", "tasks": ["wine_mlp"], "activations": SEVEN, "optimizers": SIX,
-        "steps": 40, "batch_size": 32, "eval_every": 10,
-        "learning_rates": {"low": 1e-3, "high": 1.0, "num": 3}, "seeds": {"tune": 2, "evaluate": 3}, **changes,
-    }  # fmt: skip
+def some(table: Any) -> st.SearchStrategy[list[str]]:
+    return st.lists(st.sampled_from(sorted(table)), min_size=1, max_size=9, unique=True)
 
 
-def made(device: str = "cpu", **changes: Any) -> plan.Plan:
-    return plan.make(parse(described(**changes)), device)
+@st.composite
+def suites(draw: st.DrawFn) -> suite.Suite:
+    steps = draw(st.integers(1, 3000))
+    own = {"name": "adam", "b1": 0.5, "learning_rates": {"low": 0.1, "high": 1.0, "num": draw(st.integers(2, 9))}}
+    return suite.parse(
+        {
+            "name": "drawn",
+            "tasks": draw(some(TASKS)),
+            "activations": draw(some(ACTIVATIONS)),
+            "optimizers": [*draw(some(OPTIMIZERS)), *draw(st.sampled_from([[], [own]]))],
+            "steps": steps,
+            "batch_size": draw(st.integers(1, 106)),
+            "eval_every": draw(st.integers(1, steps)),
+            "learning_rates": {"low": 1e-3, "high": 1.0, "num": draw(st.integers(2, 7))},
+            "seeds": {"tune": draw(st.integers(1, 4)), "evaluate": draw(st.sampled_from([1, 3, [7, 9], [2**32 - 1]]))},
+        }
+    )
 
 
-def shards(whole: plan.Plan) -> list[plan.Shard]:
-    """All shards; each cell's evaluation as if its first learning rate had been chosen."""
+def changed(**keys: Any) -> suite.Suite:
+    return suite.parse(suite.read("quick").described() | keys)
+
+
+def shards(made: Plan) -> list[Shard]:
+    """All of them; of each cell the first learning rate is taken to be the best."""
     found = []
-    for block in whole.blocks:
-        found += whole.tune_shards(block)
-        found += whole.evaluate_shards(block, {cell: cell.learning_rates[0] for cell in block.cells})
+    for block in made.blocks:
+        chosen = {cell: cell.learning_rates[0] for cell in block.cells}
+        found += [*made.tune_shards(block), *made.evaluate_shards(block, chosen)]
     return found
 
 
-some = st.fixed_dictionaries(
-    {
-        "tasks": st.lists(st.sampled_from(sorted(TASKS)), min_size=1, max_size=2, unique=True),
-        "activations": st.lists(st.sampled_from(sorted(ACTIVATIONS)), min_size=1, max_size=4, unique=True),
-        "optimizers": st.lists(st.sampled_from(sorted(OPTIMIZERS)), min_size=1, max_size=12, unique=True),
-        "steps": st.integers(10, 5000),
-        "learning_rates": st.builds(lambda num: {"low": 1e-4, "high": 1.0, "num": num}, st.integers(2, 9)),
-        "seeds": st.fixed_dictionaries({"tune": st.integers(1, 5), "evaluate": st.integers(1, 12)}),
-    }
-)
+class TestProperties:
+    @given(suites(), st.sampled_from(sorted(PROFILES)))
+    @settings(deadline=None, max_examples=40)
+    def test_every_lane_is_in_one_shard_and_fits_its_program(self, drawn: suite.Suite, device: str) -> None:
+        made = plan.make(drawn, device)
+        found = [(shard, lane) for shard in shards(made) for lane in shard.lanes]
+        names = [lane.id for _, lane in found]
+        assert len(set(names)) == len(names) == made.lanes
+        assert set(names) == {lane.id for lane in made.planned()}
+        for shard, lane in found:
+            assert lane.task == shard.program.task.name
+            assert lane.activation in [a.label for a in shard.program.activations]
+            assert lane.optimizer in [o.label for o in shard.program.optimizers]
+            assert lane.phase == shard.phase
+        assert made.lane_steps == sum(shard.lane_steps for shard in shards(made))
+        assert made.flops == sum(s.lane_steps * s.program.lane_step_flops for s in shards(made))
 
+    @given(suites(), st.sampled_from(sorted(PROFILES)))
+    @settings(deadline=None, max_examples=20)
+    def test_every_cell_gets_its_grid_and_its_seeds(self, drawn: suite.Suite, device: str) -> None:
+        made = plan.make(drawn, device)
+        tune, evaluate = drawn.seeds.tune_list(), drawn.seeds.evaluate_list()
+        assert len(made.cells) == len(drawn.tasks) * len(drawn.activations) * len(drawn.optimizers)
+        grids = {entry.resolve().label: drawn.grid(entry) for entry in drawn.optimizers}
+        lanes = [lane for shard in shards(made) for lane in shard.lanes]
+        for cell in made.cells:
+            own = [lane for lane in lanes if lane[1:4] == cell[:3]]
+            tuned = [(lane.learning_rate, lane.seed) for lane in own if lane.phase == "tune"]
+            evaluated = [(lane.learning_rate, lane.seed) for lane in own if lane.phase == "evaluate"]
+            assert sorted(tuned) == sorted((rate, seed) for rate in grids[cell.optimizer] for seed in tune)
+            assert evaluated == [(cell.learning_rates[0], seed) for seed in evaluate]
+            assert not {seed for _, seed in tuned} & {seed for _, seed in evaluated}
 
-@given(some, st.sampled_from(["cpu", "gpu"]))
-@settings(deadline=None, max_examples=40)
-def test_every_lane_is_in_one_shard(changes: dict[str, Any], device: str) -> None:
-    whole = made(device, **changes)
-    lanes = [lane.id for shard in shards(whole) for lane in shard.lanes]
-    assert len(lanes) == len(set(lanes)) == whole.lanes
-    assert set(lanes) == {lane.id for lane in whole.planned()}
-    assert sum(shard.lane_steps for shard in shards(whole)) == whole.lane_steps
-    suite = whole.suite
-    expected = [(t, a, o) for t in suite.tasks for a in changes["activations"] for o in changes["optimizers"]]
-    assert sorted(cell[:3] for cell in whole.cells) == sorted(expected)
-    names = [shard.id for shard in shards(whole)]
-    assert len(set(names)) == len(names)
+    @given(suites(), st.sampled_from(sorted(PROFILES)))
+    @settings(deadline=None, max_examples=20)
+    def test_shards_have_names_of_their_own_and_are_worth_a_commit(self, drawn: suite.Suite, device: str) -> None:
+        found = shards(plan.make(drawn, device))
+        assert len({shard.id for shard in found}) == len(found)
+        for shard in found:
+            width, steps = shard.program.width, shard.program.steps
+            assert len(shard.lanes) <= width or len(shard.lanes) * steps <= plan.SHARD_LANE_STEPS
+            assert len({lane.phase for lane in shard.lanes}) == 1
 
+    @given(suites(), st.sampled_from(sorted(PROFILES)))
+    @settings(deadline=None, max_examples=20)
+    def test_programs_hold_what_can_share_one(self, drawn: suite.Suite, device: str) -> None:
+        made = plan.make(drawn, device)
+        assert len({program.id for program in made.programs}) == len(made.programs)
+        for program in made.programs:
+            assert len(program.activations) == 1 or all(a.shares_program for a in program.activations)
+            assert len(program.optimizers) == 1 or not any(o.alone for o in program.optimizers)
+            assert {o.full_batch for o in program.optimizers} == {program.full_batch}
+            alone = program.optimizers[0].alone
+            assert 1 <= program.width <= (1 if alone else PROFILES[device].max_width)
+            whole = program.task.samples.train
+            assert program.batch_size == (whole if program.full_batch else drawn.batch_size)
 
-@given(some, st.sampled_from(["cpu", "gpu"]))
-@settings(deadline=None, max_examples=20)
-def test_a_shard_holds_one_phase_and_whole_chunks_of_its_program(changes: dict[str, Any], device: str) -> None:
-    whole = made(device, **changes)
-    for shard in shards(whole):
-        program = shard.program
-        assert len({lane.phase for lane in shard.lanes}) == 1
-        assert {lane.activation for lane in shard.lanes} <= {a.label for a in program.activations}
-        assert {lane.optimizer for lane in shard.lanes} <= {o.label for o in program.optimizers}
-        assert len(shard.lanes) * program.steps <= max(plan.SHARD_LANE_STEPS, program.width * program.steps)
-        assert program.mixed or len({lane.activation for lane in shard.lanes}) == 1
-        alone = any(optimizer.alone for optimizer in program.optimizers)
-        assert program.width == 1 or not alone
+    @given(st.integers(1, 400), st.integers(1, 400))
+    @settings(deadline=None, max_examples=60)
+    def test_windows_cover_the_steps_without_a_gap(self, steps: int, every: int) -> None:
+        program = replace(plan.make(changed()).programs[0], steps=steps, eval_every=min(every, steps))
+        (first, *rest) = program.windows
+        assert first == (0, 0)
+        assert [a for a, _ in rest] == [b for _, b in program.windows[:-1]]
+        assert rest[-1][1] == steps
+        assert {b - a for a, b in rest[:-1]} <= {program.eval_every}
+        assert 1 <= rest[-1][1] - rest[-1][0] <= program.eval_every
 
-
-@pytest.mark.parametrize("device", ["cpu", "gpu"])
-@pytest.mark.parametrize("task", TASKS)
-def test_six_optimizers_by_seven_activations_are_few_programs(task: str, device: str) -> None:
-    assert len(made(device, tasks=[task]).programs) <= 6
-
-
-def test_the_facts_of_quick() -> None:
-    quick = plan.make(read("quick"))
-    assert (len(quick.cells), quick.lanes, len(quick.programs), quick.lane_steps) == (42, 630, 3, 315_000)
-    weights = [64 * 128, 128 * 128, 128 * 10]
-    assert TASKS["digits_mlp"].flops == 6 * sum(weights) - 2 * weights[0]
-    assert quick.flops == 315_000 * 64 * TASKS["digits_mlp"].flops
-
-
-@pytest.mark.parametrize("file", suite_files(), ids=lambda file: file.stem)
-@pytest.mark.parametrize("device", ["cpu", "gpu"])
-def test_every_suite_plans(file: Any, device: str) -> None:
-    whole = plan.make(read(file), device)
-    assert whole.lanes == sum(1 for _ in whole.planned())
-    assert estimate(whole)["estimated_s"] > 0
-
-
-def test_all_activations_and_all_optimizers_are_all() -> None:
-    assert {a.name for a in read("all_activations").activations} == set(ACTIVATIONS)
-    assert {o.name for o in read("all_optimizers").optimizers} == set(OPTIMIZERS)
-
-
-def test_learning_rates_and_seeds_never_change_a_program() -> None:
-    programs = [program.id for program in made().programs]
-    rates = {"low": 1e-5, "high": 2.0, "num": 3}
-    other = made(learning_rates=rates, seeds={"tune": [7, 8], "evaluate": [1, 2, 3]})
-    assert [program.id for program in other.programs] == programs
-    assert other.sha256 != made().sha256
-    assert len({made(**{key: 20}).programs[0].id for key in ("steps", "batch_size", "eval_every")} - {*programs}) == 3
-
-
-def test_an_optimizers_own_grid_is_honoured_and_multipliers_are_centred() -> None:
-    own = {"name": "adam", "learning_rates": {"low": 0.1, "high": 0.2, "num": 2}}
-    whole = made(optimizers=["sgd", own, "prodigy"], activations=["relu"])
-    grids = {cell.optimizer: cell.learning_rates for cell in whole.cells}
-    assert grids["sgd"] == (0.001, 0.0316228, 1.0)
-    assert grids["adam"] == (0.1, 0.2)
-    assert grids["prodigy"] == pytest.approx((1000**-0.5, 1.0, 1000**0.5), rel=1e-5) and grids["prodigy"][1] == 1.0
-
-
-def test_a_full_batch_is_the_training_part() -> None:
-    (program,) = made(optimizers=["gradient_descent"], activations=["relu"]).programs
-    assert program.full_batch and program.batch_size == TASKS["wine_mlp"].samples.train
-
-
-@given(st.integers(1, 10_000), st.data())
-@settings(deadline=None, max_examples=100)
-def test_windows_cover_all_steps_without_a_gap(steps: int, data: st.DataObject) -> None:
-    program = made(activations=["relu"], optimizers=["sgd"]).programs[0]
-    every = data.draw(st.integers(1, steps))
-    windows = dataclasses.replace(program, steps=steps, eval_every=every).windows
-    assert windows[0] == (0, 0) and windows[-1][1] == steps
-    assert all(end == begin for (_, end), (begin, _) in pairwise(windows))
-    assert all(0 < end - begin <= every for begin, end in windows[1:])
-    assert len(windows) == 1 + ceil(steps / every)
-
-
-@given(st.lists(st.integers(1, 600), min_size=1, max_size=2), st.sampled_from(sorted(plan.PROFILES)))
-@settings(deadline=None, max_examples=100)
-def test_no_other_width_costs_less(counts: list[int], device: str) -> None:
-    profile = plan.PROFILES[device]
-
-    def cost(width: int) -> float:
-        return sum(ceil(count / width) * (width + profile.overhead) for count in counts)
-
-    width = plan.chunk_width(counts, profile)
-    assert 1 <= width <= profile.max_width
-    assert cost(width) == min(map(cost, range(1, profile.max_width + 1)))
-
-
-def test_a_billion_lanes_are_refused_without_building_them() -> None:
-    began = time.perf_counter()
-    with pytest.raises(InputError, match="suite small: got 2,100,420,000 lanes; expected at most 1,000,000"):
-        made(learning_rates={"low": 1e-3, "high": 1.0, "num": 1000}, seeds={"tune": 50_000, "evaluate": 10_000})
-    assert time.perf_counter() - began < 2
-
-
-def test_lane_names_and_labels_are_told_apart_by_arguments() -> None:
-    whole = made(optimizers=["adam", {"name": "adam", "b1": 0.5}], activations=["elu", {"name": "elu", "alpha": 2}])
-    assert Counter(cell[1:3] for cell in whole.cells) == dict.fromkeys(
-        [(a, o) for a in ("elu", "elu(alpha=2)") for o in ("adam", "adam(b1=0.5)")], 1
+    @given(
+        st.lists(st.integers(1, 60), min_size=1, max_size=3),
+        st.integers(1, 16),
+        st.sampled_from([0.0, 0.15, 3.0, 60.0]),
     )
+    @settings(deadline=None, max_examples=60)
+    def test_the_width_costs_least(self, counts: list[int], limit: int, overhead: float) -> None:
+        def cost(width: int) -> float:
+            return sum(ceil(count / width) * (width + overhead) for count in counts)
+
+        width = chunk_width(counts, Profile("any", limit, overhead, mixed=False))
+        assert 1 <= width <= limit
+        assert cost(width) == min(map(cost, range(1, limit + 1)))
+
+
+class TestQuick:
+    def test_is_what_the_readme_says(self) -> None:
+        made = plan.make(suite.read("quick"))
+        assert (len(made.cells), made.lanes, len(made.programs), made.lane_steps) == (42, 630, 3, 315_000)
+        assert {program.width for program in made.programs} == {5}
+
+    @DEVICES
+    @pytest.mark.parametrize("task", TASKS)
+    def test_six_optimizers_by_seven_activations_are_few_programs(self, task: str, device: str) -> None:
+        made = plan.make(changed(tasks=[task], activations=SEVEN, optimizers=SIX), device)
+        assert len(made.cells) == 42
+        assert len(made.programs) <= 6
+
+    @DEVICES
+    def test_values_of_learning_rates_and_seeds_compile_nothing(self, device: str) -> None:
+        def programs(low: float, tune: Any, evaluate: Any) -> list[str]:
+            rates = {"low": low, "high": 1.0, "num": 5}
+            made = plan.make(changed(learning_rates=rates, seeds={"tune": tune, "evaluate": evaluate}), device)
+            return [program.id for program in made.programs]
+
+        assert programs(1e-4, 2, 5) == programs(3e-2, [7, 2**32 - 1], [1, 2, 3, 4, 6])
+
+    @pytest.mark.parametrize(
+        "keys",
+        [
+            {"steps": 600},
+            {"batch_size": 32},
+            {"eval_every": 50},
+            {"activations": ["relu"]},
+            {"optimizers": [{"name": "adam", "b1": 0.5}]},
+            {"activations": [{"name": "elu", "alpha": 0.5}]},
+        ],
+        ids=str,
+    )
+    def test_what_is_static_makes_another_program(self, keys: dict[str, Any]) -> None:
+        before = {program.id for program in plan.make(changed()).programs}
+        assert not before & {program.id for program in plan.make(changed(**keys)).programs[:1]}
+
+    def test_cells_are_tuned_and_evaluated_one_by_one_on_a_cpu_and_together_on_a_gpu(self) -> None:
+        assert {len(block.cells) for block in plan.make(changed(), "cpu").blocks} == {1}
+        assert {len(block.cells) for block in plan.make(changed(), "gpu").blocks} == {5, 1}
+
+    def test_the_first_evaluation_is_before_any_step(self) -> None:
+        (program, *_) = plan.make(changed()).programs
+        assert program.windows[:2] == [(0, 0), (0, 25)]
+        assert len(program.windows) == 21
+
+
+class TestPlan:
+    @DEVICES
+    @pytest.mark.parametrize("file", suite_files(), ids=lambda file: file.stem)
+    def test_every_suite_plans(self, file: Path, device: str) -> None:
+        made = plan.make(suite.read(file), device)
+        assert made.lanes == sum(1 for _ in made.planned())
+        assert estimate(made)["estimated_s"] > 0
+
+    def test_a_billion_lanes_are_refused(self) -> None:
+        rates, seeds = {"low": 1e-6, "high": 1.0, "num": 1000}, {"tune": 100_000, "evaluate": 100_000}
+        with pytest.raises(InputError) as caught:
+            plan.make(changed(learning_rates=rates, seeds=seeds))
+        assert caught.value.problems == ["suite quick: got 4,204,200,000 lanes; expected at most 1,000,000"]
+        assert caught.value.hint == "fewer learning rates or seeds, or several suites"
+
+    def test_a_task_without_activations_has_one_cell_an_optimizer(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(TASKS, "valley", replace(TASKS["wine_mlp"], name="valley", uses_activation=False))
+        made = plan.make(changed(tasks=["valley"], batch_size=32))
+        assert [cell[:3] for cell in made.cells] == [("valley", "none", name) for name in SIX]
+        assert made.lanes == sum(1 for _ in made.planned()) == 6 * 15
+
+    def test_a_task_without_samples_keeps_the_batch_size(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        nothing = TASKS["wine_mlp"].samples._replace(train=0)
+        monkeypatch.setitem(TASKS, "drawn", replace(TASKS["wine_mlp"], name="drawn", samples=nothing))
+        (program, *_) = plan.make(changed(tasks=["drawn"], optimizers=["gradient_descent"], batch_size=9999)).programs
+        assert (program.batch_size, program.full_batch) == (9999, False)
+
+    def test_what_results_depend_on_has_a_digest(self) -> None:
+        digest = plan.make(changed()).sha256
+        assert plan.make(changed()).sha256 == digest
+        assert plan.make(changed(), "gpu").sha256 != digest
+        assert plan.make(changed(seeds={"tune": 2, "evaluate": 6})).sha256 != digest
+        assert plan.make(changed(learning_rates={"low": 1e-3, "high": 1.0, "num": 5})).sha256 != digest
+
+    def test_a_learning_rate_of_an_evaluation_is_not_known_before(self) -> None:
+        made = plan.make(changed())
+        rates = [lane.learning_rate for lane in made.planned() if lane.phase == "evaluate"]
+        assert len(rates) == 42 * 5
+        assert all(map(isnan, rates))
+
+    def test_a_shard_says_what_is_known_of_a_lane(self) -> None:
+        made = plan.make(changed(activations=[{"name": "elu", "alpha": 0.5}], optimizers=[{"name": "adam", "b1": 0.5}]))
+        (shard, *_) = made.tune_shards(made.blocks[0])
+        assert shard.identity(shard.lanes[0]) == {
+            "lane": "digits_mlp/elu(alpha=0.5)/adam(b1=0.5)/tune/0.0001/0",
+            "task": "digits_mlp",
+            "activation": "elu(alpha=0.5)",
+            "optimizer": "adam(b1=0.5)",
+            "phase": "tune",
+            "learning_rate": 1e-4,
+            "hyperparameters": {"alpha": 0.5, "b1": 0.5},
+            "seed": 0,
+            "steps": 500,
+            "batch_size": 64,
+            "parameters": 26122,
+            "shard": "00000-tune-000",
+        }
+
+    def test_shards_travel_to_workers(self) -> None:
+        made = plan.make(suite.read("all_optimizers"))
+        for block in made.blocks:
+            for shard in made.tune_shards(block):
+                copy = pickle.loads(pickle.dumps(shard))
+                assert (copy.id, copy.lanes, copy.program.id) == (shard.id, shard.lanes, shard.program.id)
+                assert isinstance(copy.program, Program)
+
+
+class TestEstimate:
+    def test_grows_with_the_work(self) -> None:
+        short, long = (estimate(plan.make(changed(steps=steps)))["estimated_s"] for steps in (500, 50_000))
+        assert long > 10 * short
+
+    @DEVICES
+    def test_says_what_it_assumes(self, device: str) -> None:
+        found = estimate(plan.make(changed(), device))
+        assert "GFLOP/s" in found["assumed"]
+        assert isinstance(found["estimated_s"], int)

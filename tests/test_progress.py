@@ -1,89 +1,130 @@
-"""Progress: few plain lines elsewhere, a bar on a terminal, and figures that a person can trust."""
+"""Progress as a person sees it."""
 
-import dataclasses
 import io
-import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from bench import progress
+from bench.losses import Metric
 from bench.progress import Leader, left, line, watched
-from bench.runner import Progress
+from bench.runner import Progress as State
 from bench.tasks import TASKS
 
 
-def row(metric: float, activation: str = "relu", task: str = "wine_mlp", **changes: Any) -> dict[str, Any]:
-    found = {"task": task, "activation": activation, "optimizer": "adam", "phase": "evaluate", "status": "ok"}
-    return {**found, "test_metric": metric, **changes}
+def rows(activation: str, *scores: float, task: str = "wine_mlp", phase: str = "evaluate") -> list[dict[str, Any]]:
+    """Lanes of one cell; one whose score is not a number has diverged."""
+    cell = {"task": task, "activation": activation, "optimizer": "adam", "phase": phase}
+    return [cell | {"status": "ok" if score == score else "diverged", "test_metric": score} for score in scores]
 
 
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
-    """The time, in seconds, as the test sets it."""
-    now = [100.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    yield now
+NAN = float("nan")
 
 
-def test_plain_lines_are_few_and_the_last_is_there(clock: list[float]) -> None:
-    stream = io.StringIO()
-    with watched(stream) as observe:
-        for second in range(20):
-            clock[0] = 101.0 + second
-            observe(Progress(lanes=20, done=second + 1, lane_steps=100 * (second + 1), started=100.0), [])
-    lines = stream.getvalue().splitlines()
-    assert lines[0] == "1/20 lanes · 100 lane-steps/s · 19 s left"
-    assert [text.partition("/")[0] for text in lines] == ["1", "6", "11", "16", "20"], "every 5 s, and the last"
-    assert "\x1b" not in stream.getvalue() and "\r" not in stream.getvalue()
+def state(**known: Any) -> State:
+    return State(**({"lanes": 100, "started": 0.0} | known))
 
 
-def test_plain_lines_go_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
-    with watched() as observe:
-        observe(Progress(lanes=2, done=2), [])
-    out, err = capsys.readouterr()
-    assert not out and err.startswith("2/2 lanes")
+class TestLine:
+    def test_says_how_far_how_fast_and_how_long(self) -> None:
+        now = state(done=25, lane_steps=5000)
+        assert line(now, Leader(), 10.0) == "25/100 lanes · 500 lane-steps/s · 30 s left"
+
+    def test_says_what_went_wrong_and_what_leads(self) -> None:
+        leader = Leader()
+        leader.add(rows("relu", 0.975))
+        now = state(lanes=2000, done=1000, lane_steps=10**6, diverged=3, failed=2)
+        expected = (
+            "1,000/2,000 lanes · 100,000 lane-steps/s · 10 s left · 3 diverged · 2 failed"
+            " · best so far: relu + adam 97.5 %"
+        )
+        assert line(now, leader, 10.0) == expected
+
+    def test_time_left_leaves_out_what_was_there_already(self) -> None:
+        assert left(state(done=60, resumed=50), elapsed=10.0) == "40 s left"
+        assert left(state(done=50, resumed=50), elapsed=10.0) == "time left unknown"
+        assert left(state(), elapsed=10.0) == "time left unknown"
+        assert left(state(done=100), elapsed=10.0) == "0 s left"
+
+    @pytest.mark.parametrize(
+        ("elapsed", "expected"),
+        [(119, "119 s left"), (120, "2 min left"), (5400, "90 min left"), (7200, "2 h left"), (360_000, "100 h left")],
+    )
+    def test_time_left_is_in_a_unit_of_its_size(self, elapsed: float, expected: str) -> None:
+        assert left(state(done=50), elapsed) == expected
+
+    def test_no_time_has_passed(self) -> None:
+        assert "0 lane-steps/s" in line(state(), Leader(), 0.0)
 
 
-def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
+class TestLeader:
+    def test_is_the_best_mean_of_the_evaluations(self) -> None:
+        leader = Leader()
+        assert str(leader) == ""
+        leader.add(rows("relu", 0.9, 1.0))
+        leader.add(rows("tanh", 0.96))
+        leader.add(rows("elu", 1.0, phase="tune"))
+        assert str(leader) == "best so far: tanh + adam 96.0 %"
+        leader.add(rows("relu", 1.0, 1.0))
+        assert str(leader) == "best so far: relu + adam 97.5 %"
 
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    monkeypatch.setenv("COLUMNS", "120")
-    stream = Terminal()
-    with watched(stream) as observe:
-        observe(Progress(lanes=4, done=1, started=time.monotonic() - 1), [row(0.5)])
-    shown = stream.getvalue()
-    assert "\x1b[" in shown and "1/4 lanes" in shown and "best so far: relu + adam 50.0 %" in shown
+    def test_a_diverged_lane_counts_as_the_worst(self) -> None:
+        leader = Leader()
+        leader.add(rows("relu", 1.0, NAN))
+        leader.add(rows("tanh", 0.6))
+        assert str(leader) == "best so far: tanh + adam 60.0 %"
+        unbounded = Leader()
+        unbounded.add(rows("relu", NAN, task="diabetes_mlp"))
+        assert str(unbounded) == ""
+
+    def test_less_is_better_where_the_metric_says_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from dataclasses import replace
+
+        error = Metric("error", max, "minimize", worst=float("inf"))
+        monkeypatch.setitem(TASKS, "wine_mlp", replace(TASKS["wine_mlp"], metric=error))
+        leader = Leader()
+        leader.add(rows("relu", 0.5) + rows("tanh", 0.25) + rows("elu", 0.75))
+        assert str(leader) == "best so far: tanh + adam 0.25"
+
+    def test_of_several_tasks_is_that_of_the_latest(self) -> None:
+        leader = Leader()
+        leader.add(rows("relu", 0.9) + rows("tanh", 0.4, task="diabetes_mlp") + rows("elu", NAN, task="digits_mlp"))
+        assert str(leader) == "best so far: elu + adam 0.0 % (digits_mlp)"
 
 
-def test_lanes_that_were_there_already_do_not_count_for_the_time_left() -> None:
-    assert left(Progress(lanes=100, done=60, resumed=50), elapsed=20.0) == "80 s left"
-    assert left(Progress(lanes=100, done=50, resumed=50), elapsed=20.0) == "time left unknown"
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
 
 
-def test_losses_are_named() -> None:
-    state = Progress(lanes=2000, done=1500, diverged=3, failed=1, lane_steps=10_000, started=0.0)
-    text = line(state, Leader(), now=10.0)
-    assert text == "1,500/2,000 lanes · 1,000 lane-steps/s · 3 s left · 3 diverged · 1 failed"
+class TestWatched:
+    def test_writes_plain_lines_now_and_then_where_there_is_no_terminal(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        stream, clock = io.StringIO(), [0.0]
+        monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
+        with watched(stream) as observe:
+            for done in range(1, 13):
+                clock[0] = float(done)
+                observe(state(lanes=12, done=done), [])
+        assert [text.partition("/")[0] for text in stream.getvalue().splitlines()] == ["1", "6", "11", "12"]
+        assert "\x1b" not in stream.getvalue()
 
+    def test_draws_a_bar_on_a_terminal(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("TERM", "xterm")
+        monkeypatch.setenv("COLUMNS", "120")
+        stream = Terminal()
+        with watched(stream) as observe:
+            observe(state(done=50, lane_steps=100), rows("relu", 0.9))
+        assert "\x1b" in stream.getvalue()
+        assert "50/100 lanes" in stream.getvalue()
+        assert "best so far: relu + adam 90.0 %" in stream.getvalue()
 
-def test_the_leader_has_the_best_mean_of_evaluation_lanes() -> None:
-    leader = Leader()
-    assert str(leader) == ""
-    leader.add([row(0.9), row(0.5), row(0.8, "tanh")])
-    leader.add([row(1.0, "elu", phase="tune"), row(1.0, "elu", status="diverged")])
-    assert str(leader) == "best so far: tanh + adam 80.0 %"
-    leader.add([row(0.3, task="diabetes_mlp")])
-    assert str(leader) == "best so far: relu + adam 0.3 (diabetes_mlp)"
+    def test_standard_error_is_the_default(self, capsys: pytest.CaptureFixture[str]) -> None:
+        with watched() as observe:
+            observe(state(done=100), [])
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert captured.err.startswith("100/100 lanes")
 
-
-def test_the_leader_is_the_least_where_less_is_better(monkeypatch: pytest.MonkeyPatch) -> None:
-    metric = dataclasses.replace(TASKS["wine_mlp"].metric, direction="minimize", unit="", scale=1.0)
-    monkeypatch.setitem(TASKS, "wine_mlp", dataclasses.replace(TASKS["wine_mlp"], metric=metric))
-    leader = Leader()
-    leader.add([row(float("nan"), "elu"), row(2.0), row(0.25, "tanh"), row(3.0, "gelu")])
-    assert str(leader) == "best so far: tanh + adam 0.25"
+    def test_an_error_passes_through(self) -> None:
+        with pytest.raises(KeyError), watched(io.StringIO()):
+            raise KeyError

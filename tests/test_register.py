@@ -1,102 +1,135 @@
-"""Activations, optimizers and tasks of a user's own."""
+"""A user's own activations, optimizers and tasks."""
 
-import dataclasses
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
-import bench
-from bench import plan
+from bench import plan, register_activation, register_optimizer, register_task, suite
 from bench.activations import ACTIVATIONS
 from bench.errors import InputError
 from bench.optimizers import OPTIMIZERS
-from bench.suite import parse
 from bench.tasks import TASKS
 
 
 @pytest.fixture(autouse=True)
-def own_tables() -> Iterator[None]:
-    """What a test registers is gone after it."""
-    tables: list[dict[str, Any]] = [ACTIVATIONS, OPTIMIZERS, TASKS]
-    before = [dict(table) for table in tables]
+def tables() -> Iterator[None]:
+    """The tables are afterwards what they were."""
+    before = [(table, dict(table)) for table in (ACTIVATIONS, OPTIMIZERS, TASKS)]
     yield
-    for table, entries in zip(tables, before, strict=True):
+    for table, entries in before:
         table.clear()
-        table.update(entries)
+        table.update(entries)  # type: ignore[arg-type]
 
 
-def described(**changes: Any) -> dict[str, Any]:
-    return {
-        "name": "own", "tasks": ["wine_mlp"], "activations": ["relu"], "optimizers": ["sgd"],
-        "steps": 4, "batch_size": 8, "eval_every": 2,
-        "learning_rates": {"low": 0.1, "high": 0.1, "num": 1}, "seeds": {"tune": 1, "evaluate": 1}, **changes,
-    }  # fmt: skip
+def parsed(**changed: Any) -> suite.Suite:
+    return suite.parse(suite.read("smoke").described() | changed)
 
 
-def snake(x: Any, slope: Any, frequency: float = 1.0) -> Any:
-    """f(x) = x + sin(a x)^2 / a."""
-    import jax.numpy as jnp
-
-    return x + slope * jnp.sin(frequency * x) ** 2 / frequency
+def decay(learning_rate: Any, momentum: float = 0.9, nesterov: bool = False, every: int = 1, mask: Any = None) -> Any:
+    raise NotImplementedError
 
 
-def clipped(
-    learning_rate: Any, bound: float = 1.0, rounds: int = 3, bold: bool = False, power: "float" = 2, hook: Any = None
-) -> Any:
-    """SGD on clipped gradients."""
-    import optax
+class TestActivation:
+    def test_is_usable_by_name_with_its_arguments(self) -> None:
+        def snake(x: Any, frequency: float = 1.0, kind: str = "plain") -> Any:
+            """f(x) = x + sin²(ax) / a."""
+            return x + np.sin(frequency * x) ** 2 / frequency
 
-    return optax.chain(optax.clip(bound), optax.sgd(learning_rate))
+        entry = register_activation("snake", snake)
+        assert entry.summary == "f(x) = x + sin²(ax) / a."
+        assert entry.arguments == {"frequency": 1.0}
+        made = plan.make(parsed(activations=["snake", {"name": "snake", "frequency": 2}]))
+        assert [cell.activation for cell in made.cells[::2]] == ["snake", "snake(frequency=2)"]
+        resolved = made.programs[0].activations[1]
+        assert resolved(np.pi / 4) == pytest.approx(np.pi / 4 + 0.5)
 
+    def test_learns_its_parameters_in_a_program_of_its_own(self) -> None:
+        entry = register_activation("ramp", lambda x, slope, shift=0.5: slope * x + shift, {"slope": 0.1})
+        assert (entry.parameters, entry.arguments) == ({"slope": 0.1}, {"shift": 0.5})
+        assert not entry.shares_program
+        assert len(plan.make(parsed(activations=["relu", "ramp"])).programs) == 2
 
-def test_an_activation_is_usable_by_name() -> None:
-    entry = bench.register_activation("snake", snake, parameters={"slope": 1.0})
-    assert entry.summary == "f(x) = x + sin(a x)^2 / a."
-    suite = parse(described(activations=["snake", {"name": "snake", "frequency": 2}]))
-    assert [cell.activation for cell in plan.make(suite).cells] == ["snake", "snake(frequency=2)"]
-    with pytest.raises(InputError, match="expected an argument of snake: frequency"):
-        parse(described(activations=[{"name": "snake", "slope": 2.0}]))
+    def test_must_take_its_parameters(self) -> None:
+        with pytest.raises(InputError, match="got ramp without slope; expected its arguments"):
+            register_activation("ramp", lambda x: x, {"slope": 0.1})
 
-
-def test_an_optimizer_takes_what_its_signature_says() -> None:
-    entry = bench.register_optimizer("clipped", clipped)
-    assert entry.takes == "bound rounds:int bold:bool power"
-    suite = parse(described(optimizers=[{"name": "clipped", "bound": 2, "bold": True, "power": 0.5}]))
-    assert suite.optimizers[0].resolve().label == "clipped(bound=2,bold=True,power=0.5)"
-    with pytest.raises(InputError, match=r"optimizers\[0\]\.rounds: got 0\.5; expected a whole number"):
-        parse(described(optimizers=[{"name": "clipped", "rounds": 0.5}]))
-    with pytest.raises(InputError, match="got an unknown argument; expected an argument of clipped"):
-        parse(described(optimizers=[{"name": "clipped", "hook": 1}]))
-
-
-def test_fields_of_an_optimizer_are_kept() -> None:
-    def factory(step: float, mask: Any = None, seed: int = 0, b: float = 1.0) -> None: ...
-
-    entry = bench.register_optimizer(
-        "mine", factory, "Mine.", learning_rate="step", mask="mask", key="seed", full_batch=True
-    )
-    assert entry.takes == "b" and entry.full_batch and entry.summary == "Mine."
-    assert bench.register_optimizer("other", factory, learning_rate="step", takes="").accepts == {}
+    def test_without_a_docstring_is_summed_up_by_its_name(self) -> None:
+        assert register_activation("half", lambda x: x / 2).summary == "half"
 
 
-def test_a_factory_without_the_learning_rate_is_refused() -> None:
-    with pytest.raises(InputError, match="got a factory of bad without learning_rate"):
-        bench.register_optimizer("bad", lambda lr: None)
-    assert "bad" not in OPTIMIZERS
-    assert bench.register_optimizer("open", lambda **given: given).build(0.1) == {"learning_rate": 0.1}
+class TestOptimizer:
+    def test_takes_what_its_factory_takes(self) -> None:
+        entry = register_optimizer("own", decay, mask="mask")
+        assert entry.accepts == {"momentum": float, "nesterov": bool, "every": int}
+        own = {"name": "own", "momentum": 1, "nesterov": True}
+        (resolved,) = [e.resolve() for e in parsed(optimizers=[own]).optimizers]
+        assert resolved.label == "own(momentum=1,nesterov=True)"
+        assert dict(resolved.arguments) == {"momentum": 1.0, "nesterov": True}
+
+    def test_arguments_have_the_type_of_their_annotation_or_default(self) -> None:
+        def factory(learning_rate, a: float, b: "int", c=1e-3, d=2, e: bool = True, f=None, g="x", h: float = 1):  # type: ignore[no-untyped-def]
+            raise NotImplementedError
+
+        expected = {"a": float, "b": int, "c": float, "d": int, "e": bool, "h": float}
+        assert register_optimizer("own", factory).accepts == expected
+
+    def test_a_wrong_argument_is_refused_in_a_suite(self) -> None:
+        register_optimizer("own", decay, mask="mask")
+        with pytest.raises(InputError, match="an argument of own, perhaps momentum"):
+            parsed(optimizers=[{"name": "own", "momentun": 0.5}])
+        with pytest.raises(InputError, match="an argument of own: one of every, momentum, nesterov"):
+            parsed(optimizers=[{"name": "own", "mask": 0.5}])
+
+    def test_fields_are_those_of_an_entry(self) -> None:
+        entry = register_optimizer("own", lambda step, x=1.0: None, "mine", learning_rate="step", multiplier=True)
+        assert (entry.summary, entry.learning_rate, entry.multiplier) == ("mine", "step", True)
+        assert entry.accepts == {"x": float}
+        assert register_optimizer("other", decay, takes="momentum").accepts == {"momentum": float}
+
+    def test_must_take_the_learning_rate(self) -> None:
+        with pytest.raises(InputError, match="got a factory of own without learning_rate; expected it"):
+            register_optimizer("own", lambda rate: None)
+        assert register_optimizer("any", lambda **arguments: None).accepts == {}
+
+    def test_trains(self) -> None:
+        import jax
+        import jax.numpy as jnp
+        import optax
+
+        register_optimizer("heavy", lambda learning_rate, momentum=0.5: optax.sgd(learning_rate, momentum))
+        (entry,) = parsed(optimizers=[{"name": "heavy", "momentum": 0.25}]).optimizers
+
+        @jax.jit
+        def second_update(rate: Any) -> Any:
+            optimizer = entry.resolve().build(rate)
+            _, state = optimizer.update(jnp.ones(()), optimizer.init(jnp.ones(())))
+            return optimizer.update(jnp.ones(()), state)[0]
+
+        assert second_update(0.5) == pytest.approx(-0.5 * 1.25)
 
 
-def test_a_task_is_usable_by_name() -> None:
-    task = bench.register_task(dataclasses.replace(TASKS["wine_mlp"], name="wine_again"))
-    (program,) = plan.make(parse(described(tasks=["wine_again"]))).programs
-    assert program.task is task and program.id.startswith("wine_again-")
+class TestTask:
+    def test_is_usable_by_name(self) -> None:
+        register_task(replace(TASKS["wine_mlp"], name="cellar", target=0.9))
+        (cell, *_) = plan.make(parsed(tasks=["cellar"])).cells
+        assert cell.task == "cellar"
 
 
-def test_a_taken_name_is_refused() -> None:
-    for register, name in ((bench.register_activation, "relu"), (bench.register_optimizer, "adam")):
-        with pytest.raises(InputError, match=f"got '{name}', which is taken; expected a new name"):
-            register(name, lambda learning_rate: learning_rate)
-    with pytest.raises(InputError, match="register_task: got 'wine_mlp', which is taken"):
-        bench.register_task(TASKS["wine_mlp"])
-    assert ACTIVATIONS["relu"].summary.startswith("f(x) = max(x, 0)")
+class TestNames:
+    @pytest.mark.parametrize("name", ["", "a/b", "a b", "-x", "x\n", "é", "x" * 65])
+    def test_that_no_table_can_hold(self, name: str) -> None:
+        with pytest.raises(InputError, match=r"register_activation: got .*; expected letters, digits"):
+            register_activation(name, lambda x: x)
+
+    def test_that_are_taken(self) -> None:
+        before = dict(ACTIVATIONS), dict(OPTIMIZERS), dict(TASKS)
+        with pytest.raises(InputError, match="register_activation: got 'relu', which is taken; expected a new name"):
+            register_activation("relu", lambda x: x)
+        with pytest.raises(InputError, match="register_optimizer: got 'adam', which is taken"):
+            register_optimizer("adam", decay)
+        with pytest.raises(InputError, match="register_task: got 'wine_mlp', which is taken"):
+            register_task(TASKS["wine_mlp"])
+        assert before == (ACTIVATIONS, OPTIMIZERS, TASKS)

@@ -207,6 +207,12 @@ def test_the_evaluation_of_a_block_waits_for_its_own_tuning_and_for_no_other(sma
     assert overtook, "each evaluation waited for all tuning"
 
 
+def test_a_verdict_comes_before_more_tuning(small: Plan) -> None:
+    begun = finished(small, workers=1).begun
+    first = begun.index("00000-evaluate-000")
+    assert any("tune" in shard for shard in begun[first:])
+
+
 def test_evaluation_is_at_the_rate_that_tuning_picked(small: Plan) -> None:
     site = finished(small)
     for block in small.blocks:
@@ -356,6 +362,7 @@ def test_a_worker_that_dies_while_stopping_is_not_tried_again(small: Plan) -> No
     site = Site(small, execute=dying(first, 1), signals=lambda site: int(first in site.begun))
     assert not site.run()
     assert first not in site.committed
+    assert [slot.programs for slot in site.runner.slots].count(set()) == 1, "it has forgotten its programs"
 
 
 # --- going on -------------------------------------------------------------------------------------------------------
