@@ -1,4 +1,4 @@
-"""The command line: what it prints, how it refuses, with which exit code, and that it then has written nothing."""
+"""The command line: what it prints, what it refuses, and with which exit code."""
 
 import json
 import os
@@ -6,219 +6,395 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import pandas as pd
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 
-from bench import __version__
-from bench.cli import app
+from bench import __version__, launch, reporting, store
+from bench.activations import ACTIVATIONS
+from bench.cli import KINDS, app
+from bench.errors import DataError, InputError, Interrupted, LockedError, ResourceError
 from bench.locate import suite_files
-from bench.suite import read
+from bench.optimizers import OPTIMIZERS
+from bench.tasks import TASKS
 
-SUITE = """
-name = "small"
-tasks = ["wine_mlp"]
-activations = ["relu"]
-optimizers = ["sgd"]
-steps = 4
-batch_size = 8
-eval_every = 2
-learning_rates = { low = 0.1, high = 0.1, num = 1 }
-seeds = { tune = 1, evaluate = 1 }
-"""
+PYTHON_M_BENCH = (sys.executable, "-m", "bench")
+VERBS = ("list", "plan", "run", "report", "verify", "info")
+BAD_SUITE = 'name = "bad"\ntasks = ["wine"]\nsteps = 0'
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Each test runs in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Commands run in an empty folder."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
 
 
-def bench(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+@pytest.fixture
+def stored(smoke_run: Path, here: Path) -> Path:
+    """A copy of a finished run, to be damaged."""
+    return Path(shutil.copytree(smoke_run, here / "stored"))
+
+
+def bench(*arguments: object) -> Any:
+    """The result of a command; a bug would be an exception here."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
 
 
 def refused(code: int, *arguments: object) -> list[str]:
-    """The lines of standard error of a command that must end with this exit code, in words alone."""
-    before = sorted(Path().rglob("*"))
+    """What is said of a command that must end with this exit code, write nothing here and print nothing else."""
+    before = {path: path.stat().st_mtime_ns for path in Path().rglob("*")}
     result = bench(*arguments)
     assert result.exit_code == code, result.output
-    assert not result.stdout and "Traceback" not in result.stderr
-    assert sorted(Path().rglob("*")) == before, "nothing is written"
-    return result.stderr.splitlines()
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    assert {path: path.stat().st_mtime_ns for path in Path().rglob("*")} == before
+    lines: list[str] = result.stderr.splitlines()
+    assert all(line.startswith(("error: ", "hint: ")) for line in lines)
+    return lines
 
 
-def test_help_and_version() -> None:
-    assert bench("--version").stdout == f"bench {__version__}\n"
-    for arguments in (["--help"], ["-h"], ["run", "--help"]):
-        result = bench(*arguments)
-        assert result.exit_code == 0 and "Usage" in result.stdout
+class TestList:
+    def test_shows_all_there_is(self) -> None:
+        shown = bench("list").stdout
+        for name in (*KINDS, *TASKS, *ACTIVATIONS, *OPTIMIZERS, *(file.stem for file in suite_files())):
+            assert f"{name}" in shown
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_of_one_kind_is_a_line_each(self, kind: str) -> None:
+        found = json.loads(bench("list", kind, "--json").stdout)
+        assert list(found) == [kind]
+        lines = bench("list", kind).stdout.splitlines()
+        assert [line.split()[0] for line in lines] == list(found[kind])
+        assert all(summary for summary in found[kind].values())
+        assert all(line.endswith(summary) for line, summary in zip(lines, found[kind].values(), strict=True))
+
+    def test_json_of_all(self) -> None:
+        found = json.loads(bench("list", "--json").stdout)
+        assert list(found) == list(KINDS)
+        assert list(found["optimizers"]) == list(OPTIMIZERS)
+
+    def test_a_broken_suite_is_listed_as_such(self, monkeypatch: pytest.MonkeyPatch, here: Path) -> None:
+        (here / "broken.toml").write_text("= =")
+        monkeypatch.setattr("bench.locate.suite_folder", lambda: here)
+        assert bench("list", "suites").stdout == "broken  (not a TOML file)\n"
+
+    def test_an_unknown_kind(self) -> None:
+        expected = "error: KIND: got 'suite'; expected one of tasks, activations, optimizers, suites"
+        assert refused(2, "list", "suite") == [expected]
 
 
-def test_python_m_bench() -> None:
-    done = subprocess.run([sys.executable, "-m", "bench", "plan", "smoke"], capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("smoke: Two activations by two optimizers")
-    done = subprocess.run([sys.executable, "-m", "bench", "plan", "smok"], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (2, "") and done.stderr.startswith("error: smok: got no such file;")
+class TestPlan:
+    def test_quick_as_json(self) -> None:
+        facts = json.loads(bench("plan", "quick", "--json").stdout)
+        assert facts["estimated_s"] > 0
+        assert {key: facts[key] for key in list(facts)[:7]} == {
+            "tasks": 1,
+            "cells": 42,
+            "lanes": 630,
+            "programs": 3,
+            "lane_steps": 315_000,
+            "chunk_width": 5,
+            "training_flops": 315_000 * 64 * 138_752,
+        }
+
+    def test_says_the_same_to_a_person(self) -> None:
+        shown = bench("plan", "quick").stdout
+        assert shown.startswith("quick: Seven activations by six optimizers on handwritten digits\n")
+        assert "  lane steps           315,000\n" in shown
+
+    def test_for_a_gpu(self) -> None:
+        facts = json.loads(bench("plan", "quick", "--device", "gpu", "--json").stdout)
+        assert facts["lanes"] == 630
+        assert facts["chunk_width"] > 5
+
+    @pytest.mark.parametrize("file", suite_files(), ids=lambda file: file.stem)
+    def test_every_suite(self, file: Path) -> None:
+        assert json.loads(bench("plan", file, "--json").stdout)["lanes"] > 0
+
+    def test_a_device_that_cannot_be_planned_for(self) -> None:
+        assert refused(2, "plan", "quick", "--device", "auto") == [
+            "error: --device: got 'auto'; expected one of cpu, gpu"
+        ]
+
+    def test_too_many_lanes(self, here: Path) -> None:
+        text = next(file for file in suite_files() if file.stem == "smoke").read_text()
+        (here / "large.toml").write_text(text.replace("tune = 2", "tune = 100_000").replace("num = 3", "num = 900"))
+        assert refused(2, "plan", "large.toml") == [
+            "error: suite smoke: got 360,000,012 lanes; expected at most 1,000,000",
+            "hint: fewer learning rates or seeds, or several suites",
+        ]
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [["fly"], ["plan"], ["plan", "quick", "--fast"], ["list", "birds"], ["run", "smoke", "--device", "tpu"],
-     ["run", "smoke", "--workers", "0"], ["run", "smoke", "--workers", "many"], ["report"], ["verify"]],
-    ids=" ".join,
-)  # fmt: skip
-def test_unknown_verbs_and_options(arguments: list[str]) -> None:
-    first, *_ = refused(2, *arguments)
-    assert first.startswith(("Usage: bench", "error: "))
+class TestBadSuite:
+    """`run` and `plan` refuse the same, before anything is written."""
+
+    @pytest.fixture(params=["plan", "run"])
+    def verb(self, request: pytest.FixtureRequest) -> str:
+        return str(request.param)
+
+    def test_all_that_is_wrong(self, verb: str, here: Path) -> None:
+        (here / "bad.toml").write_text(BAD_SUITE)
+        assert refused(2, verb, "bad.toml")[:4] == [
+            'error: bad.toml: tasks[0]: got "wine"; expected the name of a task, perhaps wine_mlp',
+            "error: bad.toml: activations: got nothing; expected this key",
+            "error: bad.toml: optimizers: got nothing; expected this key",
+            "error: bad.toml: steps: got 0; expected a whole number from 1 to 10,000,000",
+        ]
+
+    def test_missing(self, verb: str) -> None:
+        assert refused(2, verb, "quik") == [
+            "error: quik: got no such file; expected a suite file or a suite's name, perhaps quick"
+        ]
+
+    def test_directory(self, verb: str) -> None:
+        assert refused(2, verb, "..") == ["error: ..: got a directory; expected a suite file (TOML)"]
+
+    def test_not_utf8(self, verb: str, here: Path) -> None:
+        (here / "bad.toml").write_bytes(b"\xff\xfe")
+        assert refused(2, verb, "bad.toml") == [
+            "error: bad.toml: got bytes that are not UTF-8 at 0; expected TOML in UTF-8"
+        ]
+
+    def test_not_toml(self, verb: str, here: Path) -> None:
+        (here / "bad.toml").write_text("name: bad")
+        (line,) = refused(2, verb, "bad.toml")
+        assert line.startswith("error: bad.toml: got text that is not TOML (")
+
+    def test_not_readable(self, verb: str, here: Path) -> None:
+        (line,) = refused(2, verb, "x" * 5000)
+        assert line.endswith("expected a readable suite file")
 
 
-def test_choices_are_told_like_all_else() -> None:
-    assert refused(2, "list", "birds") == [
-        "error: KIND: got 'birds'; expected one of tasks, activations, optimizers, suites"
-    ]
-    assert "expected one of auto, cpu, gpu" in refused(2, "run", "smoke", "--device", "tpu")[0]
-    assert "expected a whole number from 1 to" in refused(2, "run", "smoke", "--workers", "0")[0]
+class TestRun:
+    def test_needs_a_suite(self) -> None:
+        assert refused(2, "run") == [
+            "error: SUITE: got nothing; expected a suite file or a suite's name",
+            "hint: bench list suites",
+        ]
 
+    @pytest.mark.parametrize("workers", ["0", "-1", "two", "1.5", "5000", ""])
+    def test_a_number_of_workers_that_cannot_be(self, workers: str) -> None:
+        assert refused(2, "run", "smoke", f"--workers={workers}") == [
+            f"error: --workers: got '{workers}'; expected a whole number from 1 to 4096"
+        ]
 
-@pytest.mark.parametrize("kind", ["tasks", "activations", "optimizers", "suites"])
-def test_list(kind: str) -> None:
-    found = json.loads(bench("list", kind, "--json").stdout)[kind]
-    assert found and all(found.values())
-    lines = bench("list", kind).stdout.splitlines()
-    assert [line.split()[0] for line in lines] == list(found)
-    assert json.loads(bench("list", "--json").stdout)[kind] == found
-    if kind == "suites":
-        assert set(found) == {file.stem for file in suite_files()}
+    def test_a_device_that_cannot_be(self) -> None:
+        assert refused(2, "run", "smoke", "--device", "tpu") == [
+            "error: --device: got 'tpu'; expected one of auto, cpu, gpu"
+        ]
 
+    def test_goes_on_where_it_was_or_somewhere_new(self) -> None:
+        assert refused(2, "run", "--resume", "old", "--out", "new") == [
+            "error: --out new: got a second directory beside --resume old; expected one of the two"
+        ]
 
-def test_plan_says_what_quick_is() -> None:
-    facts = json.loads(bench("plan", "quick", "--json").stdout)
-    expected = {"tasks": 1, "cells": 42, "lanes": 630, "programs": 3, "lane_steps": 315_000}
-    assert facts.items() >= expected.items()
-    assert facts["estimated_s"] > 0 and "GFLOP/s" in facts["assumed"]
-    text = bench("plan", "quick").stdout
-    assert text.startswith(f"quick: {read('quick').description}\n") and "315,000" in text
+    def test_does_not_write_over_another_run(self, stored: Path) -> None:
+        (line, hint) = refused(2, "run", "quick", "--out", "stored")
+        assert line == "error: --out stored: got a run of the suite smoke; expected a new directory"
+        assert hint == "hint: give another --out"
+        assert refused(2, "run", "smoke", "--out", "stored")[1] == "hint: bench run --resume stored goes on with it"
 
+    def test_does_not_write_among_other_files(self, here: Path) -> None:
+        (here / "mine").mkdir()
+        (here / "mine" / "thesis.txt").write_text("precious")
+        (line,) = refused(2, "run", "smoke", "--out", "mine")
+        assert line == "error: --out mine: got something else's files; expected a new or empty directory"
+        assert refused(2, "run", "smoke", "--out", "mine/thesis.txt")
+        (line,) = refused(4, "run", "smoke", "--out", "mine/thesis.txt/below")
+        assert line == "error: mine/thesis.txt/below/shards: got Not a directory; expected to read or write it"
 
-def test_plan_for_a_gpu_needs_none() -> None:
-    assert json.loads(bench("plan", "quick", "--device", "gpu", "--json").stdout)["lanes"] == 630
+    def test_goes_on_only_with_a_run(self, here: Path, stored: Path) -> None:
+        assert refused(2, "run", "--resume", "nowhere")[0].startswith("error: nowhere: got no manifest.json")
+        (line, hint) = refused(2, "run", "quick", "--resume", "stored")
+        assert line.startswith("error: --resume stored: got a run of another suite or budget (smoke)")
+        assert hint == "hint: leave SUITE out to go on with what was planned"
 
+    @pytest.mark.skipif(Path("/dev/nvidiactl").exists(), reason="there is a GPU")
+    def test_a_gpu_that_is_not_there(self) -> None:
+        (line, hint) = refused(4, "run", "smoke", "--device", "gpu")
+        assert line.startswith("error: --device gpu: got ")
+        assert line.endswith("; expected a GPU that jax can use")
+        assert hint == "hint: install jax with its CUDA plug-in, or --device cpu"
 
-@pytest.mark.parametrize("verb", ["plan", "run"])
-def test_all_that_is_wrong_with_a_suite_is_told(verb: str, folder: Path) -> None:
-    text = (
-        SUITE.replace('"relu"', '"rellu"').replace("eval_every = 2", "eval_every = 5").replace("0.1, high", "nan, high")
+    def test_passes_its_options_on(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        passed: list[Any] = []
+        monkeypatch.setattr(launch, "run", lambda *given: passed.append(given) or finished())
+        result = bench("run", "smoke", "--out", "there", "--device", "cpu", "--workers", "3")
+        assert result.exit_code == 0
+        assert result.stdout == "results: there\n"
+        assert passed[0][:5] == ("smoke", Path("there"), "cpu", 3, None)
+        assert passed[0][6].startswith("bench ")
+
+    def test_writes_a_report_where_asked(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(launch, "run", lambda *_: finished())
+        monkeypatch.setattr(reporting, "report", lambda runs, out: out / "index.html")
+        monkeypatch.setattr(reporting, "verdicts", lambda runs: ["relu + adam leads"])
+        shown = bench("run", "smoke", "--report").stdout.splitlines()
+        assert shown == ["results: there", "relu + adam leads", f"report:  {Path('reports/there/index.html')}"]
+
+    def test_failed_lanes_are_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(launch, "run", lambda *_: finished("ok", "failed", "diverged"))
+        result = bench("run", "smoke")
+        assert result.exit_code == 5
+        assert result.stderr.splitlines() == [
+            "error: there: got 1 failed lanes; expected none; TypeError: no",
+            "hint: bench run --resume there tries them again",
+        ]
+
+    @pytest.mark.parametrize(
+        ("error", "code", "told"),
+        [
+            (InputError(["a: got b; expected c", "d: got e; expected f"], "do g"), 2, "error: a: got b; expected c\n"),
+            (DataError("a: got b; expected c"), 3, "error: a: got b; expected c\n"),
+            (ResourceError("a: got b; expected c"), 4, "error: a: got b; expected c\n"),
+            (LockedError("a: got b; expected c"), 6, "error: a: got b; expected c\n"),
+            (Interrupted("a: got b; expected c", exit_code=143), 143, "error: a: got b; expected c\n"),
+            (KeyboardInterrupt(), 130, ""),
+            (PermissionError(13, "Permission denied", "/x"), 4, "error: /x: got Permission denied; expected to "),
+            (OSError(28, "No space left on device"), 4, "error: file system: got No space left on device"),
+        ],
+        ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
     )
-    Path("a.toml").write_text(text + "\nepochs = 3\n", "utf-8")
-    lines = refused(2, verb, "a.toml")
-    assert [line[: line.index(": got")] for line in lines] == [
-        "error: a.toml: activations[0]", "error: a.toml: eval_every", "error: a.toml: learning_rates.low",
-        "error: a.toml: epochs",
-    ]  # fmt: skip
-    assert "perhaps relu" in lines[0] and "at most 4" in lines[1] and "got nan" in lines[2]
+    def test_what_goes_wrong_has_its_exit_code(
+        self, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, told: str
+    ) -> None:
+        def fail(*_: Any) -> None:
+            raise error
+
+        monkeypatch.setattr(launch, "run", fail)
+        result = bench("run", "smoke")
+        assert result.exit_code == code
+        assert result.stderr.startswith(told)
+        assert ("\nhint: do g\n" in result.stderr) == (code == 2)
+
+    def test_a_bug_is_not_hidden(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(*_: Any) -> None:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(launch, "run", fail)
+        assert isinstance(CliRunner().invoke(app, ["run", "smoke"]).exception, ZeroDivisionError)
 
 
-def test_files_that_are_no_suite(folder: Path) -> None:
-    Path("latin.toml").write_bytes(b"# caf\xe9")
-    Path("bad.toml").write_text("name = ", "utf-8")
-    assert refused(2, "run", "quik") == [
-        "error: quik: got no such file; expected a suite file or a suite's name, perhaps quick"
-    ]
-    assert refused(2, "run", folder) == [f"error: {folder}: got a directory; expected a suite file (TOML)"]
-    assert "got bytes that are not UTF-8 at 5" in refused(2, "run", "latin.toml")[0]
-    assert "got text that is not TOML (" in refused(2, "run", "bad.toml")[0]
-    assert refused(2, "run")[0] == "error: SUITE: got nothing; expected a suite file or a suite's name"
+def finished(*status: str) -> Any:
+    """What a run of lanes that ended like this returns."""
+    lanes = pd.DataFrame({"status": list(status)}, dtype=str)
+    return SimpleNamespace(path=Path("there"), name="there", lanes=lanes, journal=[{}, {"error": "TypeError: no\n..."}])
 
 
-def test_a_billion_lanes(folder: Path) -> None:
-    text = SUITE.replace("tune = 1", "tune = 100_000").replace(
-        "low = 0.1, high = 0.1, num = 1", "low = 0.1, high = 1, num = 999"
-    )
-    Path("a.toml").write_text(text, "utf-8")
-    for verb in ("plan", "run"):
-        error, hint = refused(2, verb, "a.toml")
-        assert error == "error: suite small: got 99,900,001 lanes; expected at most 1,000,000"
-        assert hint == "hint: fewer learning rates or seeds, or several suites"
+class TestStored:
+    """`verify` and `report` of what was stored, and of what has been damaged since."""
 
+    def test_whole(self, stored: Path) -> None:
+        result = bench("verify", "stored")
+        assert (result.exit_code, result.stdout) == (0, "stored: 36 lanes, every byte as it was written\n")
 
-def test_a_directory_without_a_run(folder: Path) -> None:
-    for arguments in (["report", "nowhere"], ["verify", "nowhere"], ["verify", "."], ["run", "--resume", "nowhere"]):
-        lines = refused(2, *arguments)
-        assert lines[0].startswith("error: ") and "expected a run's directory" in lines[0]
-    Path("file").write_text("", "utf-8")
-    assert "expected a run's directory" in refused(2, "verify", "file")[0]
-    assert len(refused(2, "report", "nowhere", "--out", "here")) <= 2
+    def test_a_report_of_it(self, stored: Path, here: Path) -> None:
+        result = bench("report", "stored", "--out", "page")
+        assert result.exit_code == 0
+        verdict, page = result.stdout.splitlines()
+        assert verdict.startswith("wine_mlp: ")
+        assert page == f"report:  {Path('page/index.html')}"
+        assert (here / "page" / "index.html").exists()
 
+    @pytest.mark.parametrize("verb", ["verify", "report"])
+    def test_no_run(self, verb: str, here: Path) -> None:
+        (here / "empty").mkdir()
+        (here / "file").touch()
+        for path in ("nowhere", "empty", "file"):
+            assert refused(2, verb, path) == [
+                f"error: {path}: got no manifest.json; expected a run's directory",
+                "hint: bench run writes one",
+            ]
 
-def test_an_out_that_holds_something_else(folder: Path) -> None:
-    Path("a.toml").write_text(SUITE, "utf-8")
-    Path("full").mkdir()
-    Path("full/notes.txt").write_text("mine", "utf-8")
-    expected = ["error: --out full: got something else's files; expected a new or empty directory"]
-    assert refused(2, "run", "a.toml", "--out", "full") == expected
-    assert refused(2, "run", "a.toml", "--out", "full/notes.txt")[0].startswith("error: --out full/notes.txt: got")
+    @pytest.mark.parametrize("verb", ["verify", "report"])
+    def test_a_shard_with_a_wrong_byte(self, verb: str, stored: Path) -> None:
+        shard = sorted((stored / "shards").iterdir())[0]
+        content = bytearray(shard.read_bytes())
+        content[len(content) // 2] ^= 1
+        shard.write_bytes(content)
+        line = refused(3, verb, "stored")[0]
+        assert line.startswith(f"error: stored/shards/{shard.name}: got bytes that do not match their checksum")
 
-
-def test_a_gpu_that_is_not_there(folder: Path) -> None:
-    if any(Path("/dev").glob("nvidia*")):
-        pytest.skip("there is one")
-    Path("a.toml").write_text(SUITE, "utf-8")
-    error, hint = refused(4, "run", "a.toml", "--device", "gpu")
-    assert error.startswith("error: --device gpu: got ") and error.endswith("; expected a GPU that jax can use")
-    assert hint == "hint: install jax with its CUDA plug-in, or --device cpu"
-
-
-def test_a_folder_that_cannot_be_written(folder: Path) -> None:
-    Path("a.toml").write_text(SUITE, "utf-8")
-    Path("file").write_text("", "utf-8")
-    result = bench("run", "a.toml", "--out", "file/below")
-    assert result.exit_code in {2, 4} and result.stderr.startswith("error: ") and "Traceback" not in result.stderr
-
-
-def test_a_run_and_what_follows(folder: Path, smoke_run: Path) -> None:
-    Path("a.toml").write_text(SUITE, "utf-8")
-    shutil.copytree(smoke_run, "run")
-    result = bench("verify", "run")
-    assert result.exit_code == 0 and "every byte as it was written" in result.stdout
-    other, hint = refused(2, "run", "a.toml", "--out", "run")
-    assert other == "error: --out run: got a run of the suite smoke; expected a new directory"
-    assert hint == "hint: give another --out"
-    assert refused(2, "run", "smoke", "--out", "run")[1] == "hint: bench run --resume run goes on with it"
-    assert refused(2, "run", "a.toml", "--resume", "run")[0].startswith(
-        "error: --resume run: got a run of another suite"
-    )
-    result = bench("report", "run", "--out", "page")
-    assert result.exit_code == 0 and Path("page/index.html").exists() and "wine_mlp: " in result.stdout
-
-
-@pytest.mark.parametrize("damage", ["manifest", "schema", "shard", "journal", "missing"])
-def test_a_damaged_run(damage: str, folder: Path, smoke_run: Path) -> None:
-    shutil.copytree(smoke_run, "run")
-    shard = next(Path("run/shards").iterdir())
-    manifest = Path("run/manifest.json")
-    if damage == "manifest":
-        manifest.write_bytes(manifest.read_bytes()[:-50])
-    elif damage == "schema":
-        content: dict[str, Any] = json.loads(manifest.read_bytes())
-        manifest.write_text(json.dumps({**content, "schema": 999}), "utf-8")
-    elif damage == "shard":
-        content_ = bytearray(shard.read_bytes())
-        content_[len(content_) // 2] ^= 1
-        shard.write_bytes(content_)
-    elif damage == "journal":
-        journal = next(Path("run").glob("journal*"))
-        journal.write_bytes(b"x" + journal.read_bytes())
-    else:
+    @pytest.mark.parametrize("verb", ["verify", "report"])
+    def test_a_shard_that_is_gone(self, verb: str, stored: Path) -> None:
+        shard = sorted((stored / "shards").iterdir())[0]
         shard.unlink()
-    for arguments in (["verify", "run"], ["report", "run", "--out", "page"]):
-        lines = refused(3, *arguments)
-        assert lines[0].startswith("error: run") and ": got " in lines[0] and "; expected " in lines[0]
+        assert refused(3, verb, "stored")[0].startswith(f"error: stored/shards/{shard.name}: got no file")
+
+    @pytest.mark.parametrize("verb", ["verify", "report"])
+    @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"schema": 99}'])
+    def test_a_damaged_manifest(self, verb: str, text: str, stored: Path) -> None:
+        (stored / store.MANIFEST).write_text(text)
+        assert refused(3, verb, "stored")[0].startswith("error: stored/manifest.json: got ")
+
+    @pytest.mark.parametrize("verb", ["verify", "report"])
+    def test_a_damaged_journal(self, verb: str, stored: Path) -> None:
+        journal = stored / store.JOURNAL
+        journal.write_text(journal.read_text().replace("tune", "tuna", 1))
+        assert refused(3, verb, "stored")[0] == (
+            "error: stored/journal.jsonl:1: got a damaged line; expected a shard's entry"
+        )
+
+    def test_all_that_is_damaged_is_told(self, stored: Path) -> None:
+        (stored / "lanes.csv").write_text("")
+        (stored / "convergence.csv").unlink()
+        lines = refused(3, "verify", "stored")
+        assert len(lines) == 3
+        assert lines[-1] == "hint: bench run --resume stored trains again what is missing or damaged"
 
 
-def test_a_reader_that_has_gone_is_no_error() -> None:
-    command = f"{sys.executable} -m bench list | head -1; exit ${{PIPESTATUS[0]}}"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, env={**os.environ})
-    assert "Traceback" not in done.stderr and done.stdout.strip() == "tasks"
+class TestUsage:
+    @pytest.mark.parametrize("arguments", [["fly"], ["plan"], ["plan", "quick", "--fast"], ["--fast"], ["verify"]])
+    def test_what_is_no_command_has_exit_code_2(self, arguments: list[str]) -> None:
+        result = bench(*arguments)
+        assert result.exit_code == 2
+        assert result.stdout == ""
+        assert result.stderr.startswith("Usage: bench")
+
+    @pytest.mark.parametrize("verb", VERBS)
+    def test_every_verb_has_help(self, verb: str) -> None:
+        result = bench(verb, "--help")
+        assert result.exit_code == 0
+        assert result.stdout.startswith(f"Usage: bench {verb} ")
+        assert bench(verb, "-h").stdout == result.stdout
+
+    def test_help_names_every_verb_whole(self) -> None:
+        shown = bench("--help").stdout
+        lines = shown.partition("Commands:\n")[2].splitlines()
+        assert [line.split()[0] for line in lines] == list(VERBS)
+        assert all(line.endswith(".") and not line.endswith("...") for line in lines)
+
+    def test_version(self) -> None:
+        assert bench("--version").stdout == f"bench {__version__}\n"
+
+
+class TestProcess:
+    """In a process of its own, as a shell runs it."""
+
+    def test_python_m_bench(self) -> None:
+        done = subprocess.run(
+            [sys.executable, "-m", "bench", "plan", "smoke", "--json"], capture_output=True, check=True
+        )
+        assert json.loads(done.stdout)["lanes"] == 36
+
+    def test_a_mistake_has_its_exit_code(self, here: Path) -> None:
+        done = subprocess.run(
+            [sys.executable, "-m", "bench", "plan", "quik"], capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith("error: quik: got no such file")
+
+    @pytest.mark.skipif(os.name != "posix", reason="pipes that break")
+    def test_a_reader_that_leaves_is_no_error(self) -> None:
+        with subprocess.Popen([*PYTHON_M_BENCH, "list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert process.stdout and process.stderr
+            process.stdout.close()
+            assert (process.stderr.read(), process.wait()) == (b"", 0)

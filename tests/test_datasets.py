@@ -175,7 +175,7 @@ class TestTasks:
         assert sum(leaf.size for leaf in leaves) == task.parameters
         kernels = [leaf.shape for leaf in leaves if leaf.ndim == 2]
         features = task.load(task)["train"][0].shape[1]
-        (first,) = [shape for shape in kernels if shape[0] == features and shape[1] != features][:1]
+        first = next(shape for shape in kernels if shape[0] == features)
         work = 6 * sum(a * b for a, b in kernels) - 2 * first[0] * first[1]
         assert task.flops == work
 

@@ -182,7 +182,7 @@ def test_a_killed_run_resumed_is_the_undisturbed_run(suite: Path, undisturbed: P
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_a_run_killed_again_and_again_is_the_undisturbed_run(
     suite: Path, undisturbed: Path, tmp_path: Path, seed: int
 ) -> None:
@@ -203,6 +203,7 @@ def test_a_run_killed_again_and_again_is_the_undisturbed_run(
     assert problems(path) == []
 
 
+@pytest.mark.slow
 def test_a_killed_worker_costs_nothing_but_time(suite: Path, undisturbed: Path, tmp_path: Path) -> None:
     path = tmp_path / "run"
     with started(suite, "--out", path, "--workers", "1") as process:

@@ -102,6 +102,7 @@ class TestProperties:
             width, steps = shard.program.width, shard.program.steps
             assert len(shard.lanes) <= width or len(shard.lanes) * steps <= plan.SHARD_LANE_STEPS
             assert len({lane.phase for lane in shard.lanes}) == 1
+            assert shard.program.mixed or len({lane.activation for lane in shard.lanes}) == 1
 
     @given(suites(), st.sampled_from(sorted(PROFILES)))
     @settings(deadline=None, max_examples=20)

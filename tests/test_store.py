@@ -126,8 +126,9 @@ def test_a_shard_committed_again_replaces_the_first(run: Path) -> None:
         held.commit("shard-1", again, {"train_s": 2.0})
         held.write_manifest({"schema": store.SCHEMA_VERSION, "name": "small"})
         assert {found["learning_rate"] for found in held.rows("shard-1")} == {0.5}
+        assert problems(run) == []
         assert sorted(entry["shard"] for entry in held.recover()) == ["shard-0", "shard-1", "shard-2"]
-    assert problems(run) == []
+        assert problems(run) == []
 
 
 def test_a_finished_run_holds_no_other_files(run: Path) -> None:
