@@ -137,7 +137,8 @@ def _standardized(parts: Mapping[str, tuple[Array, Array]], regression: bool) ->
         return mean, np.where(deviation > 0, deviation, 1.0)  # a constant feature stays 0
 
     def scale(values: "np.ndarray", by: tuple["np.ndarray", "np.ndarray"]) -> "np.ndarray":
-        return ((values - by[0]) / by[1]).astype(np.float32)
+        scaled: np.ndarray = ((values - by[0]) / by[1]).astype(np.float32)
+        return scaled
 
     x_by, y_by = scaler(parts["train"][0]), scaler(parts["train"][1])
     return {part: (scale(x, x_by), scale(y, y_by) if regression else y) for part, (x, y) in parts.items()}

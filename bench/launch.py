@@ -93,6 +93,7 @@ class Session:
         execution["sessions"].append(times)
         execution["workers"] = len(self.pool)
         manifest["status"] = "running"
+        manifest.pop("files", None)  # of the session before; they are about to change
         held.write_manifest(manifest)
         runner = Runner(
             self.plan,
@@ -264,7 +265,7 @@ def _check_same(path: Path, made: Plan, previous: Mapping[str, Any]) -> None:
 def _write_tables(held: store.Store, manifest: dict[str, Any]) -> "Run":
     from bench.results import Run
 
-    held.write_manifest(manifest)
+    held.write_manifest({**manifest, "status": "running"})  # until the tables are there
     found = Run(held.path)
     files = found.write_tables()
     files[store.JOURNAL] = store.sha256((held.path / store.JOURNAL).read_bytes())

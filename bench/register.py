@@ -3,13 +3,15 @@
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from bench.activations import ACTIVATIONS, Activation
 from bench.errors import InputError
 from bench.optimizers import OPTIMIZERS, Optimizer
 from bench.suite import NAME, NAMED, TYPES
 from bench.tasks import TASKS, Task
+
+Entry = TypeVar("Entry", Activation, Optimizer, Task)
 
 
 def register_activation(
@@ -58,7 +60,7 @@ def _kind(parameter: inspect.Parameter) -> str:
     return next((kind.__name__ for kind in TYPES if kind.__name__ in named), "")
 
 
-def _add(table: dict[str, Any], kind: str, entry: Any) -> Any:
+def _add(table: dict[str, Entry], kind: str, entry: Entry) -> Entry:
     if not re.fullmatch(NAME, entry.name):
         raise InputError(f"register_{kind}: got {entry.name!r}; expected {NAMED}")
     if entry.name in table:

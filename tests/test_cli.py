@@ -231,7 +231,7 @@ class TestRun:
         assert result.exit_code == 0
         assert result.stdout == "results: there\n"
         assert passed[0][:5] == ("smoke", Path("there"), "cpu", 3, None)
-        assert passed[0][6].startswith("bench ")
+        assert passed[0][6].split()[0] == "bench"
 
     def test_writes_a_report_where_asked(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(launch, "run", lambda *_: finished())

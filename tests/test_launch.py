@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ import bench
 from bench import launch, store
 from bench.errors import DataError, InputError, Interrupted
 from bench.results import Run, planned_lanes
+from bench.runner import Progress, Row
 from bench.store import JOURNAL, MANIFEST, Store
 
 MIDDLE = """
@@ -156,11 +158,39 @@ def test_the_number_of_workers_changes_no_byte(smoke_run: Path, tmp_path: Path) 
 def test_a_complete_run_resumed_stays_as_it_is(smoke_run: Path, tmp_path: Path) -> None:
     path = Path(shutil.copytree(smoke_run, tmp_path / "run"))
     seen: list[int] = []
-    run = bench.run(resume=path, workers=2, observe=lambda progress, rows: seen.append(progress.resumed))
+
+    def observe(progress: Progress, _: list[Row]) -> None:
+        seen.append(progress.resumed)
+        assert "files" not in store.read_manifest(path), "were it killed now, they would be of the session before"
+
+    run = bench.run(resume=path, workers=2, observe=observe)
     assert seen[-1] == 36
     assert_alike(path, smoke_run)
     assert problems(path) == []
     assert_times_add_up(run)
+
+
+def test_a_run_is_not_complete_before_its_tables_are_there(smoke_run: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copytree(smoke_run, tmp_path / "run"))
+    manifest = store.read_manifest(path)
+    with Store(path) as held:
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(Run, "write_tables", Mock(side_effect=KeyboardInterrupt))
+            launch._write_tables(held, manifest)
+        assert store.read_manifest(path)["status"] == "running"
+        launch._write_tables(held, manifest)
+    assert store.read_manifest(path)["status"] == "complete"
+
+
+def test_a_directory_in_use_is_refused(smoke_run: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copytree(smoke_run, tmp_path / "run"))
+    with Store(path):
+        before = contents(path)
+        with started("--resume", path) as process:
+            code, errors = finish(process)
+        assert code == 6
+        assert "another run is writing to" in errors and "Traceback" not in errors
+        assert contents(path) == before
 
 
 # --- killed, and resumed --------------------------------------------------------------------------------------------

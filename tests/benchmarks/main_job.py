@@ -1,4 +1,4 @@
-"""What the main job reaches on this machine: `pytest tests/benchmarks/main_job.py --benchmark-enable -s`.
+"""What the main job reaches on this machine: `pytest tests/benchmarks/main_job.py -n 0 --benchmark-enable -s`.
 
 Each measurement is printed and, with `--benchmark-json FILE`, saved. Nothing here fails for being slow: the figures
 belong into docs/performance.md. Let nothing else run beside it.
