@@ -57,7 +57,7 @@ class Activation:
     def configured(self, arguments: Mapping[str, Any]) -> "Activation":
         """This entry with other arguments; its label names those that differ from the defaults."""
         changed = {k: v for k, v in arguments.items() if self.arguments[k] != v}
-        inner = ",".join(f"{k}={v:g}" for k, v in changed.items())
+        inner = ",".join(f"{k}={v:.12g}" for k, v in changed.items())
         label = f"{self.name}({inner})" if changed else self.name
         return replace(self, arguments={**self.arguments, **arguments}, label=label)
 

@@ -61,7 +61,7 @@ class Optimizer:
     def configured(self, arguments: Mapping[str, Any]) -> "Optimizer":
         """This entry with other arguments; its label names those that differ from the table's."""
         changed = {k: v for k, v in arguments.items() if self.arguments.get(k, _UNSET) != v}
-        inner = ",".join(f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in changed.items())
+        inner = ",".join(f"{k}={v:.12g}" if isinstance(v, float) else f"{k}={v}" for k, v in changed.items())
         label = f"{self.name}({inner})" if changed else self.name
         return replace(self, arguments={**self.arguments, **arguments}, label=label)
 

@@ -103,5 +103,6 @@ def test_an_argument_changes_function_and_label_but_not_the_table() -> None:
     leaky = ACTIVATIONS["leaky_relu"].configured({"negative_slope": 0.2})
     assert leaky.label == "leaky_relu(negative_slope=0.2)"
     assert float(leaky(jnp.float32(-1))) == pytest.approx(-0.2)
+    assert ACTIVATIONS["elu"].configured({"alpha": 0.99999999}).label != "elu(alpha=1)"
     assert ACTIVATIONS["leaky_relu"].configured({"negative_slope": 0.01}).label == "leaky_relu"
     assert float(ACTIVATIONS["leaky_relu"](jnp.float32(-1))) == pytest.approx(-0.01)

@@ -27,8 +27,8 @@ from bench.store import JOURNAL, MANIFEST, Store
 MIDDLE = """
 name = "middle"
 tasks = ["wine_mlp"]
-activations = ["sigmoid", "tanh", "relu", "elu"]
-optimizers = ["sgd", "momentum", "adam"]
+activations = ["tanh", "relu", "elu", "hard_tanh", "relu6", "softsign"]
+optimizers = ["sgd", "momentum"]
 steps = 400
 batch_size = 16
 eval_every = 100
