@@ -155,7 +155,8 @@ def new_directory(out: str | Path | None, name: str) -> Path:
         held = store.read_manifest(path)["name"]
         hint = f"bench run --resume {path} goes on with it" if held == name else "give another --out"
         raise InputError(f"--out {path}: got a run of the suite {held}; expected a new directory", hint)
-    if path.is_file() or (path.is_dir() and any(path.iterdir())):
+    remains = {store.LOCK, f".{store.MANIFEST}.tmp"}  # of a run that was killed before it had begun
+    if path.is_file() or any(file.is_file() and file.name not in remains for file in path.rglob("*")):
         raise InputError(f"--out {path}: got something else's files; expected a new or empty directory")
     return path
 

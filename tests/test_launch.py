@@ -216,19 +216,17 @@ def test_a_killed_run_resumed_is_the_undisturbed_run(suite: Path, undisturbed: P
 def test_a_run_killed_again_and_again_is_the_undisturbed_run(
     suite: Path, undisturbed: Path, tmp_path: Path, seed: int
 ) -> None:
-    path, moments = tmp_path / "run", random.Random(seed)
-    kills = 0
-    for limit in (*[moments.uniform(0.5, 6) for _ in range(6)], 120):
+    path, random_ = tmp_path / "run", random.Random(seed)
+    for commits_first in random_.sample([0, 1, 2, 3], 4):
         resume = ["--resume", path] if (path / MANIFEST).exists() else [suite, "--out", path]
+        goal = commits(path) + commits_first
         with started(*resume) as process:
-            try:
-                assert finish(process, limit)[0] == 0
-                break
-            except subprocess.TimeoutExpired:
-                kills += 1
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-    assert kills
+            until(lambda goal=goal: commits(path) >= goal, process)
+            time.sleep(random_.uniform(0, 0.05 if commits_first else 2))  # in the midst of a commit, or of its start
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    assert commits(path) < SHARDS
+    assert bench.run(suite, resume=path).manifest["status"] == "complete"
     assert_alike(path, undisturbed)
     assert problems(path) == []
 
@@ -322,6 +320,16 @@ def test_a_file_and_a_folder_of_something_else_are_refused(suite: Path, tmp_path
         with pytest.raises(InputError, match="got something else's files"):
             bench.run(suite, out=out)
     assert contents(tmp_path) == {"notes.txt": b"mine"}
+
+
+def test_what_a_run_leaves_that_was_killed_before_it_had_begun_is_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / "shards").mkdir()
+    for name in (store.LOCK, f".{MANIFEST}.tmp"):
+        (tmp_path / name).touch()
+    assert launch.new_directory(tmp_path, "smoke") == tmp_path
+    (tmp_path / "shards" / "00000-tune-000.parquet").touch()
+    with pytest.raises(InputError, match="got something else's files"):
+        launch.new_directory(tmp_path, "smoke")
 
 
 def test_resuming_with_another_suite_is_refused(smoke_run: Path, suite: Path) -> None:

@@ -202,7 +202,7 @@ def alive(pid: int) -> bool:
 
 def test_ctrl_c_at_a_terminal_does_not_reach_it() -> None:
     with parent() as process:
-        for _ in range(20):  # while it starts
+        for _ in range(12):  # while it starts
             process.interrupted()
             time.sleep(0.1)
         pid, jax = process.asked()
