@@ -25,12 +25,16 @@ class Activation:
     `function(x, **parameters, **arguments)` maps [..., channels * pieces] to [..., channels].
     `parameters` are learned: name -> initial value of each channel. They are never decayed.
     `arguments` are fixed: name -> default.
+    `initializer` is how a task that leaves it to the activation draws the weights (see `bench.initializers`): He's for
+    rectifiers and what behaves like one, Glorot's for what saturates on both sides, LeCun's where the authors ask for
+    it or where there is nothing to make up for.
     """
 
     name: str
     function: Callable[..., "Array"]
     parameters: Mapping[str, float] = field(default_factory=dict)
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    initializer: str = "he"
     label: str = ""
 
     def __post_init__(self) -> None:
@@ -167,22 +171,22 @@ def hard_swish(x: "Array") -> "Array":
 ACTIVATIONS: dict[str, Activation] = {
     entry.name: entry
     for entry in (
-        Activation("sigmoid", sigmoid),
-        Activation("tanh", tanh),
+        Activation("sigmoid", sigmoid, initializer="glorot"),
+        Activation("tanh", tanh, initializer="glorot"),
         Activation("relu", relu),
         Activation("leaky_relu", leaky_relu, arguments={"negative_slope": 0.01}),
         Activation("prelu", prelu, parameters={"slope": 0.25}),
         Activation("elu", elu, arguments={"alpha": 1.0}),
         Activation("maxout", maxout, arguments={"pieces": 2}),
-        Activation("identity", identity),
+        Activation("identity", identity, initializer="lecun"),
         Activation("gelu", gelu),
         Activation("silu", silu),
         Activation("mish", mish),
-        Activation("selu", selu),
+        Activation("selu", selu, initializer="lecun"),
         Activation("softplus", softplus),
-        Activation("softsign", softsign),
+        Activation("softsign", softsign, initializer="glorot"),
         Activation("celu", celu, arguments={"alpha": 1.0}),
-        Activation("hard_tanh", hard_tanh),
+        Activation("hard_tanh", hard_tanh, initializer="glorot"),
         Activation("relu6", relu6),
         Activation("squared_relu", squared_relu),
         Activation("hard_swish", hard_swish),

@@ -152,7 +152,7 @@ def plan(
 
 def _facts(made: Any) -> dict[str, Any]:
     return {
-        "tasks": len(made.suite.tasks),
+        "tasks": len(made.suite.works),
         "cells": len(made.cells),
         "lanes": made.lanes,
         "programs": len(made.programs),

@@ -44,6 +44,7 @@ class Dataset:
     loader: str
     summary: str
     samples: Samples
+    features: int
     classes: int  # 0: a regression
     sha256: str
 
@@ -152,6 +153,7 @@ DATASETS: dict[str, Dataset] = {
             "sklearn.datasets:load_digits",
             "1797 handwritten digits, 8 x 8 pixels, ten classes (Alpaydin and Kaynak 1998)",
             Samples(1079, 359, 359),
+            features=64,
             classes=10,
             sha256="689b48cb06d492a7473b02296be3697764faa3da1479204a86710cdb0481c9e3",
         ),
@@ -160,6 +162,7 @@ DATASETS: dict[str, Dataset] = {
             "sklearn.datasets:load_wine",
             "178 wines, 13 chemical measurements, three cultivars (Forina et al. 1991)",
             Samples(106, 36, 36),
+            features=13,
             classes=3,
             sha256="f1921588fa47600579dae57d2fba577388509907da930ec295ad39761cfc7aad",
         ),
@@ -168,6 +171,7 @@ DATASETS: dict[str, Dataset] = {
             "sklearn.datasets:load_breast_cancer",
             "569 tumours, 30 measurements of cell nuclei, two classes (Street, Wolberg and Mangasarian 1993)",
             Samples(341, 114, 114),
+            features=30,
             classes=2,
             sha256="90e2cf48355e1d2e6dac4632f6ce55ed314bc5a1426cd764e4611ede33dfa6ff",
         ),
@@ -176,6 +180,7 @@ DATASETS: dict[str, Dataset] = {
             "sklearn.datasets:load_diabetes",
             "442 patients, 10 measurements, disease progression after a year (Efron et al. 2004)",
             Samples(266, 88, 88),
+            features=10,
             classes=0,
             sha256="a4432453d46f9d35966d9648cadc9d0beb437bc9731cd8c1e55d290492164c91",
         ),

@@ -124,7 +124,21 @@ def row(shard: Shard, lane: Lane, outcome: Outcome, i: int) -> Row:
         "curve_train_loss": train_loss.tolist(),
         "curve_validation_loss": validation_loss.tolist(),
         "curve_validation_metric": metric.tolist(),
+        **shown(lane, outcome, i),
     }
+
+
+def shown(lane: Lane, outcome: Outcome, i: int) -> Row:
+    """What a report may show of a lane that was evaluated: its way and its exhibit, flat, with the exhibit's shape."""
+    found: Row = {"curve_trace": None, "exhibit": None, "exhibit_shape": None}
+    if lane.phase != "evaluate":
+        return found
+    if outcome.trace is not None:
+        found["curve_trace"] = np.asarray(outcome.trace[i], np.float32).tolist()
+    if outcome.exhibit is not None:
+        exhibit = np.asarray(outcome.exhibit[i], np.float32)
+        found |= {"exhibit": exhibit.ravel().tolist(), "exhibit_shape": list(exhibit.shape)}
+    return found
 
 
 def steps_to_target(metric: np.ndarray, ends: list[int], program: Program) -> float:
@@ -176,7 +190,9 @@ def traced_lanes(program: Program, lanes: list[Lane]) -> train.Lane:
 
 def batched(program: Program) -> Callable[[train.Lane, dict[str, Any], Any], Outcome]:
     """The training function of a chunk of lanes, neither traced nor compiled."""
-    run = train.train(program.task, program.activations, program.optimizers, program.full_batch)
+    run = train.train(
+        program.task, program.activations, program.optimizers, steps=program.steps, full_batch=program.full_batch
+    )
     axes = train.Lane(activation=0 if program.mixed else None, optimizer=None, learning_rate=0, seed=0, order=0)
     return jax.vmap(run, in_axes=(axes, None, None))
 

@@ -17,6 +17,7 @@ from bench import machine, plan, store, suite, worker
 from bench.errors import DataError, InputError, Interrupted, ResourceError
 from bench.plan import Plan, Shard
 from bench.runner import Progress, Row, Runner, select
+from bench.tasks import Task
 
 if TYPE_CHECKING:
     from bench.results import Run
@@ -163,7 +164,7 @@ def new_directory(out: str | Path | None, name: str) -> Path:
 
 def describe(made: Plan, wanted: "suite.Suite", command: str) -> dict[str, Any]:
     """The manifest of a run that is about to begin."""
-    tasks = {task.name: task for task in wanted.resolved_tasks()}
+    tasks = {work.task.name: work.task for work in wanted.works}
     programs = made.programs
     activations = {a.label: a for program in programs for a in program.activations}
     optimizers = {o.label: o for program in programs for o in program.optimizers}
@@ -187,16 +188,32 @@ def describe(made: Plan, wanted: "suite.Suite", command: str) -> dict[str, Any]:
             for p in programs
         },
         "tasks": {
-            name: {"kind": t.kind, "summary": t.summary, "version": t.version, "metric": t.metric.described(),
-                   "target": t.target, "baseline": t.baseline, "samples": t.samples._asdict(),
-                   "parameters": t.parameters, "data_sha256": t.dataset.sha256 if t.dataset else None}
-            for name, t in tasks.items()
+            name: _task(task) for name, task in tasks.items()
         },
         "activations": {label: _entry(a) for label, a in activations.items()},
         "optimizers": {label: _entry(o) for label, o in optimizers.items()},
         "environment": machine.describe(),
         "execution": {"device": made.device, "workers": 0, "width": max(p.width for p in programs), "sessions": []},
     }  # fmt: skip
+
+
+def _task(task: Task) -> dict[str, Any]:
+    """A task as plain values."""
+    return {
+        "base": task.name.partition("(")[0],
+        "options": dict(task.arguments),
+        "kind": task.kind,
+        "summary": task.summary,
+        "version": task.version,
+        "metric": task.metric.described(),
+        "target": task.target,
+        "baseline": task.baseline,
+        "samples": task.samples._asdict(),
+        "parameters": task.parameters,
+        "data_sha256": task.dataset.sha256 if task.dataset else None,
+        "exhibit": task.exhibit,
+        "shown": task.shown(task) if task.shown else {},
+    }
 
 
 def _entry(entry: Any) -> dict[str, Any]:

@@ -1,15 +1,33 @@
 """Layers that take an activation: what every model is made of."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from bench.initializers import initializer
+from bench.products import product
 from bench.switch import Choice, switched
 
 if TYPE_CHECKING:
     from bench.activations import Activation
+
+
+class Recipe(NamedTuple):
+    """What a model is made with, beside its sizes."""
+
+    activations: tuple["Activation", ...]
+    rngs: nnx.Rngs
+    kernel_init: Callable[..., jax.Array]
+
+
+def recipe(
+    activations: tuple["Activation", ...], key: jax.Array | int = 0, initialization: str = "default", index: Any = 0
+) -> Recipe:
+    """The recipe for the activation that `index` picks, its initial weights drawn from `key`."""
+    return Recipe(activations, nnx.Rngs(key), initializer(initialization, activations, index))
 
 
 class Slope(nnx.Param):
@@ -36,18 +54,17 @@ class Activate(nnx.Module):
         return switched(self.activations, self.choice[...])(x)
 
 
+def linear(features_in: int, features_out: int, recipe: Recipe) -> nnx.Linear:
+    """x W + b, x [..., features_in] -> [..., features_out]; b starts at 0."""
+    return nnx.Linear(features_in, features_out, kernel_init=recipe.kernel_init, dot_general=product, rngs=recipe.rngs)
+
+
 class Dense(nnx.Module):
-    """f(x W + b), x [..., features_in] -> [..., features_out].
+    """f(x W + b), x [..., features_in] -> [..., features_out]."""
 
-    W is drawn from LeCun's normal distribution (variance 1 / features_in) for every activation, so that cells differ
-    in nothing but the activation; b starts at 0.
-    """
-
-    def __init__(
-        self, features_in: int, features_out: int, activations: tuple["Activation", ...], rngs: nnx.Rngs
-    ) -> None:
-        self.linear = nnx.Linear(features_in, features_out * activations[0].pieces, rngs=rngs)
-        self.activate = Activate(features_out, activations)
+    def __init__(self, features_in: int, features_out: int, recipe: Recipe) -> None:
+        self.linear = linear(features_in, features_out * recipe.activations[0].pieces, recipe)
+        self.activate = Activate(features_out, recipe.activations)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         return self.activate(self.linear(x))

@@ -23,6 +23,42 @@ def cross_entropy(outputs: "Array", targets: "Array") -> "Array":
     return optax.softmax_cross_entropy(outputs, jax.nn.one_hot(targets, outputs.shape[-1])).mean()
 
 
+def one_hot_error(outputs: "Array", targets: "Array") -> "Array":
+    """Mean over samples of Σ (z − one_hot(y))²; outputs [samples, classes], targets [samples] int32.
+
+    Brier 1950 for probabilities; here of the outputs themselves, as in Hui and Belkin 2021.
+    """
+    return jnp.square(outputs - jax.nn.one_hot(targets, outputs.shape[-1])).sum(-1).mean()
+
+
+def hinge(outputs: "Array", targets: "Array") -> "Array":
+    """Mean of max(0, 1 + max over k ≠ y of z_k − z_y). Crammer and Singer 2001."""
+    right = jax.nn.one_hot(targets, outputs.shape[-1])
+    margin = 1 - right + outputs - (outputs * right).sum(-1, keepdims=True)
+    return jax.nn.relu(jnp.where(right > 0, -jnp.inf, margin).max(-1)).mean()
+
+
+def focal(outputs: "Array", targets: "Array") -> "Array":
+    """Mean of −(1 − p)² log p, p = softmax(z)[y]: what is easy counts less. Lin et al. 2017, γ = 2."""
+    log_p = (jax.nn.log_softmax(outputs) * jax.nn.one_hot(targets, outputs.shape[-1])).sum(-1)
+    return -(jnp.square(1 - jnp.exp(log_p)) * log_p).mean()
+
+
+def absolute_error(outputs: "Array", targets: "Array") -> "Array":
+    """Mean of |ŷ − y|; outputs [samples, 1], targets [samples]."""
+    return jnp.abs(outputs[:, 0] - targets).mean()
+
+
+def huber(outputs: "Array", targets: "Array") -> "Array":
+    """Mean of (ŷ − y)² / 2 within 1, of |ŷ − y| − 1/2 beyond. Huber 1964."""
+    return optax.huber_loss(outputs[:, 0], targets).mean()
+
+
+def log_cosh(outputs: "Array", targets: "Array") -> "Array":
+    """Mean of log cosh(ŷ − y): smooth between the square and the absolute value."""
+    return optax.log_cosh(outputs[:, 0], targets).mean()
+
+
 def squared_error(outputs: "Array", targets: "Array") -> "Array":
     """Mean of (ŷ - y)^2; outputs [samples, 1], targets [samples]."""
     return jnp.square(outputs[:, 0] - targets).mean()

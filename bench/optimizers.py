@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from bench.lazy import Lazy
+from bench.schedules import SCHEDULES, Schedule
 
 if TYPE_CHECKING:
     import jax
@@ -44,6 +45,7 @@ class Optimizer:
     full_batch: bool = False  # each step sees all training data
     alone: bool = False  # a program of its own, one lane at a time: rare heavy work that vmap would always do
     contains: tuple[str, ...] = ()  # entries that are cases of it: tuned, it should not lose to them
+    schedule: Schedule = SCHEDULES["constant"]
     label: str = ""
 
     def __post_init__(self) -> None:
@@ -54,16 +56,26 @@ class Optimizer:
 
     @property
     def accepts(self) -> dict[str, type]:
-        """The arguments that a suite may set: name -> float, int or bool."""
+        """The arguments that a suite may set: name -> float, int or bool; its own, and those that any entry takes."""
+        return {**dict.fromkeys(COMMON, float), **self._own}
+
+    @property
+    def _own(self) -> dict[str, type]:
         pairs = (word.partition(":") for word in self.takes.split())
         return {name: _TYPES[kind] for name, _, kind in pairs}
 
-    def configured(self, arguments: Mapping[str, Any]) -> "Optimizer":
+    def configured(self, arguments: Mapping[str, Any], schedule: Schedule | None = None) -> "Optimizer":
         """This entry with other arguments; its label names those that differ from the table's."""
-        changed = {k: v for k, v in arguments.items() if self.arguments.get(k, _UNSET) != v}
-        inner = ",".join(f"{k}={v:.12g}" if isinstance(v, float) else f"{k}={v}" for k, v in changed.items())
-        label = f"{self.name}({inner})" if changed else self.name
-        return replace(self, arguments={**self.arguments, **arguments}, label=label)
+        schedule = schedule or self.schedule
+        changed = {k: v for k, v in arguments.items() if self.arguments.get(k, COMMON.get(k, _UNSET)) != v}
+        parts = [f"{k}={v:.12g}" if isinstance(v, float) else f"{k}={v}" for k, v in changed.items()]
+        parts += [f"schedule={schedule.label}"] if schedule != self.schedule else []
+        label = f"{self.name}({','.join(parts)})" if parts else self.name
+        return replace(self, arguments={**self.arguments, **arguments}, schedule=schedule, label=label)
+
+    def factor(self, progress: Any) -> Any:
+        """What the schedule multiplies the learning rate with when this share of the steps is done."""
+        return 1.0 if self.schedule.name == "constant" else self.schedule(progress)
 
     def build(self, learning_rate: Any, key: Any = None, decay_mask: Mask | None = None) -> Any:
         """The optax transformation for a (traced) learning rate; its state must be made in the same trace.
@@ -78,13 +90,42 @@ class Optimizer:
             given[self.key] = key
         if self.mask and decay_mask is not None:
             given[self.mask] = decay_mask
-        return resolve(self.factory)(**given, **self.arguments)
+        common = {name: self.arguments.get(name, off) for name, off in COMMON.items() if name not in self._own}
+        inner = resolve(self.factory)(**given, **{k: v for k, v in self.arguments.items() if k not in common})
+        return wrapped(inner, learning_rate, decay_mask, **common)
 
     def evaluated(self, state: Any, parameters: Any) -> Any:
         """The parameters to evaluate."""
         return resolve(self.evaluation)(state, parameters) if self.evaluation else parameters
 
 
+def wrapped(
+    inner: Any, learning_rate: Any, decay_mask: Mask | None, clip_norm: float = 0.0, weight_decay: float = 0.0
+) -> Any:
+    """`inner` on g min(1, clip_norm / ‖g‖), less η weight_decay θ; 0 switches either off.
+
+    The decay is apart from the gradient, as in Loshchilov and Hutter 2019; the clipping that of Pascanu, Mikolov and
+    Bengio 2013. Neither has a state of its own.
+    """
+    if not clip_norm and not weight_decay:
+        return inner
+    inner = optax.with_extra_args_support(inner)
+
+    def update(updates: Any, state: Any, params: Any = None, **extra: Any) -> tuple[Any, Any]:
+        if clip_norm:
+            updates, _ = optax.clip_by_global_norm(clip_norm).update(updates, optax.EmptyState())
+        updates, state = inner.update(updates, state, params, **extra)
+        if weight_decay:
+            decays = decay_mask(params) if decay_mask else jax.tree.map(lambda _: True, params)
+            updates = jax.tree.map(
+                lambda u, p, decayed: u - learning_rate * weight_decay * p if decayed else u, updates, params, decays
+            )
+        return updates, state
+
+    return optax.GradientTransformationExtraArgs(inner.init, update)
+
+
+COMMON = {"clip_norm": 0.0, "weight_decay": 0.0}  # what any entry takes that has no such argument itself: off
 _UNSET = object()
 _TYPES: dict[str, type] = {"": float, "int": int, "bool": bool}
 

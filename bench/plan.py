@@ -5,7 +5,7 @@ A block is what is tuned and then evaluated together: its evaluation waits for i
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from bench.activations import Activation
 from bench.errors import InputError
 from bench.optimizers import Optimizer
-from bench.suite import Suite
+from bench.suite import Suite, Work
 from bench.tasks import Task
 
 MAX_LANES = 1_000_000
@@ -80,12 +80,21 @@ class Program:
     @cached_property
     def id(self) -> str:
         """The task and a digest of all that is static."""
-        static = [
+        static: list[Any] = [
             [(a.label, dict(a.arguments)) for a in self.activations],
-            [(o.label, dict(o.arguments)) for o in self.optimizers],
-            [self.task.version, self.batch_size, self.full_batch, self.steps, self.eval_every, self.width, self.mixed],
+            [(o.label, dict(o.arguments), dict(o.schedule.arguments)) for o in self.optimizers],
+            [
+                self.task.name,
+                self.task.version,
+                self.batch_size,
+                self.full_batch,
+                self.steps,
+                self.eval_every,
+                self.width,
+                self.mixed,
+            ],
         ]
-        return f"{self.task.name}-{_digest(static)[:8]}"
+        return f"{self.task.name.partition('(')[0]}-{_digest(static)[:8]}"
 
     @property
     def windows(self) -> list[tuple[int, int]]:
@@ -158,9 +167,9 @@ class Plan:
     def cells(self) -> list[Cell]:
         """In the order of the suite: tasks, then activations, then optimizers."""
         orders = [
-            self.suite.tasks,
+            [work.task.name for work in self.suite.works],
             [NO_ACTIVATION.label, *(entry.resolve().label for entry in self.suite.activations)],
-            [entry.resolve().label for entry in self.suite.optimizers],
+            [optimizer.label for optimizer, _ in self.suite.tuned_optimizers],
         ]
         places = [{label: place for place, label in enumerate(labels)} for labels in orders]
         cells = [cell for block in self.blocks for cell in block.cells]
@@ -186,16 +195,15 @@ class Plan:
     @property
     def lane_steps(self) -> int:
         """Steps of all lanes."""
-        return self.lanes * self.suite.steps
+        return self._summed(lambda program: program.steps)
 
     @property
     def flops(self) -> int:
         """Floating-point operations of all training steps."""
-        return sum(
-            self._lanes_of(cell) * block.program.steps * block.program.lane_step_flops
-            for block in self.blocks
-            for cell in block.cells
-        )
+        return self._summed(lambda program: program.steps * program.lane_step_flops)
+
+    def _summed(self, of: Callable[[Program], int]) -> int:
+        return sum(self._lanes_of(cell) * of(block.program) for block in self.blocks for cell in block.cells)
 
     @cached_property
     def sha256(self) -> str:
@@ -244,9 +252,10 @@ def planned(cells: Iterable[Cell], tune: Sequence[int], evaluate: Sequence[int])
 def make(suite: Suite, device: str = "cpu") -> Plan:
     """The plan of a suite on a kind of device. Raises `InputError` where it would be too large."""
     tune, evaluate = len(suite.seeds.tune_list()), len(suite.seeds.evaluate_list())
-    rates = sum(len(suite.grid(entry)) for entry in suite.optimizers)
-    pairs = sum(len(suite.activations) if task.uses_activation else 1 for task in suite.resolved_tasks())
-    lanes = pairs * (rates * tune + len(suite.optimizers) * evaluate)
+    optimizers = suite.tuned_optimizers
+    rates = sum(len(grid) for _, grid in optimizers)
+    pairs = sum(len(suite.activations) if work.task.uses_activation else 1 for work in suite.works)
+    lanes = pairs * (rates * tune + len(optimizers) * evaluate)
     if lanes > MAX_LANES:
         raise InputError(
             f"suite {suite.name}: got {lanes:,} lanes; expected at most {MAX_LANES:,}",
@@ -256,13 +265,14 @@ def make(suite: Suite, device: str = "cpu") -> Plan:
 
 
 def _blocks(suite: Suite, profile: Profile) -> Iterator[Block]:
-    grids = {entry.resolve().label: tuple(suite.grid(entry)) for entry in suite.optimizers}
-    for task in suite.resolved_tasks():
+    grids = {optimizer.label: grid for optimizer, grid in suite.tuned_optimizers}
+    for work in suite.works:
+        task = work.task
         activations = [a.resolve() for a in suite.activations] if task.uses_activation else [NO_ACTIVATION]
         for shared in _activation_groups(activations):
-            for optimizers in _optimizer_groups([entry.resolve() for entry in suite.optimizers]):
+            for optimizers in _optimizer_groups([optimizer for optimizer, _ in suite.tuned_optimizers]):
                 rates = max(len(grids[optimizer.label]) for optimizer in optimizers)
-                program = _program(suite, profile, task, shared, optimizers, rates)
+                program = _program(suite, profile, work, shared, optimizers, rates)
                 for optimizer in optimizers:
                     cells = [Cell(task.name, a.label, optimizer.label, grids[optimizer.label]) for a in shared]
                     groups = [cells] if program.mixed else [[cell] for cell in cells]
@@ -287,12 +297,12 @@ def _optimizer_groups(optimizers: Sequence[Optimizer]) -> list[tuple[Optimizer, 
 def _program(
     suite: Suite,
     profile: Profile,
-    task: Task,
+    work: Work,
     activations: tuple[Activation, ...],
     optimizers: tuple[Optimizer, ...],
     rates: int,
 ) -> Program:
-    first = optimizers[0]
+    task, first = work.task, optimizers[0]
     mixed = profile.mixed and not first.alone
     cells = len(activations) if mixed else 1
     counts = [cells * rates * len(suite.seeds.tune_list()), cells * len(suite.seeds.evaluate_list())]
@@ -301,10 +311,10 @@ def _program(
         task=task,
         activations=activations,
         optimizers=optimizers,
-        batch_size=task.samples.train if full_batch else suite.batch_size,
+        batch_size=task.samples.train if full_batch else work.batch_size,
         full_batch=full_batch,
-        steps=suite.steps,
-        eval_every=suite.eval_every,
+        steps=work.steps,
+        eval_every=work.eval_every,
         width=1 if first.alone else chunk_width(counts, profile),
         mixed=mixed,
     )

@@ -17,7 +17,6 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from bench.losses import Metric
 from bench.runner import Progress as State
 from bench.runner import Row
-from bench.tasks import TASKS
 
 PLAIN_EVERY_S = 5.0
 UNITS = (("h", 3600), ("min", 60), ("s", 1))
@@ -29,20 +28,23 @@ class Leader:
 
     def __init__(self) -> None:
         self.scores: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+        self.metrics: dict[str, Metric] = {}
 
-    def add(self, rows: list[Row]) -> None:
+    def add(self, state: State, rows: list[Row]) -> None:
         """Take note of evaluation lanes."""
+        self.metrics = state.metrics
         for row in rows:
             if row["phase"] == "evaluate":
-                score = row["test_metric"] if row["status"] == "ok" else TASKS[row["task"]].metric.worst
+                score = row["test_metric"] if row["status"] == "ok" else self.metrics[row["task"]].worst
                 self.scores[row["task"], row["activation"], row["optimizer"]].append(score)
 
     def __str__(self) -> str:
         best: dict[str, tuple[float, str]] = {}
         for (task, activation, optimizer), values in self.scores.items():
-            score, metric = sum(values) / len(values), TASKS[task].metric
+            score, metric = sum(values) / len(values), self.metrics[task]
             if isfinite(score) and (task not in best or metric.better(score, best[task][0])):
-                best[task] = score, f"{activation} + {optimizer} {_shown(score, metric)}"
+                cell = optimizer if activation == "none" else f"{activation} + {optimizer}"
+                best[task] = score, f"{cell} {_shown(score, metric)}"
         if not best:
             return ""
         latest = next(reversed(best))
@@ -89,7 +91,7 @@ def _plain(stream: IO[str], leader: Leader) -> Observer:
 
     def observe(state: State, rows: list[Row]) -> None:
         nonlocal last
-        leader.add(rows)
+        leader.add(state, rows)
         now = time.monotonic()
         if now - last >= PLAIN_EVERY_S or state.done == state.lanes:
             last = now
@@ -104,7 +106,7 @@ def _bar(console: Console, leader: Leader) -> Iterator[Observer]:
         task = bar.add_task("starting workers, compiling", total=None)
 
         def observe(state: State, rows: list[Row]) -> None:
-            leader.add(rows)
+            leader.add(state, rows)
             text = line(state, leader, time.monotonic())
             bar.update(task, total=state.lanes, completed=state.done, description=text)
 

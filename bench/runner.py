@@ -11,6 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from bench.losses import Metric
 from bench.plan import Block, Cell, Plan, Shard
 
 Row = dict[str, Any]
@@ -38,7 +39,7 @@ class Progress:
     lane_steps: int = 0
     resumed: int = 0
     started: float = field(default_factory=time.monotonic)
-    best: tuple[str, float] | None = None  # of the cells evaluated so far: mean test metric
+    metrics: dict[str, Metric] = field(default_factory=dict)  # by task
 
 
 @dataclass
@@ -73,7 +74,7 @@ class Runner:
         self.plan, self.execute, self.commit, self.failed = plan, execute, commit, failed
         self.select, self.observe, self.stopping, self.worker_died = select, observe, stopping, worker_died
         self.slots = [Slot(executor) for executor in executors]
-        self.progress = Progress(plan.lanes)
+        self.progress = Progress(plan.lanes, metrics={p.task.name: p.task.metric for p in plan.programs})
         self.tries: dict[str, int] = defaultdict(int)
         self.ready: dict[str, deque[Shard]] = defaultdict(deque)  # by program
         self.block_of: dict[str, Block] = {}

@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 
 from bench.errors import DataError, InputError, LockedError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MANIFEST, JOURNAL, LOCK = "manifest.json", "journal.jsonl", "run.lock"
 TABLES = ("lanes.csv", "convergence.csv", "throughput.csv")
 
@@ -55,9 +55,12 @@ SHARD_SCHEMA = pa.schema(
         ("curve_train_loss", _curve),
         ("curve_validation_loss", _curve),
         ("curve_validation_metric", _curve),
+        ("curve_trace", pa.list_(pa.list_(pa.float32()))),
+        ("exhibit", pa.list_(pa.float32())),
+        ("exhibit_shape", pa.list_(pa.int64())),
     ]
 )
-LANE_COLUMNS = [name for name in SHARD_SCHEMA.names if not name.startswith("curve_")]
+LANE_COLUMNS = [name for name in SHARD_SCHEMA.names if not name.startswith(("curve_", "exhibit"))]
 
 
 class Store:

@@ -6,9 +6,11 @@ import math
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import count, islice
+from dataclasses import replace
+from functools import cached_property
+from itertools import count, islice, product
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, NamedTuple, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -29,8 +31,10 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from bench.activations import ACTIVATIONS, Activation
 from bench.errors import InputError
 from bench.locate import locate, suite_files
-from bench.optimizers import OPTIMIZERS, Optimizer
+from bench.optimizers import COMMON, OPTIMIZERS, Optimizer
+from bench.schedules import SCHEDULES, Schedule
 from bench.tasks import TASKS, Task
+from bench.tasks.base import Option
 
 SEED_LIMIT = 2**32  # jax keys are made of 32 bits: PRNGKey(2**32) would be PRNGKey(0)
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"  # names stand in paths and labels
@@ -191,7 +195,7 @@ class Entry(Strict):
     arguments: dict[str, Any] = {}
 
     @classmethod
-    def accepts(cls, name: str) -> Mapping[str, type]:
+    def accepts(cls, name: str) -> Mapping[str, Option]:
         """The arguments that the entry of this name takes, and their types."""
         raise NotImplementedError
 
@@ -228,9 +232,11 @@ class Entry(Strict):
         return {**{key: of for key, of in found.items() if key != "arguments"}, **self.arguments}
 
 
-def _argument(name: str, key: str, value: Any, accepts: Mapping[str, type]) -> Any:
+def _argument(name: str, key: str, value: Any, accepts: Mapping[str, Option]) -> Any:
     if key in accepts:
-        return ARGUMENTS.get(key, TYPES[accepts[key]])(value)
+        option = accepts[key]
+        check = _one_of(option) if isinstance(option, tuple) else ARGUMENTS.get(key, TYPES[option])
+        return check(value)
     expected = nearest(f"an argument of {name}", key, accepts) if accepts else f"none: {name} has no arguments"
     raise refused(expected, "an unknown argument")
 
@@ -241,12 +247,26 @@ def _truth(value: Any) -> bool:
     return value
 
 
+def _one_of(names: Sequence[str]) -> Callable[[Any], Any]:
+    def check(value: Any) -> Any:
+        if value not in names:
+            raise refused(nearest("a name", str(value), names))
+        return value
+
+    return check
+
+
 TYPES: dict[type, Callable[[Any], Any]] = {
     float: _number(float, -3e38, 3e38, "a finite number"),
     int: _number(int, 0, 1_000_000),
     bool: _truth,
 }
-ARGUMENTS = {"pieces": _number(int, 2, 64)}  # those with bounds of their own
+ARGUMENTS = {  # those with bounds of their own
+    "pieces": _number(int, 2, 64),
+    "width": _number(int, 1, 100_000),
+    "depth": _number(int, 1, 1_000),
+    "clip_norm": _number(float, 0, 3e38),
+}
 
 
 class ActivationEntry(Entry):
@@ -255,7 +275,7 @@ class ActivationEntry(Entry):
     name: Annotated[str, _name_of("activation", "an", ACTIVATIONS)]
 
     @classmethod
-    def accepts(cls, name: str) -> Mapping[str, type]:
+    def accepts(cls, name: str) -> Mapping[str, Option]:
         """Those with defaults in the table."""
         return {key: type(value) for key, value in ACTIVATIONS[name].arguments.items()}
 
@@ -264,20 +284,114 @@ class ActivationEntry(Entry):
         return ACTIVATIONS[self.name].configured(self.arguments)
 
 
+class ScheduleEntry(Entry):
+    """A learning-rate schedule, by name or as a table with its arguments."""
+
+    name: Annotated[str, _name_of("schedule", "a", SCHEDULES)]
+
+    @classmethod
+    def accepts(cls, name: str) -> Mapping[str, Option]:
+        """Those with defaults in the table."""
+        return dict.fromkeys(SCHEDULES[name].arguments, float)
+
+    def resolve(self) -> Schedule:
+        """The table's entry with these arguments."""
+        return SCHEDULES[self.name].configured(self.arguments)
+
+
 class OptimizerEntry(Entry):
-    """An optimizer, by name or as a table with its arguments and a grid of its own."""
+    """An optimizer, by name or as a table with its arguments, a schedule and a grid of its own."""
 
     name: Annotated[str, _name_of("optimizer", "an", OPTIMIZERS)]
     learning_rates: LearningRates | None = None
+    schedule: ScheduleEntry | None = None
 
     @classmethod
-    def accepts(cls, name: str) -> Mapping[str, type]:
+    def accepts(cls, name: str) -> Mapping[str, Option]:
         """Those that the table says a suite may set."""
         return OPTIMIZERS[name].accepts
 
     def resolve(self) -> Optimizer:
         """The table's entry with these arguments."""
-        return OPTIMIZERS[self.name].configured(self.arguments)
+        return OPTIMIZERS[self.name].configured(self.arguments, self.schedule.resolve() if self.schedule else None)
+
+
+Steps = Annotated[int, _whole(1, 10_000_000)]
+BatchSize = Annotated[int, _whole(1, 1_000_000)]
+
+
+class TaskEntry(Entry):
+    """A task, by name or as a table with its options and a length of training of its own."""
+
+    name: Annotated[str, _name_of("task", "a", TASKS)]
+    steps: Steps | None = None
+    batch_size: BatchSize | None = None
+    eval_every: Steps | None = None
+
+    @classmethod
+    def accepts(cls, name: str) -> Mapping[str, Option]:
+        """Those that the table says a suite may set."""
+        return TASKS[name].accepts
+
+    def resolve(self) -> Task:
+        """The table's entry with these options."""
+        return TASKS[self.name].configured(self.arguments)
+
+    @field_validator("batch_size")
+    @classmethod
+    def _within_data(cls, batch_size: int | None, info: ValidationInfo) -> int | None:
+        return _at_most_the_data(batch_size, [info.data["name"]]) if batch_size and "name" in info.data else batch_size
+
+
+def _at_most_the_data(batch_size: int, names: Iterable[str]) -> int:
+    found = [task for task in map(TASKS.__getitem__, names) if task.samples.train]
+    if found:
+        least = min(found, key=lambda task: task.samples.train)
+        if batch_size > least.samples.train:
+            raise refused(f"at most {least.samples.train}, the training samples of {least.name}")
+    return batch_size
+
+
+T = TypeVar("T")
+Swept = Annotated[list[T], Field(min_length=1)]
+
+
+class Factors(Strict):
+    """What else is swept: each value of each key with every task, or with every optimizer."""
+
+    schedule: Swept[ScheduleEntry] | None = None
+    clip_norm: Swept[Any] | None = None
+    weight_decay: Swept[Any] | None = None
+    batch_size: Swept[BatchSize] | None = None
+    width: Swept[Any] | None = None
+    depth: Swept[Any] | None = None
+    initialization: Swept[Any] | None = None
+    loss: Swept[Any] | None = None
+
+    def of_optimizers(self) -> list[dict[str, Any]]:
+        """Every combination of what an optimizer is given."""
+        return _product({key: getattr(self, key) for key in ("schedule", *COMMON)})
+
+    def of_tasks(self) -> list[dict[str, Any]]:
+        """Every combination of what a task is given."""
+        return _product({key: getattr(self, key) for key in ("batch_size", *OPTIONS)})
+
+
+OPTIONS = ("width", "depth", "initialization", "loss")
+
+
+def _product(values: Mapping[str, Sequence[Any] | None]) -> list[dict[str, Any]]:
+    swept = {key: each for key, each in values.items() if each}
+    return [dict(zip(swept, combination, strict=True)) for combination in product(*swept.values())]
+
+
+class Work(NamedTuple):
+    """A task and how long it trains in this suite."""
+
+    task: Task
+    steps: int
+    batch_size: int
+    eval_every: int
 
 
 class Suite(Strict):
@@ -285,14 +399,15 @@ class Suite(Strict):
 
     name: str = Field(pattern=NAME)
     description: str = ""
-    tasks: list[Annotated[str, _name_of("task", "a", TASKS)]] = Field(min_length=1)
+    tasks: list[TaskEntry] = Field(min_length=1)
     activations: list[ActivationEntry] = Field(min_length=1)
     optimizers: list[OptimizerEntry] = Field(min_length=1)
-    steps: Annotated[int, _whole(1, 10_000_000)]
-    batch_size: Annotated[int, _whole(1, 1_000_000)]
-    eval_every: Annotated[int, _whole(1, 10_000_000)]
+    steps: Steps
+    batch_size: BatchSize
+    eval_every: Steps
     learning_rates: LearningRates
     seeds: Seeds
+    factors: Factors = Factors()
 
     def __init__(self, /, **values: Any) -> None:
         try:
@@ -300,23 +415,42 @@ class Suite(Strict):
         except ValidationError as error:
             raise InputError([_told(values, e) for e in error.errors()]) from None
 
-    @field_validator("tasks", "activations", "optimizers")
+    @field_validator("activations", "optimizers")
     @classmethod
     def _once(cls, entries: list[Any]) -> list[Any]:
-        labels = [entry if isinstance(entry, str) else entry.resolve().label for entry in entries]
+        labels = [entry.resolve().label for entry in entries]
         if twice := _twice(labels):
+            raise refused("each once", f"{_listed(twice)} more than once")
+        return entries
+
+    @field_validator("tasks")
+    @classmethod
+    def _tasks_once(cls, entries: list[TaskEntry]) -> list[TaskEntry]:
+        if twice := _twice([_label(entry, named=True) for entry in entries]):
             raise refused("each once", f"{_listed(twice)} more than once")
         return entries
 
     @field_validator("batch_size")
     @classmethod
     def _within_data(cls, batch_size: int, info: ValidationInfo) -> int:
-        found = [task for task in map(TASKS.__getitem__, info.data.get("tasks", [])) if task.samples.train]
-        if found:
-            least = min(found, key=lambda task: task.samples.train)
-            if batch_size > least.samples.train:
-                raise refused(f"at most {least.samples.train}, the training samples of {least.name}")
-        return batch_size
+        return _at_most_the_data(batch_size, [e.name for e in info.data.get("tasks", []) if not e.batch_size])
+
+    @field_validator("factors")
+    @classmethod
+    def _fits(cls, factors: Factors, info: ValidationInfo) -> Factors:
+        """Each value must suit every task or optimizer of the suite, and no entry may set it itself."""
+        for given, entries in (
+            (factors.of_tasks(), info.data.get("tasks", [])),
+            (factors.of_optimizers(), info.data.get("optimizers", [])),
+        ):
+            for entry in entries:
+                for values in given:
+                    if both := values.keys() & entry.model_dump(exclude_none=True).keys():
+                        raise refused(
+                            f"factors that no entry sets itself, as {entry.name} does", ", ".join(sorted(both))
+                        )
+                    _given(entry, values)
+        return factors
 
     @field_validator("eval_every")
     @classmethod
@@ -326,9 +460,27 @@ class Suite(Strict):
             raise refused(f"at most {steps}, the number of steps")
         return eval_every
 
-    def resolved_tasks(self) -> list[Task]:
-        """The table's entries."""
-        return [TASKS[name] for name in self.tasks]
+    @cached_property
+    def works(self) -> list[Work]:
+        """The tasks with the factors that the suite sweeps over them, each with its length of training."""
+        entries = [_given(entry, values) for entry in self.tasks for values in self.factors.of_tasks()]
+        plain = Counter(_label(entry, named=False) for entry in entries)
+        return [self._work(entry, named=plain[_label(entry, named=False)] > 1) for entry in entries]
+
+    def _work(self, entry: TaskEntry, named: bool) -> Work:
+        steps = entry.steps or self.steps
+        return Work(
+            replace(entry.resolve(), name=_label(entry, named)),
+            steps,
+            entry.batch_size or self.batch_size,
+            min(entry.eval_every or self.eval_every, steps),
+        )
+
+    @cached_property
+    def tuned_optimizers(self) -> list[tuple[Optimizer, tuple[float, ...]]]:
+        """The optimizers with the factors that the suite sweeps over them, each with the rates that tuning tries."""
+        entries = [_given(entry, values) for entry in self.optimizers for values in self.factors.of_optimizers()]
+        return [(entry.resolve(), tuple(self.grid(entry))) for entry in entries]
 
     def grid(self, entry: OptimizerEntry) -> list[float]:
         """The learning rates that tuning tries for this optimizer: its own, or the shared ones."""
@@ -339,6 +491,28 @@ class Suite(Strict):
     def described(self) -> dict[str, Any]:
         """The suite as plain values, defaults filled in: what a run's manifest keeps."""
         return self.model_dump(mode="json", exclude_none=True)
+
+
+E = TypeVar("E", TaskEntry, OptimizerEntry)
+
+
+def _given(entry: E, values: Mapping[str, Any]) -> E:
+    """The entry with these values set, checked as if the file had them there."""
+    if not values:
+        return entry
+    try:
+        return type(entry)(**entry.model_dump(exclude_none=True), **values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise refused(
+            str(first.get("ctx", {}).get("expected") or first["msg"]), f"{first['loc'][-1]} = {_short(first['input'])}"
+        ) from None
+
+
+def _label(entry: TaskEntry, named: bool) -> str:
+    """The task's name with the options that were set; `named`: also its length of training, where others are alike."""
+    told = {key: of for key in ("batch_size", "steps") if named and (of := getattr(entry, key))}
+    return TASKS[entry.name].label({**entry.arguments, **told})
 
 
 def read(path: str | Path) -> Suite:
@@ -407,7 +581,7 @@ def _path(values: Any, location: Sequence[int | str]) -> str:
 def _keys_around(location: tuple[Any, ...]) -> tuple[str, str, Iterable[str]]:
     """Where an unknown key was found, in words, the key, and the keys that are known there."""
     *tables, key = location
-    models: dict[str, type[BaseModel]] = {"learning_rates": LearningRates, "seeds": Seeds}
+    models: dict[str, type[BaseModel]] = {"learning_rates": LearningRates, "seeds": Seeds, "factors": Factors}
     if not tables:
         return "a key of a suite file", key, Suite.model_fields
     return f"a key of {tables[-1]}", key, models[tables[-1]].model_fields

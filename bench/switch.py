@@ -53,31 +53,38 @@ class SwitchedOptimizer:
 
     The leaves of all states, sorted by shape and type, share slots: the state of Adam holds two copies of the
     parameters, that of SGD none, so the union holds two. A branch reads its own state from the slots and writes it
-    back; the slots that it has no use for pass through.
+    back; the slots that it has no use for pass through. `build(optimizer, t)` gives the transformation of step t: built
+    anew at each step, so that a learning rate may follow a schedule.
     """
 
     def __init__(
         self,
         optimizers: Sequence["Optimizer"],
         index: Array,
-        build: Callable[["Optimizer"], Any],
+        build: Callable[["Optimizer", Any], Any],
         parameters: Tree,
     ) -> None:
         self.optimizers, self.index, self.build = optimizers, index, build
-        states = [jax.eval_shape(lambda p, o=o: build(o).init(p), parameters) for o in optimizers]
+        states = [jax.eval_shape(lambda p, o=o: build(o, 0).init(p), parameters) for o in optimizers]
         self.treedefs = [jax.tree.structure(state) for state in states]
         self.slots, self.places = _share([jax.tree.leaves(state) for state in states])
 
     def init(self, parameters: Tree) -> list[Array]:
         blank = [jnp.zeros(slot.shape, slot.dtype) for slot in self.slots]
-        return self._switch(lambda i, p: self._pack(i, self._transform(i).init(p), blank), parameters)
+        return self._switch(lambda i, p: self._pack(i, self.build(self.optimizers[i], 0).init(p), blank), parameters)
 
-    def update(self, gradients: Tree, state: list[Array], parameters: Tree, **extra: Any) -> tuple[Tree, list[Array]]:
-        """(updates, state) of the picked optimizer; `extra` are value, grad, value_fn, obj_fn as optax names them."""
+    def update(
+        self, gradients: Tree, state: list[Array], parameters: Tree, t: Array, **extra: Any
+    ) -> tuple[Tree, list[Array]]:
+        """(updates, state) of the picked optimizer at step t.
+
+        `extra` are value, grad, value_fn, obj_fn as optax names them.
+        """
 
         def branch(i: int, gradients: Tree, state: list[Array], parameters: Tree) -> tuple[Tree, list[Array]]:
             wanted = {name: extra[name] for name in self.optimizers[i].extra}
-            updates, own = self._transform(i).update(gradients, self._unpack(i, state), parameters, **wanted)
+            picked = self.build(self.optimizers[i], t)
+            updates, own = picked.update(gradients, self._unpack(i, state), parameters, **wanted)
             return updates, self._pack(i, own, state)
 
         return self._switch(branch, gradients, state, parameters)
@@ -87,9 +94,6 @@ class SwitchedOptimizer:
         if not any(optimizer.evaluation for optimizer in self.optimizers):
             return parameters
         return self._switch(lambda i, s, p: self.optimizers[i].evaluated(self._unpack(i, s), p), state, parameters)
-
-    def _transform(self, i: int) -> Any:
-        return self.build(self.optimizers[i])
 
     def _switch(self, branch: Callable[..., Any], *operands: Any) -> Any:
         branches = [lambda *a, i=i: branch(i, *a) for i in range(len(self.optimizers))]

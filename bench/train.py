@@ -40,6 +40,9 @@ class Outcome(NamedTuple):
     test_loss: Array
     test_metric: Array
     stopped_at: Array  # the step whose loss was not finite, else -1
+    trace: Array | None  # [evaluations, ...] where the parameters were, for tasks that tell
+    exhibit: Array | None  # what a report shows of the trained network, for tasks that have something to show
+    trained: Tree  # (parameters, state) at the end, where they were asked for
 
 
 class Carry(NamedTuple):
@@ -53,13 +56,20 @@ class Carry(NamedTuple):
 
 
 def train(
-    task: "Task", activations: Sequence["Activation"], optimizers: Sequence["Optimizer"], full_batch: bool = False
+    task: "Task",
+    activations: Sequence["Activation"],
+    optimizers: Sequence["Optimizer"],
+    *,
+    steps: int,
+    full_batch: bool = False,
+    keep: bool = False,
 ) -> Callable[[Lane, dict[str, Tree], Array], Outcome]:
     """The function (lane, data, windows) -> outcome.
 
     `windows` [evaluations, 2] int32 are the first step and the step after the last before each evaluation; the bounds
     are traced, so one program serves any number of steps, an evaluation before the first step, and evaluations alone.
     A lane whose loss is not finite is frozen: its updates become 0 and it never touches its neighbours.
+    `steps` is the horizon of learning-rate schedules; `keep` hands back what was trained.
     """
 
     def run(lane: Lane, data: dict[str, Tree], windows: Array) -> Outcome:
@@ -69,7 +79,9 @@ def train(
         optimizer = SwitchedOptimizer(
             optimizers,
             lane.optimizer,
-            lambda entry: entry.build(lane.learning_rate, key=optimizer_key, decay_mask=problem.decayed),
+            lambda entry, t: entry.build(
+                lane.learning_rate * entry.factor(t / steps), key=optimizer_key, decay_mask=problem.decayed
+            ),
             parameters,
         )
 
@@ -81,7 +93,7 @@ def train(
             loss, gradients, state = problem.gradient(carry.parameters, carry.state, batch, key)
             objective = lambda p: problem.objective(p, carry.state, batch, key)  # noqa: E731
             updates, optimizer_state = optimizer.update(
-                gradients, carry.optimizer, carry.parameters, value=loss, grad=gradients,
+                gradients, carry.optimizer, carry.parameters, t, value=loss, grad=gradients,
                 value_fn=objective, obj_fn=objective,
             )  # fmt: skip
             stopped_at = jnp.where((carry.stopped_at < 0) & ~jnp.isfinite(loss), t, carry.stopped_at)
@@ -94,14 +106,21 @@ def train(
             loss, metric = problem.evaluate(trained, carry.state, data[part])
             return masked(carry, loss), masked(carry, metric)
 
-        def window(carry: Carry, bounds: Array) -> tuple[Carry, tuple[Array, Array, Array]]:
+        def window(carry: Carry, bounds: Array) -> tuple[Carry, tuple[Array, Array, Array, Array | None]]:
             first, end = bounds
             carry = lax.fori_loop(first, end, step, carry._replace(loss=jnp.zeros(())))
-            return carry, (masked(carry, carry.loss / (end - first)), *evaluate(carry, "validation"))
+            trace = problem.trace(optimizer.evaluated(carry.optimizer, carry.parameters)) if problem.trace else None
+            return carry, (masked(carry, carry.loss / (end - first)), *evaluate(carry, "validation"), trace)
 
         start = Carry(parameters, state, optimizer.init(parameters), jnp.zeros(()), jnp.int32(-1))
-        carry, curves = lax.scan(window, start, windows)
-        return Outcome(*curves, *evaluate(carry, "test"), carry.stopped_at)
+        carry, (train_loss, validation_loss, validation_metric, trace) = lax.scan(window, start, windows)
+        trained = optimizer.evaluated(carry.optimizer, carry.parameters), carry.state
+        test_loss, test_metric = evaluate(carry, "test")
+        return Outcome(
+            train_loss, validation_loss, validation_metric, test_loss, test_metric, carry.stopped_at, trace,
+            exhibit=problem.exhibit(*trained, data) if problem.exhibit else None,
+            trained=trained if keep else None,
+        )  # fmt: skip
 
     return run
 

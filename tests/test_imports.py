@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "bench"
-TRAINING = {f"bench.{name}" for name in ("compile", "execute", "layers", "models", "switch", "train")}
+TRAINING = {f"bench.{name}" for name in ("compile", "execute", "layers", "models", "products", "switch", "train")}
 SLOW_TO_IMPORT = {
     "jax",
     "jaxlib",

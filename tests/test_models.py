@@ -7,7 +7,7 @@ import pytest
 from flax import nnx
 
 from bench.activations import ACTIVATIONS
-from bench.layers import Activate, Dense, Slope
+from bench.layers import Activate, Dense, Slope, recipe
 from bench.models import MLP
 
 
@@ -17,7 +17,7 @@ def count(model: nnx.Module) -> int:
 
 @pytest.mark.parametrize("name", sorted(ACTIVATIONS))
 def test_a_perceptron_maps_any_batch_to_its_outputs(name: str) -> None:
-    model = MLP((6, 5, 4, 3), (ACTIVATIONS[name],), nnx.Rngs(0))
+    model = MLP((6, 5, 4, 3), recipe((ACTIVATIONS[name],)))
     assert model(jnp.ones((2, 6))).shape == (2, 3)
     pieces, learned = ACTIVATIONS[name].pieces, len(ACTIVATIONS[name].parameters)
     weights = 7 * 5 * pieces + 6 * 4 * pieces + 5 * 3
@@ -25,16 +25,25 @@ def test_a_perceptron_maps_any_batch_to_its_outputs(name: str) -> None:
 
 
 def test_a_perceptron_is_its_formula() -> None:
-    model = MLP((3, 4, 2), (ACTIVATIONS["tanh"],), nnx.Rngs(1))
+    model = MLP((3, 4, 2), recipe((ACTIVATIONS["tanh"],), 1))
     x = np.linspace(-1, 1, 15).reshape(5, 3)
     hidden, output = model.hidden[0].linear, model.output
     expected = np.tanh(x @ hidden.kernel[...] + hidden.bias[...]) @ output.kernel[...] + output.bias[...]
     np.testing.assert_allclose(model(jnp.asarray(x, jnp.float32)), expected, rtol=1e-5)
 
 
-def test_initial_weights_have_the_variance_that_the_docstring_says() -> None:
-    kernel = Dense(400, 300, (ACTIVATIONS["relu"],), nnx.Rngs(0)).linear.kernel[...]
-    assert float(kernel.var()) == pytest.approx(1 / 400, rel=0.02)
+@pytest.mark.parametrize(
+    ("name", "initialization", "variance"),
+    [
+        ("relu", "default", 2 / 400),
+        ("tanh", "default", 2 / 700),
+        ("selu", "default", 1 / 400),
+        ("relu", "lecun", 1 / 400),
+    ],
+)
+def test_initial_weights_have_the_variance_that_the_table_says(name: str, initialization: str, variance: float) -> None:
+    kernel = Dense(400, 300, recipe((ACTIVATIONS[name],), initialization=initialization)).linear.kernel[...]
+    assert float(kernel.var()) == pytest.approx(variance, rel=0.02)
     assert float(jnp.abs(kernel.mean())) < 1e-3
 
 

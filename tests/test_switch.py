@@ -50,13 +50,13 @@ def loss(p: dict[str, jax.Array]) -> jax.Array:
 @partial(jax.jit, static_argnums=0)
 def trained(names: tuple[str, ...], index: jax.Array) -> tuple[Any, Any]:
     """Trained and evaluated parameters after five steps of the index-th of these optimizers."""
-    optimizer = SwitchedOptimizer([OPTIMIZERS[name] for name in names], index, lambda o: o.build(0.05), PARAMETERS)
+    optimizer = SwitchedOptimizer([OPTIMIZERS[name] for name in names], index, lambda o, t: o.build(0.05), PARAMETERS)
 
-    def step(_: int, carry: Any) -> Any:
+    def step(t: jax.Array, carry: Any) -> Any:
         parameters, state = carry
         value, gradients = jax.value_and_grad(loss)(parameters)
         updates, state = optimizer.update(
-            gradients, state, parameters, value=value, grad=gradients, value_fn=loss, obj_fn=loss
+            gradients, state, parameters, t, value=value, grad=gradients, value_fn=loss, obj_fn=loss
         )
         return optax.apply_updates(parameters, updates), state
 
@@ -74,6 +74,6 @@ def test_a_switched_optimizer_is_the_optimizer(index: int) -> None:
 
 def test_states_share_slots_by_shape_and_type() -> None:
     entries = [OPTIMIZERS[name] for name in ("sgd", "momentum", "adam")]
-    optimizer = SwitchedOptimizer(entries, jnp.int32(0), lambda o: o.build(0.1), PARAMETERS)
+    optimizer = SwitchedOptimizer(entries, jnp.int32(0), lambda o, t: o.build(0.1), PARAMETERS)
     sizes = sorted(slot.size for slot in optimizer.slots)
     assert sizes == [1, 4, 4, 12, 12]  # Adam's count and two moments hold those of the others

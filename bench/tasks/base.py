@@ -1,7 +1,7 @@
 """What a task is: a table entry that can be read without jax, and the pure functions that it gives to training."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.datasets import Dataset, Samples
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from bench.activations import Activation
 
 Tree = Any
+Option = type | tuple[str, ...]  # what a suite may set an option to: int, float or bool, or one of these names
 
 
 class Problem(NamedTuple):
@@ -23,6 +24,9 @@ class Problem(NamedTuple):
     `objective(parameters, state, batch, key) -> loss`: for optimizers that evaluate it themselves.
     `evaluate(parameters, state, part) -> (loss, metric)`.
     `decayed(parameters) -> tree of bool`: which of them weight decay may touch.
+    `exhibit(parameters, state, data) -> float32 array`: what a report shows of a trained network; its kind is the
+    task's `exhibit`.
+    `trace(parameters) -> float32 vector`: where the parameters are, kept at every evaluation.
     """
 
     init: Callable[["Array"], tuple[Tree, Tree]]
@@ -30,6 +34,8 @@ class Problem(NamedTuple):
     objective: Callable[[Tree, Tree, Tree, "Array"], "Array"]
     evaluate: Callable[[Tree, Tree, Tree], tuple["Array", "Array"]]
     decayed: Callable[[Tree], Tree]
+    exhibit: Callable[[Tree, Tree, dict[str, Tree]], "Array"] | None = None
+    trace: Callable[[Tree], "Array"] | None = None
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,10 @@ class Task:
     `build(task, activations, index) -> Problem` is called inside a trace; `index` picks the activation.
     `load(task) -> {part: tree of arrays}` gives the parts train, validation and test; the leading axis of train's
     arrays are the samples that minibatches are drawn from. A task that draws its own data has `samples.train == 0`.
-    `options` are what its `build` and `load` read.
+    `options` are what its `build` and `load` read. `accepts` are the arguments that a suite may set,
+    `make(**arguments)` the same task with them; `arguments` those that were set.
+    `exhibit` is the kind of picture that its problem's `exhibit` or `trace` is shown as: images, points, masks, boxes,
+    series or path; `shown(task)` what the figure needs beside the array (titles, references), as plain values.
     """
 
     name: str
@@ -57,6 +66,30 @@ class Task:
     uses_activation: bool = True
     version: int = 1
     options: dict[str, Any] = field(default_factory=dict)
+    accepts: Mapping[str, Option] = field(default_factory=dict)
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    make: Callable[..., "Task"] | None = None
+    exhibit: str = ""
+    shown: Callable[["Task"], dict[str, Any]] | None = None
 
     def __hash__(self) -> int:
         return hash((self.name, self.version))
+
+    def configured(self, arguments: Mapping[str, Any]) -> "Task":
+        """This task with other options; its name tells those that were set."""
+        if not arguments or self.make is None:
+            return self
+        made = self.make(**arguments)
+        return replace(
+            made, name=self.label(arguments), accepts=self.accepts, make=self.make, arguments=dict(arguments)
+        )
+
+    def label(self, arguments: Mapping[str, Any]) -> str:
+        """The name of this task with other options."""
+        parts = [f"{key}={of:.12g}" if isinstance(of, float) else f"{key}={of}" for key, of in arguments.items()]
+        return f"{self.name}({','.join(parts)})" if parts else self.name
+
+
+def variants(factory: Callable[..., Task], accepts: Mapping[str, Option]) -> Task:
+    """The task of `factory` called without arguments, that a suite may configure with those that `accepts` names."""
+    return replace(factory(), make=factory, accepts=dict(accepts))

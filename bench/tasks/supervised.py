@@ -1,5 +1,6 @@
 """Supervised learning: a model, a loss and a metric make a problem."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bench.datasets import arrays
@@ -26,12 +27,13 @@ def load(task: Task) -> dict[str, tuple[Any, Any]]:
 
 
 def build(task: Task, activations: tuple["Activation", ...], index: "Array") -> Problem:
-    """The problem of minimizing the mean loss of `options["model"](activations, rngs)` over a batch (x, y)."""
+    """The problem of minimizing the mean loss of `options["model"](recipe)` over a batch (x, y)."""
     model, loss_of = task.options["model"], task.options["loss"]
-    graphs = _graphs(lambda: model(activations, nnx.Rngs(0)))
+    make = partial(layers.recipe, activations, initialization=task.options["initialization"], index=index)
+    graphs = _graphs(lambda: model(make(0)))
 
     def init(key: "Array") -> tuple[Tree, Tree]:
-        _, parameters, _, state = nnx.split(model(activations, nnx.Rngs(key)), nnx.Param, switch.Choice, ...)
+        _, parameters, _, state = nnx.split(model(make(key)), nnx.Param, switch.Choice, ...)
         return parameters, state
 
     def outputs(mode: str, parameters: Tree, state: Tree, x: "Array") -> tuple["Array", Tree]:

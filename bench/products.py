@@ -1,0 +1,30 @@
+"""The matrix product of a layer, arranged so that its gradient is as fast on a CPU as the product itself."""
+
+from typing import Any
+
+import jax
+from jax import Array, lax
+
+
+def product(x: Array, kernel: Array, *_: Any, **__: Any) -> Array:
+    """x W, x [..., features_in], W [features_in, features_out] -> [..., features_out]; stands in for `dot_general`."""
+    flat = _product(x.reshape(-1, x.shape[-1]), kernel)
+    return flat.reshape(*x.shape[:-1], kernel.shape[-1])
+
+
+@jax.custom_vjp
+def _product(x: Array, kernel: Array) -> Array:
+    return x @ kernel
+
+
+def _backward(saved: tuple[Array, Array], slope: Array) -> tuple[Array, Array]:
+    x, kernel = saved
+    transposed = kernel.T
+    if jax.default_backend() == "cpu":
+        # Left to itself XLA folds the transposition into the product, which its kernel for transposed operands then
+        # carries out at half the speed (38 against 81 GFLOP/s for 64 x 128 x 128); the copy costs a quarter of that.
+        transposed = lax.optimization_barrier(transposed)
+    return slope @ transposed, x.T @ slope
+
+
+_product.defvjp(lambda x, kernel: (x @ kernel, (x, kernel)), _backward)
