@@ -111,15 +111,16 @@ def wrapped(
         return inner
     inner = optax.with_extra_args_support(inner)
 
+    def shrink(updates: Any, params: Any) -> Any:
+        return jax.tree.map(lambda u, p: u - learning_rate * weight_decay * p, updates, params)
+
     def update(updates: Any, state: Any, params: Any = None, **extra: Any) -> tuple[Any, Any]:
         if clip_norm:
             updates, _ = optax.clip_by_global_norm(clip_norm).update(updates, optax.EmptyState())
         updates, state = inner.update(updates, state, params, **extra)
         if weight_decay:
-            decays = decay_mask(params) if decay_mask else jax.tree.map(lambda _: True, params)
-            updates = jax.tree.map(
-                lambda u, p, decayed: u - learning_rate * weight_decay * p if decayed else u, updates, params, decays
-            )
+            decays = decay_mask(params) if decay_mask else True  # a prefix of the parameters' tree
+            updates = jax.tree.map(lambda d, u, p: shrink(u, p) if d else u, decays, updates, params)
         return updates, state
 
     return optax.GradientTransformationExtraArgs(inner.init, update)
