@@ -56,11 +56,7 @@ class Optimizer:
 
     @property
     def accepts(self) -> dict[str, type]:
-        """The arguments that a suite may set: name -> float, int or bool; its own, and those that any entry takes."""
-        return {**dict.fromkeys(COMMON, float), **self._own}
-
-    @property
-    def _own(self) -> dict[str, type]:
+        """The arguments of its own that a suite may set: name -> float, int or bool; see `COMMON` for the rest."""
         pairs = (word.partition(":") for word in self.takes.split())
         return {name: _TYPES[kind] for name, _, kind in pairs}
 
@@ -90,7 +86,7 @@ class Optimizer:
             given[self.key] = key
         if self.mask and decay_mask is not None:
             given[self.mask] = decay_mask
-        common = {name: self.arguments.get(name, off) for name, off in COMMON.items() if name not in self._own}
+        common = {name: self.arguments.get(name, off) for name, off in COMMON.items() if name not in self.accepts}
         inner = resolve(self.factory)(**given, **{k: v for k, v in self.arguments.items() if k not in common})
         return wrapped(inner, learning_rate, decay_mask, **common)
 

@@ -308,8 +308,8 @@ class OptimizerEntry(Entry):
 
     @classmethod
     def accepts(cls, name: str) -> Mapping[str, Option]:
-        """Those that the table says a suite may set."""
-        return OPTIMIZERS[name].accepts
+        """Those that the table says a suite may set, and those that any optimizer takes."""
+        return {**OPTIMIZERS[name].accepts, **dict.fromkeys(COMMON, float)}
 
     def resolve(self) -> Optimizer:
         """The table's entry with these arguments."""
@@ -353,7 +353,16 @@ def _at_most_the_data(batch_size: int, names: Iterable[str]) -> int:
 
 
 T = TypeVar("T")
-Swept = Annotated[list[T], Field(min_length=1)]
+
+
+def _each_value_once(values: list[T]) -> list[T]:
+    told = [_short(value.model_dump() if isinstance(value, BaseModel) else value) for value in values]
+    if twice := _twice(told):
+        raise refused("each value once", f"{_listed(twice)} more than once")
+    return values
+
+
+Swept = Annotated[list[T], Field(min_length=1), AfterValidator(_each_value_once)]
 
 
 class Factors(Strict):
@@ -439,17 +448,19 @@ class Suite(Strict):
     @classmethod
     def _fits(cls, factors: Factors, info: ValidationInfo) -> Factors:
         """Each value must suit every task or optimizer of the suite, and no entry may set it itself."""
+        wrong = {}
         for given, entries in (
             (factors.of_tasks(), info.data.get("tasks", [])),
             (factors.of_optimizers(), info.data.get("optimizers", [])),
         ):
-            for entry in entries:
-                for values in given:
-                    if both := values.keys() & entry.model_dump(exclude_none=True).keys():
-                        raise refused(
-                            f"factors that no entry sets itself, as {entry.name} does", ", ".join(sorted(both))
-                        )
-                    _given(entry, values)
+            for entry, values in product(entries, given):
+                for key, value in values.items():
+                    try:
+                        _given(entry, {key: value})
+                    except PydanticCustomError as error:
+                        wrong[key] = InitErrorDetails(type=error, loc=(key,), input=value)
+        if wrong:
+            raise ValidationError.from_exception_data("factors", list(wrong.values()))
         return factors
 
     @field_validator("eval_every")
@@ -498,15 +509,14 @@ E = TypeVar("E", TaskEntry, OptimizerEntry)
 
 def _given(entry: E, values: Mapping[str, Any]) -> E:
     """The entry with these values set, checked as if the file had them there."""
-    if not values:
-        return entry
+    own = entry.model_dump(exclude_none=True)
+    if both := sorted(values.keys() & own.keys()):
+        raise refused(f"a factor that no entry sets itself, as {entry.name} does", ", ".join(both))
     try:
-        return type(entry)(**entry.model_dump(exclude_none=True), **values)
+        return type(entry)(**own, **values) if values else entry
     except ValidationError as error:
         first = error.errors()[0]
-        raise refused(
-            str(first.get("ctx", {}).get("expected") or first["msg"]), f"{first['loc'][-1]} = {_short(first['input'])}"
-        ) from None
+        raise refused(str(first.get("ctx", {}).get("expected") or first["msg"]), _short(first["input"])) from None
 
 
 def _label(entry: TaskEntry, named: bool) -> str:

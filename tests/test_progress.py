@@ -21,8 +21,11 @@ def rows(activation: str, *scores: float, task: str = "wine_mlp", phase: str = "
 NAN = float("nan")
 
 
+METRICS = {name: task.metric for name, task in TASKS.items()}
+
+
 def state(**known: Any) -> State:
-    return State(**({"lanes": 100, "started": 0.0} | known))
+    return State(**({"lanes": 100, "started": 0.0, "metrics": METRICS} | known))
 
 
 class TestLine:
@@ -32,7 +35,7 @@ class TestLine:
 
     def test_says_what_went_wrong_and_what_leads(self) -> None:
         leader = Leader()
-        leader.add(rows("relu", 0.975))
+        leader.add(state(), rows("relu", 0.975))
         now = state(lanes=2000, done=1000, lane_steps=10**6, diverged=3, failed=2)
         expected = (
             "1,000/2,000 lanes · 100,000 lane-steps/s · 10 s left · 3 diverged · 2 failed"
@@ -61,34 +64,33 @@ class TestLeader:
     def test_is_the_best_mean_of_the_evaluations(self) -> None:
         leader = Leader()
         assert str(leader) == ""
-        leader.add(rows("relu", 0.9, 1.0))
-        leader.add(rows("tanh", 0.96))
-        leader.add(rows("elu", 1.0, phase="tune"))
+        leader.add(state(), rows("relu", 0.9, 1.0))
+        leader.add(state(), rows("tanh", 0.96))
+        leader.add(state(), rows("elu", 1.0, phase="tune"))
         assert str(leader) == "best so far: tanh + adam 96.0 %"
-        leader.add(rows("relu", 1.0, 1.0))
+        leader.add(state(), rows("relu", 1.0, 1.0))
         assert str(leader) == "best so far: relu + adam 97.5 %"
 
     def test_a_diverged_lane_counts_as_the_worst(self) -> None:
         leader = Leader()
-        leader.add(rows("relu", 1.0, NAN))
-        leader.add(rows("tanh", 0.6))
+        leader.add(state(), rows("relu", 1.0, NAN))
+        leader.add(state(), rows("tanh", 0.6))
         assert str(leader) == "best so far: tanh + adam 60.0 %"
         unbounded = Leader()
-        unbounded.add(rows("relu", NAN, task="diabetes_mlp"))
+        unbounded.add(state(), rows("relu", NAN, task="diabetes_mlp"))
         assert str(unbounded) == ""
 
-    def test_less_is_better_where_the_metric_says_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        from dataclasses import replace
-
-        error = Metric("error", max, "minimize", worst=float("inf"))
-        monkeypatch.setitem(TASKS, "wine_mlp", replace(TASKS["wine_mlp"], metric=error))
+    def test_less_is_better_where_the_metric_says_so(self) -> None:
+        errors = state(metrics={"wine_mlp": Metric("error", max, "minimize", worst=float("inf"))})
         leader = Leader()
-        leader.add(rows("relu", 0.5) + rows("tanh", 0.25) + rows("elu", 0.75))
+        leader.add(errors, rows("relu", 0.5) + rows("tanh", 0.25) + rows("elu", 0.75))
         assert str(leader) == "best so far: tanh + adam 0.25"
 
     def test_of_several_tasks_is_that_of_the_latest(self) -> None:
         leader = Leader()
-        leader.add(rows("relu", 0.9) + rows("tanh", 0.4, task="diabetes_mlp") + rows("elu", NAN, task="digits_mlp"))
+        leader.add(
+            state(), rows("relu", 0.9) + rows("tanh", 0.4, task="diabetes_mlp") + rows("elu", NAN, task="digits_mlp")
+        )
         assert str(leader) == "best so far: elu + adam 0.0 % (digits_mlp)"
 
 

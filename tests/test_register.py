@@ -80,7 +80,9 @@ class TestOptimizer:
         register_optimizer("own", decay, mask="mask")
         with pytest.raises(InputError, match="an argument of own, perhaps momentum"):
             parsed(optimizers=[{"name": "own", "momentun": 0.5}])
-        with pytest.raises(InputError, match="an argument of own: one of every, momentum, nesterov"):
+        with pytest.raises(
+            InputError, match="an argument of own: one of clip_norm, every, momentum, nesterov, weight_decay"
+        ):
             parsed(optimizers=[{"name": "own", "mask": 0.5}])
 
     def test_fields_are_those_of_an_entry(self) -> None:

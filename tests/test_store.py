@@ -50,6 +50,9 @@ def row(lane: str, shard: str, **changes: Any) -> Row:
         "curve_train_loss": [NAN, *curve[1:]],
         "curve_validation_loss": curve,
         "curve_validation_metric": curve,
+        "curve_trace": None,
+        "exhibit": None,
+        "exhibit_shape": None,
     }
     return made | changes
 
@@ -98,6 +101,7 @@ def test_a_shard_is_read_as_it_was_written(tmp_path: Path) -> None:
     rows = [
         row("a", "s"),
         row("b", "s", status="diverged", stopped_at=7, steps_to_target=20.0, seed=2**32 - 1),
+        row("d", "s", curve_trace=[[0.5, 1.0]] * 5, exhibit=[0.0] * 6, exhibit_shape=[2, 3]),
         row("c", "s", status="failed", curve_step=[], curve_train_loss=[], hyperparameters={}),
     ]
     with Store(tmp_path) as held:

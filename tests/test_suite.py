@@ -17,7 +17,7 @@ import bench
 from bench import suite
 from bench.errors import InputError
 from bench.locate import locate, suite_files
-from bench.suite import ActivationEntry, LearningRates, OptimizerEntry, Seeds, Suite
+from bench.suite import ActivationEntry, Factors, LearningRates, OptimizerEntry, Seeds, Suite
 
 GOOD: dict[str, Any] = {
     "name": "mine",
@@ -75,7 +75,7 @@ class TestMessages:
             ({"tasks": []}, "tasks: got []; expected at least one entry"),
             ({"tasks": "wine_mlp"}, 'tasks: got "wine_mlp"; expected a list'),
             ({"tasks": ["win_mlp"]}, 'tasks[0]: got "win_mlp"; expected the name of a task, perhaps wine_mlp'),
-            ({"tasks": ["wine_mlp", 3]}, "tasks[1]: got 3; expected a string"),
+            ({"tasks": ["wine_mlp", 3]}, "tasks[1]: got 3; expected a name, or a table with a name"),
             ({"tasks": ["wine_mlp"] * 2}, "tasks: got wine_mlp more than once; expected each once"),
             ({"activations": []}, "activations: got []; expected at least one entry"),
             ({"activations": ["RELU"]}, 'activations[0]: got "RELU"; expected the name of an activation, perhaps relu'),
@@ -419,14 +419,14 @@ class TestDocs:
     PAGE = (Path(__file__).parents[1] / "docs" / "suites.md").read_text("utf-8")
 
     def test_every_key_is_explained(self) -> None:
-        keys = {*Suite.model_fields, *LearningRates.model_fields, *Seeds.model_fields}
+        keys = {*Suite.model_fields, *LearningRates.model_fields, *Seeds.model_fields, *Factors.model_fields}
         assert [key for key in sorted(keys) if f"`{key}`" not in self.PAGE] == []
 
     def test_its_examples_parse_and_plan(self) -> None:
         from bench.plan import make
 
         examples = re.findall(r"^```toml\n(.*?)^```", self.PAGE, re.MULTILINE | re.DOTALL)
-        whole = [values for values in map(tomllib.loads, examples) if "tasks" in values]
+        whole = [values for values in map(tomllib.loads, examples) if "name" in values]
         assert whole
         for values in whole:
             assert make(suite.parse(values)).lanes > 0
@@ -438,3 +438,72 @@ class TestDocs:
         assert told
         with pytest.raises(InputError, match=re.escape(told[1])):
             suite.parse(GOOD | {"batchsize": 1}, "suites/mine.toml")
+
+
+def parsed(**changed: Any) -> Suite:
+    return suite.parse(GOOD | changed)
+
+
+class TestFactors:
+    def test_are_swept_with_every_task_and_every_optimizer(self) -> None:
+        made = parsed(
+            tasks=["wine_mlp", "digits_mlp"],
+            optimizers=["sgd", "adam"],
+            factors={
+                "width": [16, 32],
+                "batch_size": [8, 16],
+                "schedule": ["constant", {"name": "cosine", "final": 0.1}],
+            },
+        )
+        names = [work.task.name for work in made.works]
+        assert names[:4] == [
+            "wine_mlp(width=16,batch_size=8)", "wine_mlp(width=32,batch_size=8)",
+            "wine_mlp(width=16,batch_size=16)", "wine_mlp(width=32,batch_size=16)",
+        ]  # fmt: skip
+        assert len(names) == len(set(names)) == 8
+        assert [work.batch_size for work in made.works[:3]] == [8, 8, 16]
+        labels = [optimizer.label for optimizer, _ in made.tuned_optimizers]
+        assert labels == ["sgd", "sgd(schedule=cosine(final=0.1))", "adam", "adam(schedule=cosine(final=0.1))"]
+        assert suite.parse(made.described()) == made
+
+    def test_a_wider_network_has_more_parameters(self) -> None:
+        small, large = (work.task for work in parsed(factors={"width": [16, 32]}).works)
+        assert small.parameters < large.parameters and small.flops < large.flops
+
+    @pytest.mark.parametrize(
+        ("factors", "expected"),
+        [
+            ({"widht": [1]}, "factors.widht: got an unknown key; expected a key of factors, perhaps width"),
+            ({"width": []}, "factors.width: got []; expected at least one entry"),
+            ({"width": [8, 8]}, "factors.width: got 8 more than once; expected each value once"),
+            ({"width": [0]}, "factors.width: got 0; expected a whole number from 1 to 100,000"),
+            (
+                {"loss": ["huger"]},
+                'factors.loss: got "huger"; expected a name, perhaps hinge',
+            ),
+            (
+                {"schedule": ["cosin"]},
+                'factors.schedule[0]: got "cosin"; expected the name of a schedule, perhaps cosine',
+            ),
+        ],
+    )
+    def test_that_make_no_sense_are_refused(self, factors: dict[str, Any], expected: str) -> None:
+        assert problems(factors=factors) == [expected]
+
+    def test_no_entry_may_set_what_is_swept(self) -> None:
+        found = problems(tasks=[{"name": "wine_mlp", "width": 8}], factors={"width": [16]})
+        assert found == ["factors.width: got width; expected a factor that no entry sets itself, as wine_mlp does"]
+
+
+class TestTasks:
+    def test_may_train_for_longer(self) -> None:
+        made = parsed(
+            tasks=["wine_mlp", {"name": "digits_mlp", "steps": 7, "batch_size": 5, "width": 8}], eval_every=10
+        )
+        first, second = made.works
+        assert (first.steps, first.task.name) == (made.steps, "wine_mlp")
+        assert second[1:] == (7, 5, 7) and second.task.name == "digits_mlp(width=8)"
+
+    def test_a_batch_of_its_own_is_at_most_its_data(self) -> None:
+        found = problems(tasks=[{"name": "wine_mlp", "batch_size": 500}])
+        assert found == ["tasks[0].batch_size: got 500; expected at most 106, the training samples of wine_mlp"]

@@ -1,0 +1,35 @@
+"""The product of a layer: its value and its gradients are those of a plain one, also twice differentiated."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from bench.products import product
+
+
+def test_value_and_gradients_are_those_of_a_plain_product() -> None:
+    x = jax.random.normal(jax.random.key(0), (3, 5, 7))
+    kernel = jax.random.normal(jax.random.key(1), (7, 4))
+
+    def loss(of: object, x: jax.Array, kernel: jax.Array) -> jax.Array:
+        return jnp.sin(of(x, kernel)).sum()  # type: ignore[operator]
+
+    found = jax.value_and_grad(loss, (1, 2))(product, x, kernel)
+    expected = jax.value_and_grad(loss, (1, 2))(jnp.matmul, x, kernel)
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5)
+
+
+def test_a_hessian_goes_through_it() -> None:
+    x, kernel, way = jnp.ones((2, 3)), jnp.full((3, 2), 0.3), jnp.full((3, 2), 0.5)
+
+    def curved(of: object) -> jax.Array:
+        gradient = jax.grad(lambda k: jnp.sin(of(x, k)).sum())  # type: ignore[operator]
+        return jax.jvp(gradient, (kernel,), (way,))[1]
+
+    np.testing.assert_allclose(curved(product), curved(jnp.matmul), rtol=1e-5)
+
+
+def test_lanes_side_by_side_have_their_own_kernels() -> None:
+    x, kernels = jnp.ones((4, 2, 3)), jnp.arange(24.0).reshape(4, 3, 2)
+    np.testing.assert_allclose(jax.vmap(product)(x, kernels), jnp.einsum("lbi,lio->lbo", x, kernels))
