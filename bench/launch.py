@@ -45,9 +45,10 @@ def run(
     wanted = _suite(suite_, previous)
     made = plan.make(wanted, previous["device"] if previous else pick_device(device))
     path = Path(resume) if resume is not None else new_directory(out, wanted.name)
+    data = {task.name: task.dataset.check(task.dataset) for task in wanted.resolved_tasks() if task.dataset}
     if previous is not None:
-        _check_same(path, made, previous)
-    manifest = previous or describe(made, wanted, command)
+        _check_same(path, made, previous, data)
+    manifest = previous or describe(made, wanted, command, data)
     with ExitStack() as stack:
         session = Session(made, workers, stack)
         import_ahead(ahead)
@@ -161,8 +162,8 @@ def new_directory(out: str | Path | None, name: str) -> Path:
     return path
 
 
-def describe(made: Plan, wanted: "suite.Suite", command: str) -> dict[str, Any]:
-    """The manifest of a run that is about to begin."""
+def describe(made: Plan, wanted: "suite.Suite", command: str, data: Mapping[str, str]) -> dict[str, Any]:
+    """The manifest of a run that is about to begin; `data` are the checksums of its tasks' data."""
     tasks = {task.name: task for task in wanted.resolved_tasks()}
     programs = made.programs
     activations = {a.label: a for program in programs for a in program.activations}
@@ -189,7 +190,7 @@ def describe(made: Plan, wanted: "suite.Suite", command: str) -> dict[str, Any]:
         "tasks": {
             name: {"kind": t.kind, "summary": t.summary, "version": t.version, "metric": t.metric.described(),
                    "target": t.target, "baseline": t.baseline, "samples": t.samples._asdict(),
-                   "parameters": t.parameters, "data_sha256": t.dataset.sha256 if t.dataset else None}
+                   "parameters": t.parameters, "data_sha256": data.get(name)}
             for name, t in tasks.items()
         },
         "activations": {label: _entry(a) for label, a in activations.items()},
@@ -247,11 +248,17 @@ def _suite(given: "str | Path | suite.Suite | None", previous: Mapping[str, Any]
     return suite.parse(previous["suite"], "manifest")
 
 
-def _check_same(path: Path, made: Plan, previous: Mapping[str, Any]) -> None:
+def _check_same(path: Path, made: Plan, previous: Mapping[str, Any], data: Mapping[str, str]) -> None:
     if made.sha256 != previous["plan"]["sha256"]:
         raise InputError(
             f"--resume {path}: got a run of another suite or budget ({previous['name']}); expected one of this suite",
             "leave SUITE out to go on with what was planned",
+        )
+    others = [name for name, sha256 in data.items() if previous["tasks"][name]["data_sha256"] != sha256]
+    if others:
+        raise DataError(
+            f"--resume {path}: got other data for {', '.join(others)}; expected those the run began with",
+            "put them back, or start a new run",
         )
     now, then = machine.describe()["packages"], previous["environment"]["packages"]
     pairs = {name: (then.get(name), now.get(name)) for name in machine.COMPARABLE}
