@@ -17,8 +17,7 @@ from bench.errors import ResourceError
 if TYPE_CHECKING:
     import numpy as np
 
-GROWING = ("realgdp", "realcons", "realinv", "realgovt", "realdpi", "cpi", "m1")
-RATES = ("tbilrate", "unemp")
+GROWING = ("realgdp", "realcons", "realinv")
 
 
 def columns(name: str) -> "dict[str, np.ndarray]":
@@ -40,15 +39,17 @@ def sunspots() -> Array:
 
 
 def macrodata() -> Array:
-    """Growth in per cent a quarter (100 times the difference of logarithms), and differences of rates: [quarter, 9].
+    """Change of the rate of unemployment, growth of product, consumption and investment in per cent: [quarter, 4].
 
-    Gross domestic product comes first: its growth is what is predicted.
+    Unemployment, the first, is what is predicted. It follows production by some quarters; the growth of production
+    itself is hardly foretold by these series: a ridge regression on 8 quarters explains 4 % of it on the test part,
+    and 50 % of the change in unemployment.
     """
     import numpy as np
 
     table = columns("macrodata")
     growth = [100 * np.diff(np.log(table[name])) for name in GROWING]
-    return np.stack(growth + [np.diff(table[name]) for name in RATES], axis=1)
+    return np.stack([np.diff(table["unemp"]), *growth], axis=1)
 
 
 def split(series: Callable[[], Array], dataset: Dataset) -> Parts:
@@ -78,14 +79,14 @@ DATASETS = (
     ),
     Dataset(
         "macrodata",
-        "US economy from 1959 to 2009: 8 quarters of nine series, then the growth of GDP in the next (FRED, BLS)",
+        "US economy from 1959 to 2009: 8 quarters of 4 series, then the change of unemployment (FRED, BLS)",
         source="statsmodels, macrodata",
         licence="public domain",
         samples=Samples(116, 39, 39),
-        shape=(8, 9),
+        shape=(8, 4),
         classes=0,
         parts=partial(cached, partial(split, macrodata)),
         scale=by_channel,
-        sha256="ae0b898c68ca1ba0868652a8f3f80c4420a146a9157009b5217f16e81f8714f8",
+        sha256="329e0a1f13aeecae861216fbfe31b7d4902fc3fa5403e5c414fe0b6555213531",
     ),
 )
