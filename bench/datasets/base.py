@@ -108,13 +108,13 @@ def read_npz(file: Path, names: tuple[str, ...]) -> Parts:
 
 
 def write_npz(target: Path, parts: Parts) -> None:
-    """Write an archive of the parts, whole or not at all."""
+    """Write an archive of the parts, whole or not at all; not compressed, for it is read at each start of a worker."""
     import numpy as np
 
     flat = {f"{axis}_{part}": v for part, pair in parts.items() for axis, v in zip("xy", pair, strict=True)}
     with tempfile.TemporaryDirectory(dir=target.parent) as beside:
         complete = Path(beside, target.name)
-        np.savez_compressed(complete, allow_pickle=False, **flat)
+        np.savez(complete, allow_pickle=False, **flat)
         complete.replace(target)
 
 
