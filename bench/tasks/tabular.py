@@ -1,5 +1,6 @@
 """Perceptrons on the real data sets bundled with scikit-learn."""
 
+import math
 from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -63,7 +64,7 @@ def mlp(
     dataset = DATASETS[data]
     kind = "classification" if dataset.classes else "regression"
     losses = LOSSES[kind]
-    sizes = (dataset.features, *[width] * depth, dataset.classes or 1)
+    sizes = (math.prod(dataset.shape), *[width] * depth, dataset.classes or 1)
     return Task(
         name=name,
         kind=kind,
