@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from bench import data
+from bench import data, single
 from bench.errors import FAILED_LANES, BenchError, DataError, InputError
 
 KINDS = ("tasks", "activations", "optimizers", "suites")
@@ -239,6 +239,10 @@ def verify(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's dire
     if problems:
         raise DataError(problems, f"bench run --resume {run} trains again what is missing or damaged")
     typer.echo(f"{run}: {manifest['plan']['lanes']:,} lanes, every byte as it was written")
+
+
+app.command()(single.train)
+app.command()(single.predict)
 
 
 @app.command()

@@ -525,6 +525,21 @@ def _label(entry: TaskEntry, named: bool) -> str:
     return TASKS[entry.name].label({**entry.arguments, **told})
 
 
+def single(described: Mapping[str, Any], task: str, activation: str, optimizer: str) -> Suite:
+    """The suite of one cell of a described suite, by its labels; without factors, as the entries have taken them in."""
+    suite = parse(described)
+    tasks = [_given(entry, values) for entry in suite.tasks for values in suite.factors.of_tasks()]
+    works = dict(zip((work.task.name for work in suite.works), tasks, strict=True))
+    optimizers = [_given(entry, values) for entry in suite.optimizers for values in suite.factors.of_optimizers()]
+    picked: dict[str, Sequence[Entry]] = {
+        "tasks": [works[task]],
+        "activations": [e for e in suite.activations if e.resolve().label == activation] or suite.activations[:1],
+        "optimizers": [entry for entry in optimizers if entry.resolve().label == optimizer],
+    }
+    plain = {key: [entry.model_dump(exclude_none=True) for entry in entries] for key, entries in picked.items()}
+    return parse({**suite.described(), **plain, "factors": {}})
+
+
 def read(path: str | Path) -> Suite:
     """The suite of a TOML file, or of a suite's bare name. Raises `InputError` with all that is wrong."""
     try:

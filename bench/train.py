@@ -42,7 +42,6 @@ class Outcome(NamedTuple):
     stopped_at: Array  # the step whose loss was not finite, else -1
     trace: Array | None  # [evaluations, ...] where the parameters were, for tasks that tell
     exhibit: Array | None  # what a report shows of the trained network, for tasks that have something to show
-    trained: Tree  # (parameters, state) at the end, where they were asked for
 
 
 class Carry(NamedTuple):
@@ -55,24 +54,29 @@ class Carry(NamedTuple):
     stopped_at: Array
 
 
-def train(
+Curves = tuple[Array, Array, Array, Array | None]
+
+
+class Phases(NamedTuple):
+    """Training in its parts: `train` runs them as one program, a single network one window at a time."""
+
+    start: Callable[[], Carry]
+    window: Callable[[Carry, Array], tuple[Carry, Curves]]  # train from a step to another, then evaluate
+    finish: Callable[[Carry, Curves], Outcome]
+    trained: Callable[[Carry], tuple[Tree, Tree]]  # the parameters to evaluate, and the state
+
+
+def phases(
     task: "Task",
     activations: Sequence["Activation"],
     optimizers: Sequence["Optimizer"],
     *,
     steps: int,
     full_batch: bool = False,
-    keep: bool = False,
-) -> Callable[[Lane, dict[str, Tree], Array], Outcome]:
-    """The function (lane, data, windows) -> outcome.
+) -> Callable[[Lane, dict[str, Tree]], Phases]:
+    """The function (lane, data) -> the phases of its training; `steps` is the horizon of learning-rate schedules."""
 
-    `windows` [evaluations, 2] int32 are the first step and the step after the last before each evaluation; the bounds
-    are traced, so one program serves any number of steps, an evaluation before the first step, and evaluations alone.
-    A lane whose loss is not finite is frozen: its updates become 0 and it never touches its neighbours.
-    `steps` is the horizon of learning-rate schedules; `keep` hands back what was trained.
-    """
-
-    def run(lane: Lane, data: dict[str, Tree], windows: Array) -> Outcome:
+    def of(lane: Lane, data: dict[str, Tree]) -> Phases:
         problem = task.build(task, tuple(activations), lane.activation)
         init_key, noise_key, optimizer_key = jax.random.split(jax.random.key(lane.seed), 3)
         parameters, state = problem.init(init_key)
@@ -101,26 +105,55 @@ def train(
             parameters = optax.apply_updates(carry.parameters, kept)
             return Carry(parameters, state, optimizer_state, carry.loss + loss, stopped_at)
 
+        def start() -> Carry:
+            return Carry(parameters, state, optimizer.init(parameters), jnp.zeros(()), jnp.int32(-1))
+
+        def trained(carry: Carry) -> tuple[Tree, Tree]:
+            return optimizer.evaluated(carry.optimizer, carry.parameters), carry.state
+
         def evaluate(carry: Carry, part: str) -> tuple[Array, Array]:
-            trained = optimizer.evaluated(carry.optimizer, carry.parameters)
-            loss, metric = problem.evaluate(trained, carry.state, data[part])
+            loss, metric = problem.evaluate(*trained(carry), data[part])
             return masked(carry, loss), masked(carry, metric)
 
-        def window(carry: Carry, bounds: Array) -> tuple[Carry, tuple[Array, Array, Array, Array | None]]:
+        def window(carry: Carry, bounds: Array) -> tuple[Carry, Curves]:
             first, end = bounds
             carry = lax.fori_loop(first, end, step, carry._replace(loss=jnp.zeros(())))
-            trace = problem.trace(optimizer.evaluated(carry.optimizer, carry.parameters)) if problem.trace else None
+            trace = problem.trace(trained(carry)[0]) if problem.trace else None
             return carry, (masked(carry, carry.loss / (end - first)), *evaluate(carry, "validation"), trace)
 
-        start = Carry(parameters, state, optimizer.init(parameters), jnp.zeros(()), jnp.int32(-1))
-        carry, (train_loss, validation_loss, validation_metric, trace) = lax.scan(window, start, windows)
-        trained = optimizer.evaluated(carry.optimizer, carry.parameters), carry.state
-        test_loss, test_metric = evaluate(carry, "test")
-        return Outcome(
-            train_loss, validation_loss, validation_metric, test_loss, test_metric, carry.stopped_at, trace,
-            exhibit=problem.exhibit(*trained, data) if problem.exhibit else None,
-            trained=trained if keep else None,
-        )  # fmt: skip
+        def finish(carry: Carry, curves: Curves) -> Outcome:
+            train_loss, validation_loss, validation_metric, trace = curves
+            test_loss, test_metric = evaluate(carry, "test")
+            exhibit = problem.exhibit(*trained(carry), data) if problem.exhibit else None
+            return Outcome(
+                train_loss, validation_loss, validation_metric, test_loss, test_metric, carry.stopped_at, trace, exhibit
+            )
+
+        return Phases(start, window, finish, trained)
+
+    return of
+
+
+def train(
+    task: "Task",
+    activations: Sequence["Activation"],
+    optimizers: Sequence["Optimizer"],
+    *,
+    steps: int,
+    full_batch: bool = False,
+) -> Callable[[Lane, dict[str, Tree], Array], Outcome]:
+    """The function (lane, data, windows) -> outcome.
+
+    `windows` [evaluations, 2] int32 are the first step and the step after the last before each evaluation; the bounds
+    are traced, so one program serves any number of steps, an evaluation before the first step, and evaluations alone.
+    A lane whose loss is not finite is frozen: its updates become 0 and it never touches its neighbours.
+    """
+    of = phases(task, activations, optimizers, steps=steps, full_batch=full_batch)
+
+    def run(lane: Lane, data: dict[str, Tree], windows: Array) -> Outcome:
+        made = of(lane, data)
+        carry, curves = lax.scan(made.window, made.start(), windows)
+        return made.finish(carry, curves)
 
     return run
 

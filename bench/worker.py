@@ -85,10 +85,15 @@ def prepare(core: int | None, parent: int, compile_cache: str) -> None:
     threading.Thread(target=_follow, args=(parent,), daemon=True).start()
     if core is not None and sys.platform == "linux":
         os.sched_setaffinity(0, {core})
-    import jax
-
     import bench.execute
     import bench.models  # noqa: F401 - flax, imported here and not while a program is traced
+
+    configure(compile_cache)
+
+
+def configure(compile_cache: str) -> None:
+    """Set what every process that trains has in common."""
+    import jax
 
     jax.config.update("jax_compilation_cache_dir", compile_cache)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)

@@ -27,6 +27,7 @@ class Problem(NamedTuple):
     `exhibit(parameters, state, data) -> float32 array`: what a report shows of a trained network; its kind is the
     task's `exhibit`.
     `trace(parameters) -> float32 vector`: where the parameters are, kept at every evaluation.
+    `predict(parameters, state, x) -> outputs [samples, ...]` for examples that nobody has labelled.
     """
 
     init: Callable[["Array"], tuple[Tree, Tree]]
@@ -36,6 +37,7 @@ class Problem(NamedTuple):
     decayed: Callable[[Tree], Tree]
     exhibit: Callable[[Tree, Tree, dict[str, Tree]], "Array"] | None = None
     trace: Callable[[Tree], "Array"] | None = None
+    predict: Callable[[Tree, Tree, "Array"], "Array"] | None = None
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,14 @@ def build(task: Task, activations: tuple["Activation", ...], index: "Array") -> 
         z, _ = outputs("evaluate", parameters, state, x)
         return loss_of(z, y), task.metric.function(z, y)
 
-    return Problem(init, gradient, lambda *a: loss(*a)[0], evaluate, decayed)
+    return Problem(
+        init,
+        gradient,
+        lambda *a: loss(*a)[0],
+        evaluate,
+        decayed,
+        predict=lambda parameters, state, x: outputs("evaluate", parameters, state, x)[0],
+    )
 
 
 def decayed(parameters: Tree) -> Tree:

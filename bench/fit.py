@@ -1,0 +1,163 @@
+"""One network from data to predictions: train it with a live curve, keep it, and ask it."""
+
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench import saved, worker
+from bench.datasets import cache_folder
+from bench.errors import DataError, InputError, ResourceError
+from bench.plan import Lane, Program, make
+from bench.saved import Network
+from bench.suite import Suite, single
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Observer = Callable[[int, float, float, float], None]  # step, train loss, validation loss, validation metric
+
+
+def fit(
+    suite: Suite, learning_rate: float, seed: int, device: str = "cpu", observe: Observer = lambda *_: None
+) -> Network:
+    """Train the one cell of `suite` at a learning rate and a seed; `observe` is called at each evaluation.
+
+    Raises `ResourceError` where the device or the data are missing. A network that diverges is returned as it was then;
+    its scores say so.
+    """
+    prepare(device)
+    import jax
+    import numpy as np
+
+    from bench import execute, train
+
+    program = program_of(suite)
+    task = program.task
+    labels = program.activations[0].label, program.optimizers[0].label
+    lane = Lane("", task.name, *labels, "evaluate", learning_rate, seed)
+    if task.dataset:
+        task.dataset.check(task.dataset)
+    data = jax.device_put(task.load(task))
+    one = jax.device_put(jax.tree.map(lambda x: x[0] if np.ndim(x) else x, execute.traced_lanes(program, [lane])))
+    of = train.phases(task, program.activations, program.optimizers, steps=program.steps, full_batch=program.full_batch)
+    window = jax.jit(lambda one, data, carry, bounds: of(one, data).window(carry, bounds))
+    finish = jax.jit(lambda one, data, carry, last: (of(one, data).finish(carry, last), of(one, data).trained(carry)))
+    carry, curve = jax.jit(lambda one, data: of(one, data).start())(one, data), (math.nan,) * 3
+    for first, end in program.windows:
+        carry, last = window(one, data, carry, np.array([first, end], np.int32))
+        curve = (float(last[0]), float(last[1]), float(last[2]))
+        observe(end, *curve)
+        if int(carry.stopped_at) >= 0:
+            break
+    outcome, trained = jax.device_get(finish(one, data, carry, last))
+    stopped_at = int(carry.stopped_at)
+    return Network(
+        suite,
+        learning_rate,
+        seed,
+        arrays=named(trained),
+        scales=saved.scales(task.dataset) if task.dataset else {},
+        scores={
+            "metric": task.metric.name,
+            "status": "ok" if stopped_at < 0 else "diverged",
+            "stopped_at": None if stopped_at < 0 else stopped_at,
+            **dict(zip(("train_loss", "validation_loss", "validation_metric"), curve, strict=True)),
+            "test_loss": float(outcome.test_loss),
+            "test_metric": float(outcome.test_metric),
+        },
+    )
+
+
+def predict(network: Network, x: "np.ndarray") -> "np.ndarray":
+    """What the network says of raw examples x [samples, ...]: outputs [samples, ...], a regression's in raw units.
+
+    Raises `InputError` where the task predicts nothing or x has another shape, `DataError` where the arrays are not
+    those of the network.
+    """
+    prepare("cpu")
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    program = program_of(network.suite)
+    task = program.task
+    problem = task.build(task, program.activations, jnp.int32(0))
+    if problem.predict is None or "x" not in network.scales:
+        raise InputError(f"task {task.name}: got a task that predicts nothing; expected one that maps x to y")
+    expected = network.scales["x"].offset.shape
+    if x.shape[1:] != expected or not np.issubdtype(x.dtype, np.number):
+        raise InputError(
+            f"x: got {x.dtype} of the shape {x.shape}; expected numbers of the shape {('samples', *expected)}"
+        )
+    like = jax.eval_shape(problem.init, jax.random.key(0))
+    outputs = jax.jit(problem.predict)(*restored(network.arrays, like), network.scales["x"](x))
+    found = np.asarray(outputs)
+    return network.scales["y"].inverse(found) if "y" in network.scales else found
+
+
+def program_of(suite: Suite) -> Program:
+    """The one program of a suite of one cell."""
+    made = make(suite)
+    if len(made.cells) != 1:
+        raise InputError(f"suite {suite.name}: got {len(made.cells)} cells; expected one to train a single network")
+    return made.programs[0]
+
+
+def prepare(device: str) -> None:
+    """Get this process ready to train: what a worker has in its environment, before jax is imported."""
+    import sys
+
+    if "jax" not in sys.modules:
+        keep = {"PYTHONUNBUFFERED", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"}
+        os.environ.update({k: v for k, v in worker.environment(device, 0).items() if k not in keep})
+    import jax
+
+    try:
+        found = jax.devices()[0].platform
+    except Exception as error:  # jax raises what its plug-ins do
+        found = (str(error).strip() or "none").splitlines()[0][:200]
+    if found != device:
+        raise ResourceError(f"--device {device}: got {found}; expected a device that jax can use")
+    worker.configure(str(cache_folder() / "compiled"))
+
+
+def named(tree: Any) -> dict[str, "np.ndarray"]:
+    """The leaves of a tree by the path to each, as `0.hidden.0.linear.kernel`."""
+    import jax
+    import numpy as np
+
+    return {_name(path): np.asarray(leaf) for path, leaf in jax.tree.leaves_with_path(tree)}
+
+
+def restored(arrays: dict[str, "np.ndarray"], like: Any) -> Any:
+    """The tree of these leaves in the shape of `like`. Raises `DataError` where they do not fit."""
+    import jax
+
+    leaves, structure = jax.tree.flatten_with_path(like)
+    wanted = {_name(path): leaf.shape for path, leaf in leaves}
+    if wanted != {name: array.shape for name, array in arrays.items()}:
+        raise DataError("model: got arrays of another network; expected those that its description says")
+    return jax.tree.unflatten(structure, [arrays[_name(path)] for path, _ in leaves])
+
+
+def _name(path: Any) -> str:
+    import jax
+
+    return jax.tree_util.keystr(path, simple=True, separator=".").removesuffix(".value")
+
+
+def cell_of(run: Path, task: str) -> tuple[Suite, float]:
+    """A suite of the leading cell of a run's task, and its learning rate. Raises `InputError` where there is none."""
+    from bench.results import load
+    from bench.verdicts import verdict
+
+    found = load(run)
+    if task not in found.manifest["tasks"]:
+        raise InputError(f"--best {run}: got no task {task}; expected one of {', '.join(found.manifest['tasks'])}")
+    winner = verdict(found.lanes, found.convergence, found.manifest["tasks"], task).winner
+    if winner is None:
+        raise InputError(f"--best {run}: got no leader on {task}; expected a finished run")
+    table = found.convergence.set_index(["task", "activation", "optimizer"])
+    return single(found.manifest["suite"], task, *winner), float(table.loc[(task, *winner), "learning_rate"])

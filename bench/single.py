@@ -1,0 +1,129 @@
+"""The verbs of a single network: train one, and ask it."""
+
+import math
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bench.errors import BenchError, InputError
+
+DIVERGED = 5
+
+
+def train(
+    task: Annotated[str, typer.Argument(metavar="TASK", help="A task's name; `bench list tasks`.")],
+    activation: Annotated[str, typer.Option(help="An activation's name.")] = "relu",
+    optimizer: Annotated[str, typer.Option(help="An optimizer's name.")] = "adam",
+    learning_rate: Annotated[float | None, typer.Option(help="By default 0.001.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Training steps; by default 500.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Samples of a step; by default 64.")] = None,
+    eval_every: Annotated[int | None, typer.Option(help="Steps between evaluations; by default a twentieth.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the initial weights and the order of samples.")] = 0,
+    best: Annotated[Path | None, typer.Option(metavar="RUN", help="Take the leading cell of this run.")] = None,
+    out: Annotated[Path, typer.Option(help="Directory of the model.")] = Path("model"),
+    device: Annotated[str, typer.Option(metavar="cpu|gpu", help="Where to train.")] = "cpu",
+) -> None:
+    """Train one network, show its curve, and keep it.
+
+    With --best RUN activation, optimizer, learning rate and length of training are those that lead there.
+    """
+    from bench import fit, suite
+
+    if out.exists() and not (out / "model.json").exists() and (out.is_file() or any(out.iterdir())):
+        raise InputError(f"--out {out}: got something else's files; expected a new directory or an older model")
+    if device not in ("cpu", "gpu"):
+        raise InputError(f"--device: got {device!r}; expected one of cpu, gpu")
+    if best:
+        given, rate = fit.cell_of(best, task)
+    else:
+        length = 500 if steps is None else steps
+        rate = 0.001 if learning_rate is None else learning_rate
+        given = suite.parse(
+            {
+                "name": "train", "tasks": [task], "activations": [activation], "optimizers": [optimizer],
+                "steps": length, "batch_size": 64 if batch_size is None else batch_size,
+                "eval_every": max(1, length // 20) if eval_every is None else eval_every,
+                "learning_rates": {"low": rate, "high": rate, "num": 1},
+                "seeds": {"tune": [int(seed == 0)], "evaluate": [seed]},
+            },
+            "train",
+        )  # fmt: skip
+    work = given.works[0]
+    metric, cell = work.task.metric, given.tuned_optimizers[0][0].label
+    if work.task.uses_activation:
+        cell = f"{given.activations[0].resolve().label} + {cell}"
+    typer.echo(f"{work.task.name}: {cell}, learning rate {rate:g}, {work.steps:,} steps of {work.batch_size}")
+
+    def observe(step: int, train_loss: float, validation_loss: float, score: float) -> None:
+        bar = f"  {'█' * round(24 * score)}" if metric.scale == 100 and 0 <= score <= 1 else ""
+        losses = f"train loss {_number(train_loss)}  validation loss {_number(validation_loss)}"
+        typer.echo(f"step {step:>7,}  {losses}  {metric.name} {_shown(score, metric)}{bar}")
+
+    network = fit.fit(given, rate, seed, device, observe)
+    network.save(out)
+    scores = network.scores
+    if scores["status"] == "diverged":
+        typer.echo(
+            f"error: {out}: got a loss that is not finite at step {scores['stopped_at']}; expected one", err=True
+        )
+        typer.echo("hint: a smaller --learning-rate", err=True)
+        raise typer.Exit(DIVERGED)
+    typer.echo(f"test {metric.name}: {_shown(scores['test_metric'], metric)}")
+    typer.echo(f"model: {out}")
+
+
+def _number(value: float) -> str:
+    return f"{value:9.4g}" if math.isfinite(value) else f"{'–':>9}"
+
+
+def _shown(score: float, metric: Any) -> str:
+    return f"{score * metric.scale:.4g}{f' {metric.unit}' if metric.unit else ''}" if math.isfinite(score) else "–"
+
+
+def predict(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A directory that `bench train` wrote.")],
+    data: Annotated[Path, typer.Argument(metavar="DATA.npz", help="An archive with x, as raw as the training data.")],
+    out: Annotated[Path | None, typer.Option(help="Archive to write; by default predictions.npz in MODEL.")] = None,
+) -> None:
+    """What a trained network says of examples.
+
+    Writes `outputs` and, for classes, `classes`. Where the archive has y too, says how well they agree.
+    """
+    import numpy as np
+
+    from bench import fit, saved
+
+    network = saved.load(model)
+    x, y = _examples(data)
+    outputs = fit.predict(network, x)
+    classified = "y" not in network.scales and outputs.ndim == 2 and outputs.shape[1] > 1
+    found = {"outputs": outputs, **({"classes": outputs.argmax(1).astype(np.int32)} if classified else {})}
+    target = out or model / "predictions.npz"
+    with target.open("wb") as file:
+        np.savez(file, allow_pickle=False, **found)
+    typer.echo(f"{len(x):,} predictions: {target}")
+    if y is not None and classified and y.shape == (len(x),):
+        typer.echo(f"accuracy: {(found['classes'] == y).mean() * 100:.1f} %")
+    elif y is not None and outputs.size == y.size:
+        error = float(np.sqrt(np.mean((outputs.reshape(-1) - y.reshape(-1)) ** 2)))
+        typer.echo(f"root mean square error: {error:.4g}")
+
+
+def _examples(path: Path) -> tuple[Any, Any]:
+    """x and, where there is one, y: under those names, or as x_test and y_test."""
+    import numpy as np
+
+    try:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as held:
+            names = [name for name in ("x", "x_test") if name in held]
+            if not names:
+                raise InputError(f"{path}: got {', '.join(held) or 'no array'}; expected an array x")
+            y = names[0].replace("x", "y")
+            return held[names[0]], held.get(y)
+    except FileNotFoundError:
+        raise InputError(f"{path}: got no such file; expected a .npz with x") from None
+    except BenchError:
+        raise
+    except Exception as error:  # a damaged archive raises whatever its decoder does
+        raise InputError(f"{path}: got no archive that can be read ({type(error).__name__}); expected a .npz") from None

@@ -1,0 +1,63 @@
+"""The verbs of a single network, as a user calls them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from bench.cli import app
+
+SHORT = ["--steps", "20", "--batch-size", "32"]
+
+
+def bench(*arguments: str) -> tuple[int, str]:
+    done = CliRunner().invoke(app, list(arguments))
+    return done.exit_code, done.output
+
+
+def test_a_network_is_trained_kept_and_asked(tmp_path: Path) -> None:
+    from sklearn.datasets import load_wine
+
+    model, data = tmp_path / "model", tmp_path / "wine.npz"
+    code, output = bench(
+        "train", "wine_mlp", "--activation", "tanh", "--learning-rate", "0.03", "--out", str(model), *SHORT
+    )
+    assert code == 0 and "test accuracy:" in output and output.count("step ") == 21
+    x, y = load_wine(return_X_y=True)
+    np.savez(data, x=x, y=y)
+    code, output = bench("predict", str(model), str(data))
+    assert code == 0 and "178 predictions" in output and "accuracy:" in output
+    with np.load(model / "predictions.npz") as found:
+        assert found["outputs"].shape == (178, 3) and found["classes"].dtype == np.int32
+
+
+def test_divergence_is_said_and_keeps_the_model(tmp_path: Path) -> None:
+    code, output = bench("train", "wine_mlp", "--learning-rate", "1e30", "--out", str(tmp_path / "m"), *SHORT)
+    assert code == 5 and "a smaller --learning-rate" in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["train", "wine"], 'train: tasks[0]: got "wine"; expected the name of a task'),
+        (["train", "wine_mlp", "--activation", "rellu"], "perhaps relu"),
+        (["train", "wine_mlp", "--batch-size", "1000"], "expected at most 106"),
+        (["train", "wine_mlp", "--learning-rate", "-1"], "expected a number above 0"),
+        (["train", "wine_mlp", "--device", "tpu"], "expected one of cpu, gpu"),
+        (["predict", "nowhere", "data.npz"], "expected a trained model"),
+    ],
+)
+def test_bad_input_is_told(
+    arguments: list[str], expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, output = bench(*arguments)
+    assert code == 2 and expected in output and "Traceback" not in output
+    assert not list(tmp_path.iterdir())
+
+
+def test_somebody_elses_folder_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "note.txt").write_text("mine")
+    code, output = bench("train", "wine_mlp", "--out", str(tmp_path))
+    assert code == 2 and "something else's files" in output
