@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench.stats import CELL, Metric, Pair, Tasks, cell_label, holm, moderated_tests, score_table, seeds_needed
+from bench.stats import CELL, Floats, Metric, Pair, Tasks, cell_label, holm, moderated_tests, score_table, seeds_needed
 from bench.stats.moderated import LEVEL, contenders
 
 
@@ -98,13 +98,25 @@ def against_best(lanes: pd.DataFrame, tasks: Tasks, task: str, best: Pair) -> pd
     (p_value of 5 % or more).
     """
     table = score_table(lanes, tasks, task)
-    values, place = table.to_numpy(), table.index.get_loc(best)
-    others = np.delete(np.arange(len(table)), place)
-    usable = contenders(Metric.of(tasks[task]).sign * values, place) & _whole(lanes, task, table)
-    pairs = np.column_stack([others, np.full(len(others), place)])
-    p = holm(moderated_tests(values, pairs, usable))
-    difference = table.sub(table.loc[best]).drop(index=[best]).mean(axis=1)
-    return difference.rename("difference").reset_index().assign(p_value=p, tied=p >= LEVEL)
+    place = table.index.get_loc(best)
+    p = against_row(Metric.of(tasks[task]).sign * table.to_numpy(), place, _whole(lanes, task, table))
+    result = table.sub(table.loc[best]).mean(axis=1).rename("difference").reset_index()
+    return result.assign(p_value=p, tied=p >= LEVEL).drop(index=[place]).reset_index(drop=True)
+
+
+def against_row(values: Floats, best: int, usable: NDArray[np.bool_] | None = None) -> Floats:
+    """The adjusted p-values [cells] of `values` [cells, seeds], more being better, against row `best`: there 1."""
+    others = np.delete(np.arange(len(values)), best)
+    lending = contenders(values, best) & (True if usable is None else usable)
+    p = np.ones(len(values))
+    p[others] = holm(moderated_tests(values, np.column_stack([others, np.full(len(others), best)]), lending))
+    return p
+
+
+def best_set(values: Floats) -> NDArray[np.bool_]:
+    """Which rows of `values` [cells, seeds], more being better, may be the best: the best mean and all tied with it."""
+    found: NDArray[np.bool_] = against_row(values, int(np.nanmean(values, axis=1).argmax())) >= LEVEL
+    return found
 
 
 def _whole(lanes: pd.DataFrame, task: str, table: pd.DataFrame) -> NDArray[np.bool_]:
@@ -135,7 +147,9 @@ def power_line(lanes: pd.DataFrame, table: pd.DataFrame, tasks: Tasks, task: str
     if not (spread > 0 and difference > 0):
         return ""
     needed = seeds_needed(difference, spread, comparisons=len(others))
-    shown = f"{difference * metric.scale:.2g} {'points' if metric.unit == '%' else metric.unit}".rstrip()
+    amount = f"{difference * metric.scale:.2g}"
+    unit = f"point{'s' * (amount != '1')}" if metric.unit == "%" else metric.unit
+    shown = f"{amount} {unit}".rstrip()
     count = "More than 100,000" if needed is None else f"{needed:,}"
     seeds = f"{count} seeds would be needed to see a difference of {shown} from the leader in four of five runs"
     return f"{seeds}; this one has {int(best['seeds'])}."

@@ -44,13 +44,14 @@ from bench.stats.tuning import (
     learning_rate_sensitivity,
     under_tuned,
 )
-from bench.stats.variance import share_sentence, tuning_shares, variance_shares
+from bench.stats.variance import SHARES, share_sentence, tuning_shares, variance_shares
 
 __all__ = [
     "CELL",
     "CONVERGENCE",
     "LEVEL",
     "QUARTILES",
+    "SHARES",
     "Floats",
     "Metric",
     "Pair",

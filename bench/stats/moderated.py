@@ -57,7 +57,7 @@ def moderated_tests(values: Floats, pairs: NDArray[np.int64], usable: NDArray[np
     counts = np.isfinite(values).sum(axis=1)
     usable = usable & (counts >= 2)
     own = _cell_variances(values, usable) + step
-    freedom, prior = _prior(own[usable], counts[usable] - 1.0)
+    freedom, prior = fitted_prior(own[usable], counts[usable] - 1.0)
     mine = np.maximum(counts - 1.0, 0)
     moderated = (freedom * prior + np.where(mine > 0, mine * own, 0)) / np.maximum(freedom + mine, 1e-300)
     difference = values[pairs[:, 0]] - values[pairs[:, 1]]
@@ -98,7 +98,7 @@ def _cell_variances(values: Floats, usable: NDArray[np.bool_]) -> Floats:
     return found
 
 
-def _prior(variances: Floats, freedom: Floats) -> tuple[float, float]:
+def fitted_prior(variances: Floats, freedom: Floats) -> tuple[float, float]:
     """Degrees of freedom d0 and variance s0² of the prior that `variances` [cells] come from."""
     if len(variances) < 3 or not (variances > 0).all():
         return 0.0, 0.0

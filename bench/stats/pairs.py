@@ -10,7 +10,7 @@ from scipy.special import nctdtr, stdtr, stdtrit
 from bench.lazy import Lazy
 from bench.stats.cells import bootstrap_interval
 from bench.stats.metric import CELL, Floats, Metric, Tasks, score_table
-from bench.stats.moderated import LEVEL, resolution
+from bench.stats.moderated import LEVEL, fitted_prior, resolution, row_means, row_variances
 
 if TYPE_CHECKING:
     import scipy.stats as distributions
@@ -113,7 +113,8 @@ def paired_differences(lanes: pd.DataFrame, tasks: Tasks, task: str, base: tuple
     Columns: activation, optimizer, `seeds` (shared), `difference` (mean, cell - base, in the metric's own
     direction), `ci_low` and `ci_high` (95 % bootstrap over the paired differences), `improvement` (probability
     that a seed of the cell's is better than one of the base's), `cliffs_delta` and
-    `cohens_dz` (both positive where the cell is the better) and `wilcoxon` (p of the signed-rank test, with Holm over the cells).
+    `cohens_dz` (both positive where the cell is the better) and `wilcoxon` (p of the signed-rank test, with Holm over
+    the cells).
     """
     sign, table = Metric.of(tasks[task]).sign, score_table(lanes, tasks, task)
     reference = table.loc[base].to_numpy()
@@ -140,39 +141,38 @@ def _paired(row: Floats, reference: Floats, difference: Floats, sign: int) -> li
 def between_runs(first: pd.DataFrame, second: pd.DataFrame, tasks: Tasks) -> pd.DataFrame:
     """Each cell that two runs evaluated: second - first, and whether they differ at 5 %, Holm over all cells.
 
-    `first`, `second`: lanes. Where both runs have the same seeds, a paired t test on differences seed by seed; else
-    Welch's for unequal variances. Scores in steps of q carry q²/12 more variance. Columns: the cell,
-    `difference`, `paired`, `p_value` (adjusted), `differs`.
-    Source: Welch, The Generalization of Student's Problem, 1947.
+    `first`, `second`: lanes. Two-sided t tests of the means; where both runs have the same seeds, of the differences
+    seed by seed. The noise of a cell is its own or, where that is less, what it becomes beside all others of the task:
+    see `stats.moderated_tests`. Columns: the cell, `difference`, `paired`, `p_value` (adjusted), `differs`.
     """
-    rows = []
-    for task in tasks:
-        one, two = (score_table(lanes, tasks, task) for lanes in (first, second))
-        common = one.index.intersection(two.index)
-        paired = set(one.columns) == set(two.columns)
-        step = resolution(np.concatenate([one.to_numpy().ravel(), two.to_numpy().ravel()])) ** 2 / 12
-        for cell in common:
-            a, b = one.loc[cell], two.loc[cell]
-            p = _paired_p((b - a).dropna().to_numpy(), step) if paired else _welch_p(a.dropna(), b.dropna(), step)
-            rows.append((task, *cell, float(b.mean() - a.mean()), paired, p))
-    found = pd.DataFrame(rows, columns=[*CELL, "difference", "paired", "p_value"])
+    parts = [
+        _between(*(score_table(lanes, tasks, task) for lanes in (first, second))).assign(task=task) for task in tasks
+    ]
+    found = pd.concat(parts, ignore_index=True)
     found["p_value"] = holm(found["p_value"])
-    return found.assign(differs=found["p_value"] < LEVEL)
+    return found.assign(differs=found["p_value"] < LEVEL)[[*CELL, "difference", "paired", "p_value", "differs"]]
 
 
-def _paired_p(difference: Floats, step: float) -> float:
-    n = len(difference)
-    if n < 2 or difference.mean() == 0:
-        return 1.0
-    spread = np.sqrt((difference.var(ddof=1) + 2 * step) / n)
-    return float(2 * stdtr(n - 1, -abs(difference.mean()) / spread)) if spread > 0 else 0.0
-
-
-def _welch_p(a: "pd.Series[float]", b: "pd.Series[float]", step: float) -> float:
-    if min(len(a), len(b)) < 2 or a.mean() == b.mean():
-        return 1.0
-    one, two = (a.var() + step) / len(a), (b.var() + step) / len(b)
-    if one + two == 0:
-        return 0.0
-    df = (one + two) ** 2 / (one**2 / (len(a) - 1) + two**2 / (len(b) - 1))
-    return float(2 * stdtr(df, -abs(a.mean() - b.mean()) / np.sqrt(one + two)))
+def _between(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
+    """The tests of one task, of two tables [cells, seeds]; p-values not adjusted."""
+    cells = first.index.intersection(second.index)
+    one, two = first.loc[cells], second.loc[cells]
+    paired = set(one.columns) == set(two.columns)
+    a, b = one.to_numpy(), two.reindex(columns=one.columns).to_numpy() if paired else two.to_numpy()
+    step = resolution(np.concatenate([a.ravel(), b.ravel()])) ** 2 / 12
+    if paired:
+        n = m = np.isfinite(b - a).sum(axis=1)
+        freedom, variance = n - 1.0, row_variances(b - a) / 2 + step
+        difference = row_means(b - a)
+    else:
+        n, m = np.isfinite(a).sum(axis=1), np.isfinite(b).sum(axis=1)
+        freedom = n + m - 2.0
+        squares = row_variances(a) * np.maximum(n - 1, 0) + row_variances(b) * np.maximum(m - 1, 0)
+        variance, difference = squares / np.maximum(freedom, 1) + step, row_means(b) - row_means(a)
+    usable = (freedom > 0) & (np.minimum(n, m) > 0)
+    lent, prior = fitted_prior(variance[usable], freedom[usable])
+    noise = np.maximum(variance, (lent * prior + freedom * variance) / np.maximum(lent + freedom, 1))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = np.where(difference == 0, 0.0, np.abs(difference) / np.sqrt(noise * (1 / n + 1 / m)))
+    p = np.where(usable, 2 * stdtr(np.maximum(lent + freedom, 1), -t), 1.0)
+    return cells.to_frame(index=False).assign(difference=difference, paired=paired, p_value=p)

@@ -51,9 +51,9 @@ def good_region(sensitivity: pd.DataFrame, tasks: Tasks, tolerance: float = GOOD
 
     A rate is good where the mean validation score loses at most `tolerance` of the way from the constant
     predictor to the cell's best rate. Between rates of the grid the score runs straight over log10 of the rate.
-    Columns: the cell, `low` and `high` (ends of the region that holds the best rate), `decades` = log10(high / low), and
-    `open`: it reaches an end of the grid, so that it may be wider. NaN where the best is no better than the constant.
-    `sensitivity`: what `learning_rate_sensitivity` gave.
+    Columns: the cell, `low` and `high` (ends of the region that holds the best rate), `decades` = log10(high / low),
+    and `open`: it reaches an end of the grid, so that it may be wider. NaN where the best is no better than the
+    constant. `sensitivity`: what `learning_rate_sensitivity` gave.
     """
     found = [
         (*key, *_region(rows.sort_values("learning_rate"), tasks[key[0]], tolerance))
