@@ -130,8 +130,9 @@ def run_of(rng: np.random.Generator, first_seed: int, kind: str = "normal") -> p
     return LANES.assign(test_metric=scores.ravel(), seed=LANES["seed"] + first_seed)
 
 
-@pytest.mark.parametrize("kind", ["normal", "heavy"])
-@pytest.mark.parametrize("second", [SEEDS, 0], ids=["other seeds", "same seeds"])
+@pytest.mark.parametrize(
+    ("kind", "second"), [("normal", SEEDS), ("heavy", 0)], ids=["other seeds", "same, heavy tails"]
+)
 def test_two_runs_of_the_same_cells_rarely_differ(kind: str, second: int) -> None:
     """A/A: 100 replicates, "differs" in at most 5 of them."""
     rng = np.random.default_rng(0)

@@ -89,7 +89,7 @@ def score_table(lanes: pd.DataFrame, tasks: Tasks, task: str, column: str = "tes
     """
     done = finished(lanes[lanes["task"] == task], "evaluate")
     done = done.assign(score=scores(done, column, tasks))
-    table = done.pivot_table(index=CELL[1:], columns="seed", values="score", sort=False)
+    table = done.set_index([*CELL[1:], "seed"])["score"].unstack("seed", sort=False)
     return bounded(table, Metric.of(tasks[task]).sign)
 
 

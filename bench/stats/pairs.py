@@ -145,10 +145,8 @@ def between_runs(first: pd.DataFrame, second: pd.DataFrame, tasks: Tasks) -> pd.
     seed by seed. The noise of a cell is its own or, where that is less, what it becomes beside all others of the task:
     see `stats.moderated_tests`. Columns: the cell, `difference`, `paired`, `p_value` (adjusted), `differs`.
     """
-    parts = [
-        _between(*(score_table(lanes, tasks, task) for lanes in (first, second))).assign(task=task) for task in tasks
-    ]
-    found = pd.concat(parts, ignore_index=True)
+    both = {task: [score_table(lanes, tasks, task) for lanes in (first, second)] for task in tasks}
+    found = pd.concat([_between(*tables).assign(task=task) for task, tables in both.items()], ignore_index=True)
     found["p_value"] = holm(found["p_value"])
     return found.assign(differs=found["p_value"] < LEVEL)[[*CELL, "difference", "paired", "p_value", "differs"]]
 
