@@ -1,7 +1,7 @@
 """The rules that a benchmark's statistics must keep, each with a case whose answer is known.
 
-Rules that need training are held elsewhere: scikit-learn's own example in test_sklearn_example.py, optax's test problems
-in test_optax_problems.py, every inclusion of the table in test_optimizers.py.
+Rules that need training are held elsewhere: scikit-learn's own example in test_sklearn_example.py, optax's test
+problems in test_optax_problems.py, every inclusion of the table in test_optimizers.py.
 """
 
 import numpy as np
