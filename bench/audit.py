@@ -1,13 +1,13 @@
 """What a reader must know before believing a run: findings in words, the gravest first."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 
-from bench import stats
+from bench import crosstask, stats
 from bench.verdicts import leader
 
 ENOUGH_SEEDS = 10
@@ -45,11 +45,93 @@ LEVELS = ("fault", "warning", "note")
 
 def audit(run: Run) -> list[Finding]:
     """All findings about `run`, the gravest first; an empty list means that nothing was found."""
-    found = [*_completeness(run), *_seeds(run.convergence), *_timing(run.throughput)]
+    found = [*_completeness(run), *_blocks(run.convergence), *_seeds(run.convergence), *_timing(run.throughput)]
+    found += [*_under_tuned(run), *_defaults(run)]
     for task in run.manifest["tasks"]:
         prefix = f"{task}: " if len(run.manifest["tasks"]) > 1 else ""
         found += [Finding(f.level, prefix + f.text) for f in audit_task(run, task)]
     return sorted(found, key=lambda finding: LEVELS.index(finding.level))
+
+
+def audit_together(runs: Sequence[Run]) -> list[Finding]:
+    """What makes several runs hard to compare: machines, software, precision or settings that differ."""
+    found = []
+    for level, what, read in TOGETHER:
+        values = {run.name: read(run) for run in runs}
+        if len(set(values.values())) > 1:
+            told = "; ".join(f"{name}: {value or 'unknown'}" for name, value in values.items())
+            found.append(Finding(level, f"The runs differ in {what}: {told}."))
+    return sorted(found, key=lambda finding: LEVELS.index(finding.level))
+
+
+def _packages(run: Run) -> str:
+    packages = run.manifest["environment"].get("packages", {})
+    return ", ".join(f"{name} {packages[name]}" for name in ("jax", "jaxlib", "flax", "optax") if name in packages)
+
+
+def _suite(run: Run) -> str:
+    suite = run.manifest["suite"]
+    return f"{suite['steps']} steps of {suite['batch_size']}"
+
+
+def _environment(name: str) -> Callable[[Run], str]:
+    return lambda run: str(run.manifest["environment"].get(name, ""))
+
+
+def _data(run: Run) -> str:
+    tasks = run.manifest["tasks"].items()
+    return ", ".join(f"{name} {str(entry.get('data_sha256'))[:8]}" for name, entry in sorted(tasks))
+
+
+TOGETHER: tuple[tuple[str, str, Callable[[Run], str]], ...] = (
+    ("warning", "training", _suite),
+    ("warning", "data", _data),
+    ("warning", "software", _packages),
+    ("warning", "precision", _environment("precision")),
+    (
+        "note",
+        "machine, so that times do not compare",
+        _environment("processor"),
+    ),
+    (
+        "note",
+        "device, so that times do not compare",
+        _environment("device_kind"),
+    ),
+)
+
+
+def _blocks(cells: pd.DataFrame) -> Iterator[Finding]:
+    ranks = crosstask.ranks(cells)
+    lacking = ranks[ranks.isna().any(axis=1)].reset_index()
+    if ranks.shape[1] > 1 and len(lacking):
+        names = _names(lacking)
+        yield Finding("warning", f"Not evaluated on every task, so that ranks across tasks are incomplete: {names}.")
+
+
+def _under_tuned(run: Run) -> Iterator[Finding]:
+    found = crosstask.under_tuned(run.lanes, run.manifest["tasks"])
+    if len(found):
+        several = len(run.manifest["tasks"]) > 1
+        told = [
+            f"{stats.cell_label(row.activation, row.optimizer)} (loses to {row.contained}{f', {row.task}' * several})"
+            for row in found.itertuples()
+        ]
+        yield Finding(
+            "warning",
+            "Under-tuned, as a method that contains another should not lose to it beyond chance once tuned: "
+            f"{_some(told)}.",
+        )
+
+
+def _defaults(run: Run) -> Iterator[Finding]:
+    """Cells for which the conventional learning rate was on the grid and no other was better."""
+    table = crosstask.default_against_tuned(run.lanes, run.manifest["tasks"])
+    known = table[table["default_rate"].notna()]
+    useless = known[~known["beaten"].astype(bool)]
+    if len(useless):
+        text = f"In {len(useless)} of {len(known)} cells no learning rate beat the optimizer's conventional one"
+        yield Finding("note", f"{text}, on validation data: {_names(useless)}.")
 
 
 def audit_task(run: Run, task: str) -> Iterator[Finding]:
@@ -169,6 +251,9 @@ def _of(part: pd.DataFrame, whole: pd.DataFrame) -> str:
 
 def _names(cells: pd.DataFrame, most: int = 6) -> str:
     pairs: Iterable[tuple[str, str]] = cells[["activation", "optimizer"]].itertuples(index=False, name=None)
-    labels = [stats.cell_label(*pair) for pair in pairs]
+    return _some(list(dict.fromkeys(stats.cell_label(*pair) for pair in pairs)), most)
+
+
+def _some(labels: Sequence[str], most: int = 6) -> str:
     more = f" and {len(labels) - most} more" if len(labels) > most else ""
     return ", ".join(labels[:most]) + more

@@ -246,6 +246,34 @@ app.command()(single.predict)
 
 
 @app.command()
+def validate(as_json: Json = False) -> None:
+    """Replay cases with known answers on this machine.
+
+    Statistics, activations and optimizers, without training; exit code 1 on a miss.
+    """
+    from dataclasses import asdict
+
+    from bench.validate import CASES, replay
+
+    width = max(len(case.name) for case in CASES)
+    if not as_json:
+        typer.echo(f"{'about':<12} {'case':<{width}} {'expected':>10} {'got':>10}  verdict")
+    found = []
+    for one in replay():
+        found.append(one)
+        if not as_json:
+            verdict = "ok" if one.ok else "MISS"
+            typer.echo(f"{one.topic:<12} {one.case:<{width}} {one.expected:>10.6g} {one.got:>10.6g}  {verdict}")
+    missed = [one for one in found if not one.ok]
+    if as_json:
+        typer.echo(json.dumps([asdict(one) for one in found], indent=1, ensure_ascii=False))
+    else:
+        typer.echo(f"{len(found)} cases, {len(missed)} missed")
+    if missed:
+        raise typer.Exit(1)
+
+
+@app.command()
 def info(as_json: Json = False) -> None:
     """This machine as a run records it."""
     from bench import machine, worker

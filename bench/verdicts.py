@@ -5,12 +5,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
-from scipy.special import stdtr
+from numpy.typing import NDArray
 
-from bench.stats import CELL, Floats, Metric, Pair, Tasks, cell_label, finished, scores
-
-LEVEL = 0.05  # of the whole family of tests
+from bench.stats import CELL, Floats, Metric, Pair, Tasks, cell_label, holm, moderated_tests, score_table, seeds_needed
+from bench.stats.moderated import LEVEL, contenders
 
 
 @dataclass(frozen=True)
@@ -87,64 +85,71 @@ def _half_width(low: float, high: float) -> float:
 
 
 def against_best(lanes: pd.DataFrame, tasks: Tasks, task: str, best: Pair) -> pd.DataFrame:
-    """Each other evaluated cell of `task` against `best`: two-sided paired t tests, with Holm over the cells.
+    """Each other evaluated cell of `task` against `best`: two-sided moderated t tests, with Holm over the cells.
 
-    Every cell is evaluated with the same seeds, hence the same first weights and order of data: the
-    difference d is taken seed by seed. `t = mean(d) / sqrt((var(d) + q²/6) / n)`, where q is the smallest gap
-    between two scores of the task: scores counted in steps of q carry the variance q²/12 each, so that equal
-    differences on few seeds are not mistaken for certainty. An infinite score stands at the worst finite one.
-    Fewer than two shared seeds: p = 1.
+    Every cell is evaluated with the same seeds, hence the same first weights and order of data: differences are
+    taken seed by seed, and the noise is that of all cells which are not far behind: `stats.moderated_tests`. Cells that
+    lost a seed to divergence do not speak for it. An infinite score stands at the worst finite one.
 
     What it holds to: the truly best cell is `best` or tied with it at least 95 times in 100. It does not hold
     to telling no equal cells apart: `best` was picked for being high, so among many equal cells some will be.
     Source: Hsu, Multiple Comparisons: Theory and Methods, 1996, chapter 4, for the reading as a set of
-    possible bests. Columns: activation, optimizer, difference, p_value (adjusted), tied (p_value of 5 % or
-    more).
+    possible bests. Columns: activation, optimizer, `difference` (mean, cell - best), `p_value` (adjusted), `tied`
+    (p_value of 5 % or more).
     """
-    done = finished(lanes[lanes["task"] == task], "evaluate")
-    done = done.assign(score=scores(done, "test_metric", tasks))
-    table = done.pivot_table(index=CELL[1:], columns="seed", values="score", sort=False)
-    values = _finite(table, Metric.of(tasks[task]).sign)
-    difference = values.sub(values.loc[best]).drop(index=best)
-    p = holm(_paired_t(difference.to_numpy(), _resolution(values.to_numpy())))
-    result = difference.mean(axis=1).rename("difference").reset_index()
-    return result.assign(p_value=p, tied=p >= LEVEL)
+    table = score_table(lanes, tasks, task)
+    place = table.index.get_loc(best)
+    p = against_row(Metric.of(tasks[task]).sign * table.to_numpy(), place, _whole(lanes, task, table))
+    result = table.sub(table.loc[best]).mean(axis=1).rename("difference").reset_index()
+    return result.assign(p_value=p, tied=p >= LEVEL).drop(index=[place]).reset_index(drop=True)
 
 
-def _finite(table: pd.DataFrame, sign: int) -> pd.DataFrame:
-    finite = table.to_numpy()[np.isfinite(table.to_numpy())]
-    worst = sign * (sign * finite).min() if len(finite) else 0.0
-    return table.replace([np.inf, -np.inf], worst)
-
-
-def _resolution(values: Floats) -> float:
-    gaps = np.diff(np.unique(values[np.isfinite(values)]))
-    gaps = gaps[gaps > 1e-7]  # closer than that is float32's rounding
-    return float(gaps.min()) if len(gaps) else 0.0
-
-
-def _paired_t(difference: Floats, resolution: float) -> Floats:
-    """Two-sided p-values [cells] of differences [cells, seeds], NaN where a seed is missing."""
-    p = np.ones(len(difference))
-    count = np.isfinite(difference).sum(axis=1)
-    rows = count >= 2
-    if not rows.any():
-        return p
-    n, d = count[rows], difference[rows]
-    mean, variance = np.nanmean(d, axis=1), np.nanvar(d, axis=1, ddof=1) + resolution**2 / 6
-    with np.errstate(divide="ignore", invalid="ignore"):
-        t = np.where(mean == 0, 0.0, np.abs(mean) / np.sqrt(variance / n))
-    p[rows] = 2 * stdtr(n - 1, -t)
+def against_row(values: Floats, best: int, usable: NDArray[np.bool_] | None = None) -> Floats:
+    """The adjusted p-values [cells] of `values` [cells, seeds], more being better, against row `best`: there 1."""
+    others = np.delete(np.arange(len(values)), best)
+    lending = contenders(values, best) & (True if usable is None else usable)
+    p = np.ones(len(values))
+    p[others] = holm(moderated_tests(values, np.column_stack([others, np.full(len(others), best)]), lending))
     return p
 
 
-def holm(p_values: ArrayLike) -> Floats:
-    """Holm's adjusted p-values [n] of a family of tests: `max over j <= i of min(1, (n - j + 1) p_(j))`.
+def best_set(values: Floats) -> NDArray[np.bool_]:
+    """Which rows of `values` [cells, seeds], more being better, may be the best: the best mean and all tied with it."""
+    found: NDArray[np.bool_] = against_row(values, int(np.nanmean(values, axis=1).argmax())) >= LEVEL
+    return found
 
-    Source: Holm, A Simple Sequentially Rejective Multiple Test Procedure, 1979.
+
+def _whole(lanes: pd.DataFrame, task: str, table: pd.DataFrame) -> NDArray[np.bool_]:
+    """Which cells [cells] of `table` lost no seed."""
+    lost = lanes[
+        (lanes["task"] == task) & (lanes["phase"] == "evaluate") & lanes["status"].isin(["diverged", "failed"])
+    ]
+    pairs = pd.MultiIndex.from_frame(lost[CELL[1:]])
+    found: NDArray[np.bool_] = ~table.index.isin(pairs)
+    return found
+
+
+def power_line(lanes: pd.DataFrame, table: pd.DataFrame, tasks: Tasks, task: str, difference: float = np.nan) -> str:
+    """How many seeds it would take to tell a cell from the leader of `task`: a sentence, or "" without numbers.
+
+    `difference` is in the metric's own units; by default half a point of a percentage, else the leader's distance
+    to the middle cell. The noise is the median over the cells of the standard deviation of their differences to
+    the leader, the level that of the first of Holm's tests. See `stats.seeds_needed`.
     """
-    p = np.asarray(p_values, dtype=float)
-    order = np.argsort(p, kind="stable")
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.maximum.accumulate(np.minimum(1, p[order] * np.arange(len(p), 0, -1)))
-    return adjusted
+    best, metric = leader(table, task), Metric.of(tasks[task])
+    if best is None:
+        return ""
+    scores = score_table(lanes, tasks, task)
+    others = scores.sub(scores.loc[(best["activation"], best["optimizer"])]).drop(index=[tuple(best[CELL[1:]])])
+    spread = float(others.std(axis=1, ddof=1).median()) if len(others) else np.nan
+    if not difference > 0:
+        difference = 0.5 / metric.scale if metric.scale != 1 else float(others.mean(axis=1).abs().median())
+    if not (spread > 0 and difference > 0):
+        return ""
+    needed = seeds_needed(difference, spread, comparisons=len(others))
+    amount = f"{difference * metric.scale:.2g}"
+    unit = f"point{'s' * (amount != '1')}" if metric.unit == "%" else metric.unit
+    shown = f"{amount} {unit}".rstrip()
+    count = "More than 100,000" if needed is None else f"{needed:,}"
+    seeds = f"{count} seeds would be needed to see a difference of {shown} from the leader in four of five runs"
+    return f"{seeds}; this one has {int(best['seeds'])}."

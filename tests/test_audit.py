@@ -5,7 +5,7 @@ import pytest
 from synthetic import SyntheticRun, make_run, task_entry
 
 from bench import stats
-from bench.audit import LEVELS, audit
+from bench.audit import LEVELS, audit, audit_together
 
 
 def texts(run: SyntheticRun) -> str:
@@ -21,6 +21,7 @@ def sound(evaluate: int = 12) -> SyntheticRun:
     trained = run.lanes["phase"] == "evaluate"
     run.lanes.loc[trained, ["status", "test_metric"]] = ["ok", 0.97]
     run.lanes["status"] = "ok"
+    run.lanes.loc[run.lanes["learning_rate"] == 1.0, "validation_metric"] = 0.999  # better than any default
     return run
 
 
@@ -108,3 +109,37 @@ def test_the_gravest_stand_first_and_tasks_are_named_where_there_are_several() -
     levels = [finding.level for finding in audit(run)]
     assert levels == sorted(levels, key=LEVELS.index)
     assert "warning: b: 2 of 2 cells" in texts(run)
+
+
+def test_a_method_that_loses_to_a_case_of_itself_is_under_tuned() -> None:
+    run = sound()
+    loses = (run.lanes["optimizer"] == "adam") & (run.lanes["activation"] == "relu")
+    noise = np.random.default_rng(0).normal(0, 0.002, len(run.lanes))
+    run.lanes["test_metric"] += noise
+    run.lanes.loc[loses, "test_metric"] -= 0.1
+    assert "once tuned: relu + adam (loses to momentum)." in texts(run)
+
+
+def test_cells_whose_tuning_never_beat_the_default_are_noted() -> None:
+    run = sound()
+    run.lanes.loc[run.lanes["learning_rate"] == 0.01, "validation_metric"] = 1.0
+    found = texts(run)
+    assert "note: In 2 of 4 cells no learning rate beat the optimizer's conventional one" in found
+    assert "relu + momentum, tanh + momentum" in found
+
+
+def test_cells_that_lack_a_task_are_said() -> None:
+    run = make_run(["relu", "tanh"], ["sgd", "adam"], {"a": task_entry(), "b": task_entry()}, evaluate=3)
+    gone = (run.lanes["task"] == "b") & (run.lanes["activation"] == "relu") & (run.lanes["optimizer"] == "sgd")
+    run.lanes = run.lanes[~gone]
+    assert "Not evaluated on every task, so that ranks across tasks are incomplete: relu + sgd." in texts(run)
+
+
+def test_runs_of_several_machines_or_versions_are_said() -> None:
+    one, two = make_run(["relu"], ["sgd"], name="one"), make_run(["relu"], ["sgd"], name="two")
+    assert audit_together([one, two]) == []
+    two.manifest["environment"] |= {"processor": "Xeon", "packages": {"jax": "0.11.0"}}
+    found = audit_together([one, two])
+    assert [finding.level for finding in found] == ["warning", "note"]
+    assert "differ in software: one: jax 0.10.2" in found[0].text
+    assert "one: AMD EPYC 7R13; two: Xeon" in found[1].text

@@ -1,11 +1,6 @@
-"""Statistics of a run: frame in, frame out, every random draw seeded.
+"""What each cell reached: summaries over its seeds, intervals, curves."""
 
-One rule stands before all others: a lane that diverged or failed has the worst value its metric can have,
-before any mean, interval or rank. A lane that was interrupted was never measured and counts nowhere.
-"""
-
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -13,66 +8,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-CELL = ["task", "activation", "optimizer"]
+from bench.stats.metric import CELL, Floats, Metric, Tasks, finished, scores
+
 CONVERGENCE = [
     *CELL,
     *("learning_rate", "at_grid_edge", "seeds", "test_metric", "ci_low", "ci_high"),
     *("steps_to_target", "seconds_to_target", "diverged_share", "rank"),
 ]
 QUARTILES = {"low": 0.25, "middle": 0.5, "high": 0.75}
-Floats = NDArray[np.float64]
-Tasks = Mapping[str, Mapping[str, Any]]
-Pair = tuple[str, str]
-
-
-@dataclass(frozen=True)
-class Metric:
-    """How the metric of a task is read: its direction, its worst value, and how a person is shown it."""
-
-    name: str
-    direction: str
-    unit: str
-    scale: float
-    worst: float
-
-    @classmethod
-    def of(cls, task: Mapping[str, Any]) -> "Metric":
-        """The metric of one entry of a manifest's `tasks`."""
-        entry = task["metric"]
-        worst, scale = float(entry["worst"]), float(entry["scale"])
-        return cls(entry["name"], entry["direction"], entry["unit"], scale, worst)
-
-    @property
-    def sign(self) -> int:
-        """+1 where more is better, -1 where less is."""
-        return 1 if self.direction == "maximize" else -1
-
-    def show(self, value: float) -> str:
-        """The value as a person reads it, without its unit."""
-        if pd.isna(value):
-            return "no data"
-        if np.isinf(value):
-            return "∞" if value > 0 else "−∞"
-        shown = float(value) * self.scale
-        if self.scale != 1:
-            return f"{shown:.1f}"
-        return f"{shown:,.0f}" if abs(shown) >= 1000 else f"{shown:.3g}"
-
-    def plain(self, value: float) -> str:
-        """A value that somebody set, such as a target: all its digits, and its unit."""
-        return f"{value * self.scale:g}{f' {self.unit}' if self.unit else ''}"
-
-    def told(self, value: float, half_width: float = np.nan) -> str:
-        """The value with its uncertainty and its unit: `97.8 % ± 0.4`."""
-        shown = self.show(value)
-        unit = f" {self.unit}" if self.unit and np.isfinite(value) else ""
-        spread = f" ± {half_width * self.scale:.{len(shown.partition('.')[2])}f}" if np.isfinite(half_width) else ""
-        return f"{shown}{unit}{spread}"
-
-
-def cell_label(activation: str, optimizer: str) -> str:
-    """A cell's name: `relu + adam`, or the optimizer alone where a task has no activation."""
-    return optimizer if activation == "none" else f"{activation} + {optimizer}"
 
 
 @lru_cache(maxsize=32)
@@ -115,18 +58,45 @@ def iqm(values: ArrayLike, worst: float = np.nan) -> float:
     return float(ordered[cut : len(ordered) - cut].mean())
 
 
-def scores(frame: pd.DataFrame, column: str, tasks: Tasks) -> Floats:
-    """`frame[column]` [rows] with the task's worst value where a lane diverged, failed or is not a number."""
-    worst = frame["task"].map({name: Metric.of(task).worst for name, task in tasks.items()}).to_numpy(dtype=float)
-    values = frame[column].to_numpy(dtype=float)
-    bad = np.isnan(values) | frame["status"].isin(["diverged", "failed"]).to_numpy()
-    found: Floats = np.where(bad, worst, values)
-    return found
+def summary(lanes: pd.DataFrame, tasks: Tasks) -> pd.DataFrame:
+    """One row an evaluated cell: the same seeds by several statistics, of which a diverged one helps none.
+
+    Columns: the cell, `seeds`, `mean`, `median`, `iqm` of the test score, `ci_low` and `ci_high` of the mean,
+    `iqm_low` and `iqm_high` of the IQM (95 % bootstrap), `diverged_share`, `reached_share` (of the seeds, the
+    target) and `steps_to_target` (median, a miss is infinite).
+    """
+    done = finished(lanes, "evaluate").copy()
+    done["score"] = scores(done, "test_metric", tasks)
+    rows = [dict(zip(CELL, key, strict=True)) | _summary(rows) for key, rows in done.groupby(CELL, sort=False)]
+    return pd.DataFrame(rows, columns=SUMMARY)
 
 
-def finished(lanes: pd.DataFrame, phase: str) -> pd.DataFrame:
-    """The lanes of a phase, tune or evaluate, that were carried through, whatever came of them."""
-    return lanes[(lanes["phase"] == phase) & (lanes["status"] != "interrupted")]
+SUMMARY = [
+    *CELL,
+    *("seeds", "mean", "median", "iqm", "ci_low", "ci_high", "iqm_low", "iqm_high"),
+    *("diverged_share", "reached_share", "steps_to_target"),
+]
+
+
+def _summary(lanes: pd.DataFrame) -> dict[str, float]:
+    values, steps = lanes["score"].to_numpy(), lanes["steps_to_target"].fillna(np.inf)
+    intervals = bootstrap_interval(values), bootstrap_interval(values, statistic=_row_iqm)
+    return {
+        "seeds": len(values),
+        "mean": float(values.mean()),
+        "median": float(np.median(values)),
+        "iqm": iqm(values),
+        **dict(zip(("ci_low", "ci_high", "iqm_low", "iqm_high"), [*intervals[0], *intervals[1]], strict=True)),
+        "diverged_share": float((lanes["status"] == "diverged").mean()),
+        "reached_share": float(np.isfinite(steps).mean()),
+        "steps_to_target": float(np.median(steps)),
+    }
+
+
+def _row_iqm(values: Floats, axis: int) -> Floats:
+    cut = values.shape[axis] // 4
+    kept: Floats = np.sort(values, axis=axis)[:, cut : values.shape[axis] - cut].mean(axis=axis)
+    return kept
 
 
 def convergence(lanes: pd.DataFrame, throughput: pd.DataFrame, tasks: Tasks) -> pd.DataFrame:
@@ -187,37 +157,6 @@ def _rounded(value: float) -> float:
 
 def _at_edge(rate: float, low: float, high: float) -> bool:
     return bool(low < high and np.isclose([low, high], rate, rtol=1e-6, atol=0).any())
-
-
-def learning_rate_sensitivity(lanes: pd.DataFrame, tasks: Tasks) -> pd.DataFrame:
-    """What tuning saw: one row for each cell and learning rate.
-
-    Columns: the cell, `learning_rate`, `validation_metric` (mean over tuning seeds), `lanes`,
-    `diverged_share`, and `chosen`: the rate that was evaluated or, where none was yet, the best one.
-    """
-    tuned = finished(lanes, "tune")
-    tuned = tuned.assign(
-        validation_metric=scores(tuned, "validation_metric", tasks), diverged=tuned["status"] == "diverged"
-    )
-    groups = tuned.groupby([*CELL, "learning_rate"], sort=False)
-    table = groups.agg(
-        validation_metric=("validation_metric", "mean"),
-        lanes=("seed", "size"),
-        diverged_share=("diverged", "mean"),
-    ).reset_index()
-    evaluated = finished(lanes, "evaluate").groupby(CELL)["learning_rate"].first()
-    rate = evaluated.combine_first(best_learning_rates(table, tasks)).rename("rate")
-    chosen = table.join(rate, on=CELL)["rate"] if len(table) else pd.Series(dtype=float)
-    table["chosen"] = np.isclose(table["learning_rate"], chosen, rtol=1e-6, atol=0)
-    return table
-
-
-def best_learning_rates(sensitivity: pd.DataFrame, tasks: Tasks) -> "pd.Series[float]":
-    """The rate of each cell with the best mean on validation data; the lowest of several."""
-    signs = sensitivity["task"].map({name: -Metric.of(task).sign for name, task in tasks.items()})
-    ranked = sensitivity.assign(order=sensitivity["validation_metric"] * signs)
-    ranked = ranked.sort_values(["order", "learning_rate"], kind="stable")
-    return ranked.groupby(CELL, sort=False)["learning_rate"].first()
 
 
 def curve_bands(

@@ -1,0 +1,187 @@
+"""What several tasks say together, and what tuning and chance had to do with it: frames and sentences for a report."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from bench import stats
+from bench.optimizers import OPTIMIZERS
+from bench.stats import CELL, LEVEL, Metric, RankTest, Tasks
+from bench.verdicts import against_row, verdict
+
+CELLS = ("activation", "optimizer")
+LEADERBOARD = ["tasks", "mean_rank", "profile", "lead_share"]
+
+
+def comparable(convergence: pd.DataFrame, by: tuple[str, ...] = CELLS) -> pd.DataFrame:
+    """The rows of the tasks whose cells have an activation, where there are such and `by` asks for it.
+
+    A task without one, such as a parabola, has other cells: it cannot stand in one table of ranks with the rest.
+    """
+    without = convergence["activation"] == "none"
+    return convergence[~without] if "activation" in by and not without.all() else convergence
+
+
+def ranks(convergence: pd.DataFrame, by: tuple[str, ...] = CELLS) -> pd.DataFrame:
+    """Ranks of entrants x tasks, of the tasks that can be compared; see `stats.rank_table`."""
+    return stats.rank_table(comparable(convergence, by), by)
+
+
+def leaderboard(
+    lanes: pd.DataFrame, convergence: pd.DataFrame, tasks: Tasks, by: tuple[str, ...] = CELLS
+) -> pd.DataFrame:
+    """One row an entrant, the best mean rank first: how it did over all tasks.
+
+    Columns: those of `by`; `tasks` it was evaluated on; `mean_rank` over them; `profile`, the area of its performance
+    profile in steps to target, 0 to 1 (for optimizers or activations alone, the mean over their cells); `lead_share`,
+    of the tasks, in which it is the leader or cannot be told from it (alone: one of its cells). An entrant that lacks a
+    task has no mean rank and stands last.
+    """
+    table = comparable(convergence, by)
+    if table.empty:
+        return pd.DataFrame(columns=[*by, *LEADERBOARD])
+    ranked, cells = ranks(convergence, by), table.assign(leads=_leads(lanes, table, tasks))
+    cells = cells.join(_profile(table), on=list(CELLS))
+    groups = cells.groupby(list(by), sort=False)
+    leads = cells.groupby([*by, "task"], sort=False)["leads"].max().groupby(list(by), sort=False).mean()
+    found = pd.DataFrame(
+        {
+            "tasks": ranked.notna().sum(axis=1),
+            "mean_rank": ranked.mean(axis=1, skipna=False),
+            "profile": groups["profile"].mean(),
+            "lead_share": leads,
+        }
+    )
+    order = ["mean_rank", "profile", "lead_share"]
+    return found.sort_values(order, ascending=[True, False, False], kind="stable").rename_axis(list(by)).reset_index()
+
+
+def _leads(lanes: pd.DataFrame, table: pd.DataFrame, tasks: Tasks) -> list[bool]:
+    found = {task: verdict(lanes, table, tasks, task) for task in table["task"].unique()}
+    return [(a, o) in {found[t].winner, *found[t].tied} for t, a, o in table[CELL].itertuples(index=False, name=None)]
+
+
+def _profile(table: pd.DataFrame) -> "pd.Series[float]":
+    times = table.pivot_table(index=list(CELLS), columns="task", values="steps_to_target", sort=False, dropna=False)
+    return stats.performance_profile(times.fillna(np.inf)).scores.rename("profile")
+
+
+def profile_curves(convergence: pd.DataFrame, max_ratio: float = 4.0) -> pd.DataFrame:
+    """Performance profiles in steps to target: columns activation, optimizer, `ratio`, `share` of tasks done."""
+    table = comparable(convergence)
+    times = table.pivot_table(index=list(CELLS), columns="task", values="steps_to_target", sort=False, dropna=False)
+    curves = stats.performance_profile(times.fillna(np.inf), max_ratio).curves
+    return curves.T.reset_index().melt(list(CELLS), var_name="ratio", value_name="share")
+
+
+def rank_test(convergence: pd.DataFrame, by: tuple[str, ...] = CELLS) -> RankTest:
+    """Friedman, Nemenyi and Wilcoxon over the tasks, or in words why not: see `stats.rank_test`."""
+    return stats.rank_test(ranks(convergence, by))
+
+
+def flips_sentence(convergence: pd.DataFrame) -> str:
+    """How far the order of the cells holds from one task to another: one sentence, "" for a single task."""
+    flips = stats.rank_flips(ranks(convergence))
+    if flips.empty or not flips["pairs"].sum():
+        return ""
+    share = flips["flips"].sum() / flips["pairs"].sum()
+    worst = flips.loc[flips["share"].idxmax()]
+    text = f"Of two cells, {100 * share:.0f} % change their order from one task to another"
+    pair = f"{worst['first']} and {worst['second']} ({100 * worst['share']:.0f} %)"
+    most = f", most between {pair}" if len(flips) > 1 else ""
+    return f"{text}{most}; 50 % would mean that one task says nothing about the other."
+
+
+def main_effect(lanes: pd.DataFrame, tasks: Tasks, task: str, by: str) -> pd.DataFrame:
+    """The activations or the optimizers of `task` (`by`), each by the mean of its cells on the same seeds.
+
+    Columns: `by`, `cells`, `mean`, `difference` (to the best), `p_value` (two-sided, see `stats.moderated_tests`, with
+    Holm) and `tied` with the best at 5 %; the best first. Many cells on the same seeds see what no single one does.
+    Levels that lack a cell that others have are left out.
+    """
+    columns = [by, "cells", "mean", "difference", "p_value", "tied"]
+    table = stats.score_table(lanes, tasks, task).dropna()
+    if table.empty:
+        return pd.DataFrame(columns=columns)
+    counts = table.groupby(level=by, sort=False).size()
+    means = table.groupby(level=by, sort=False).mean()[counts == counts.max()]
+    sign, values = Metric.of(tasks[task]).sign, means.to_numpy()
+    best = int((sign * values.mean(axis=1)).argmax())
+    p = against_row(sign * values, best)
+    found = pd.DataFrame({by: means.index, "cells": int(counts.max()), "mean": values.mean(axis=1), "p_value": p})
+    found = found.assign(difference=found["mean"] - found["mean"][best], tied=p >= LEVEL)
+    return found.sort_values("mean", ascending=sign < 0, kind="stable", ignore_index=True)[columns]
+
+
+def main_effect_sentence(effect: pd.DataFrame, metric: Metric) -> str:
+    """Which level of `main_effect` is the best over all its cells, and which cannot be told from it."""
+    if len(effect) < 2:
+        return ""
+    by, best = effect.columns[0], effect.iloc[0]
+    level = list(effect.loc[effect["tied"], by])[1:]
+    rest = f"cannot be told from it: {', '.join(level)}" if level else "each of the others can be told from it"
+    over = "activations" if by == "optimizer" else "optimizers"
+    head = f"Over all {best['cells']} {over}" if best["cells"] > 1 else "Alone"
+    return f"{head}, {best[by]} is the best {by} at {metric.told(best['mean'])} test {metric.name}; {rest}."
+
+
+def variance_by_task(lanes: pd.DataFrame, tasks: Tasks) -> pd.DataFrame:
+    """What the spread comes from: `task`, `phase` (evaluate, tune) and the columns of `stats.variance_shares`."""
+    parts = []
+    for task in tasks:
+        for phase, shares in (("evaluate", stats.variance_shares), ("tune", stats.tuning_shares)):
+            frame = shares(lanes, tasks, task)
+            if len(frame):
+                parts.append(frame.assign(task=task, phase=phase))
+    columns = ["task", "phase", *stats.SHARES]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def variance_sentences(shares: pd.DataFrame, tasks: Tasks, task: str) -> list[str]:
+    """The sentences on `task` of the frame that `variance_by_task` gave: of evaluation, then of tuning."""
+    own = shares[shares["task"] == task]
+    names = {"evaluate": "test", "tune": "validation"}
+    metric = Metric.of(tasks[task])
+    found = [stats.share_sentence(own[own["phase"] == phase], metric, name) for phase, name in names.items()]
+    return [sentence for sentence in found if sentence]
+
+
+def default_rates(optimizers: Mapping[str, object]) -> dict[str, float]:
+    """Label -> conventional learning rate of those that have one; arguments of their own change nothing about it."""
+    names = {label: label.partition("(")[0] for label in optimizers}
+    return {label: OPTIMIZERS[name].default_learning_rate for label, name in names.items() if name in OPTIMIZERS}
+
+
+def default_against_tuned(lanes: pd.DataFrame, tasks: Tasks) -> pd.DataFrame:
+    """The default's column beside the tuned one, one row a cell: see `stats.default_against_tuned`."""
+    labels = dict.fromkeys(lanes["optimizer"])
+    return stats.default_against_tuned(stats.learning_rate_sensitivity(lanes, tasks), tasks, default_rates(labels))
+
+
+def best_so_far(lanes: pd.DataFrame, tasks: Tasks) -> pd.DataFrame:
+    """The expected best validation score against the number of trials: see `stats.best_so_far`."""
+    return stats.best_so_far(stats.learning_rate_sensitivity(lanes, tasks), tasks)
+
+
+def good_region(lanes: pd.DataFrame, tasks: Tasks) -> pd.DataFrame:
+    """How forgiving each cell is of its learning rate, in decades: see `stats.good_region`."""
+    return stats.good_region(stats.learning_rate_sensitivity(lanes, tasks), tasks)
+
+
+def contained(labels: Mapping[str, object]) -> dict[str, frozenset[str]]:
+    """Label -> the optimizers of the table that it contains, directly or by way of others.
+
+    Only entries as the table has them: with arguments of their own they may be other methods.
+    """
+    return {label: frozenset(_within(label)) for label in labels if label in OPTIMIZERS}
+
+
+def _within(name: str) -> set[str]:
+    direct = OPTIMIZERS[name].contains
+    return set(direct).union(*(_within(inner) for inner in direct))
+
+
+def under_tuned(lanes: pd.DataFrame, tasks: Tasks) -> pd.DataFrame:
+    """Cells that lose to a case of themselves: see `stats.under_tuned`."""
+    return stats.under_tuned(lanes, tasks, contained(dict.fromkeys(lanes["optimizer"])))

@@ -1,0 +1,100 @@
+"""How a task's metric is read, what a cell is called, and which lanes count.
+
+One rule stands before all others: a lane that diverged or failed has the worst value its metric can have,
+before any mean, interval or rank. A lane that was interrupted was never measured and counts nowhere.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+CELL = ["task", "activation", "optimizer"]
+Floats = NDArray[np.float64]
+Tasks = Mapping[str, Mapping[str, Any]]
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How the metric of a task is read: its direction, its worst value, and how a person is shown it."""
+
+    name: str
+    direction: str
+    unit: str
+    scale: float
+    worst: float
+
+    @classmethod
+    def of(cls, task: Mapping[str, Any]) -> "Metric":
+        """The metric of one entry of a manifest's `tasks`."""
+        entry = task["metric"]
+        worst, scale = float(entry["worst"]), float(entry["scale"])
+        return cls(entry["name"], entry["direction"], entry["unit"], scale, worst)
+
+    @property
+    def sign(self) -> int:
+        """+1 where more is better, -1 where less is."""
+        return 1 if self.direction == "maximize" else -1
+
+    def show(self, value: float) -> str:
+        """The value as a person reads it, without its unit."""
+        if pd.isna(value):
+            return "no data"
+        if np.isinf(value):
+            return "∞" if value > 0 else "−∞"
+        shown = float(value) * self.scale
+        if self.scale != 1:
+            return f"{shown:.1f}"
+        return f"{shown:,.0f}" if abs(shown) >= 1000 else f"{shown:.3g}"
+
+    def plain(self, value: float) -> str:
+        """A value that somebody set, such as a target: all its digits, and its unit."""
+        return f"{value * self.scale:g}{f' {self.unit}' if self.unit else ''}"
+
+    def told(self, value: float, half_width: float = np.nan) -> str:
+        """The value with its uncertainty and its unit: `97.8 % ± 0.4`."""
+        shown = self.show(value)
+        unit = f" {self.unit}" if self.unit and np.isfinite(value) else ""
+        spread = f" ± {half_width * self.scale:.{len(shown.partition('.')[2])}f}" if np.isfinite(half_width) else ""
+        return f"{shown}{unit}{spread}"
+
+
+def cell_label(activation: str, optimizer: str) -> str:
+    """A cell's name: `relu + adam`, or the optimizer alone where a task has no activation."""
+    return optimizer if activation == "none" else f"{activation} + {optimizer}"
+
+
+def scores(frame: pd.DataFrame, column: str, tasks: Tasks) -> Floats:
+    """`frame[column]` [rows] with the task's worst value where a lane diverged, failed or is not a number."""
+    worst = frame["task"].map({name: Metric.of(task).worst for name, task in tasks.items()}).to_numpy(dtype=float)
+    values = frame[column].to_numpy(dtype=float)
+    bad = np.isnan(values) | frame["status"].isin(["diverged", "failed"]).to_numpy()
+    found: Floats = np.where(bad, worst, values)
+    return found
+
+
+def finished(lanes: pd.DataFrame, phase: str) -> pd.DataFrame:
+    """The lanes of a phase, tune or evaluate, that were carried through, whatever came of them."""
+    return lanes[(lanes["phase"] == phase) & (lanes["status"] != "interrupted")]
+
+
+def score_table(lanes: pd.DataFrame, tasks: Tasks, task: str, column: str = "test_metric") -> pd.DataFrame:
+    """The evaluation scores of `task` as cells [activation, optimizer] x seeds, NaN where a seed was not run.
+
+    An infinite score, which has no variance, stands at the worst finite one.
+    """
+    done = finished(lanes[lanes["task"] == task], "evaluate")
+    done = done.assign(score=scores(done, column, tasks))
+    table = done.set_index([*CELL[1:], "seed"])["score"].unstack("seed", sort=False)
+    return bounded(table, Metric.of(tasks[task]).sign)
+
+
+def bounded(values: pd.DataFrame, sign: int) -> pd.DataFrame:
+    """`values` with the worst finite one in place of infinite ones; `sign` is +1 where more is better."""
+    finite = values.to_numpy()[np.isfinite(values.to_numpy())]
+    worst = sign * (sign * finite).min() if len(finite) else 0.0
+    return values.replace([np.inf, -np.inf], worst)

@@ -1,0 +1,110 @@
+"""What several tasks say together."""
+
+import numpy as np
+import pytest
+from synthetic import REGRESSION, SyntheticRun, make_run, task_entry
+
+from bench import crosstask, stats
+from bench.stats import Metric
+
+TASKS = {name: task_entry() for name in "abcd"} | {"e": REGRESSION}
+
+
+@pytest.fixture(scope="module")
+def run() -> SyntheticRun:
+    return make_run(["relu", "tanh"], ["sgd", "momentum", "adam"], TASKS, evaluate=6)
+
+
+def test_the_leaderboard_has_the_best_mean_rank_first(run: SyntheticRun) -> None:
+    board = crosstask.leaderboard(run.lanes, run.convergence, TASKS)
+    assert len(board) == 6
+    assert board["mean_rank"].is_monotonic_increasing
+    assert board["mean_rank"].sum() == pytest.approx(21)
+    assert board["profile"].between(0, 1).all()
+    assert (board["tasks"] == 5).all()
+    first = run.convergence[run.convergence["rank"] == 1]
+    leads = first.groupby(["activation", "optimizer"]).size() / 5
+    for cell, share in leads.items():
+        row = board[(board["activation"] == cell[0]) & (board["optimizer"] == cell[1])]
+        assert row["lead_share"].item() >= share
+
+
+def test_optimizers_alone_have_a_leaderboard_of_their_own(run: SyntheticRun) -> None:
+    board = crosstask.leaderboard(run.lanes, run.convergence, TASKS, by=("optimizer",))
+    assert set(board["optimizer"]) == {"sgd", "momentum", "adam"}
+    assert board["mean_rank"].sum() == pytest.approx(6)
+
+
+def test_a_cell_that_lacks_a_task_stands_last_without_a_mean_rank(run: SyntheticRun) -> None:
+    lost = (run.convergence["task"] == "a") & (run.convergence["optimizer"] == "adam")
+    board = crosstask.leaderboard(run.lanes, run.convergence[~lost], TASKS)
+    assert list(board["mean_rank"].isna()) == [False] * 4 + [True] * 2
+    assert "incomplete blocks" in crosstask.rank_test(run.convergence[~lost]).sentence
+
+
+def test_a_task_without_activations_stands_apart(run: SyntheticRun) -> None:
+    table = run.convergence.copy()
+    table.loc[table["task"] == "a", "activation"] = "none"
+    assert list(crosstask.ranks(table).columns) == ["b", "c", "d", "e"]
+    assert list(crosstask.ranks(table, ("optimizer",)).columns) == list("abcde")
+
+
+def test_nothing_evaluated_gives_empty_frames() -> None:
+    none = make_run(["relu"], ["sgd", "adam"], keep_evaluated=0)
+    tasks = none.manifest["tasks"]
+    assert crosstask.variance_by_task(none.lanes, tasks)["phase"].isin(["tune"]).all()
+    assert crosstask.main_effect(none.lanes, tasks, "digits_mlp", "optimizer").empty
+    assert crosstask.leaderboard(none.lanes, none.convergence.iloc[:0], tasks).empty
+
+
+def test_the_test_over_tasks_speaks_or_says_why_not(run: SyntheticRun) -> None:
+    assert "Friedman" in crosstask.rank_test(run.convergence).sentence
+    one = run.convergence[run.convergence["task"] == "a"]
+    assert "too few" in crosstask.rank_test(one).sentence
+
+
+def test_flips_are_told_where_there_are_two_tasks(run: SyntheticRun) -> None:
+    assert "change their order" in crosstask.flips_sentence(run.convergence)
+    assert crosstask.flips_sentence(run.convergence[run.convergence["task"] == "a"]) == ""
+
+
+def test_many_cells_on_the_same_seeds_see_what_no_single_one_does() -> None:
+    run = make_run(["relu", "tanh", "elu", "prelu"], ["sgd", "adam"], evaluate=5)
+    tasks, rng = run.manifest["tasks"], np.random.default_rng(0)
+    done = run.lanes["phase"] == "evaluate"
+    better = 0.008 * (run.lanes["optimizer"] == "adam")
+    run.lanes.loc[done, "status"] = "ok"
+    run.lanes.loc[done, "test_metric"] = 0.9 + better[done] + 0.003 * rng.normal(size=done.sum())
+    effect = crosstask.main_effect(run.lanes, tasks, "digits_mlp", "optimizer")
+    assert list(effect["optimizer"]) == ["adam", "sgd"]
+    assert list(effect["tied"]) == [True, False]
+    assert list(effect["cells"]) == [4, 4]
+    sentence = crosstask.main_effect_sentence(effect, Metric.of(tasks["digits_mlp"]))
+    assert sentence.startswith("Over all 4 activations, adam is the best optimizer at 90.8 %")
+
+
+def test_the_spread_is_told_of_every_task_and_phase(run: SyntheticRun) -> None:
+    shares = crosstask.variance_by_task(run.lanes, TASKS)
+    assert set(shares["task"]) == set(TASKS)
+    assert len(crosstask.variance_sentences(shares, TASKS, "a")) == 2
+
+
+def test_the_default_is_the_table_s(run: SyntheticRun) -> None:
+    found = crosstask.default_against_tuned(run.lanes, TASKS)
+    rates = found.groupby("optimizer")["default_rate"].first()
+    assert rates["adam"] == pytest.approx(0.001)
+    assert rates["sgd"] == pytest.approx(0.01)
+    assert crosstask.default_rates({"adam(b1=0.8)": None, "mine": None}) == {"adam(b1=0.8)": 0.001}
+
+
+def test_what_a_method_contains_is_followed_to_the_end() -> None:
+    found = crosstask.contained({"adamw": None, "adam(b1=0.5)": None, "mine": None})
+    assert found == {"adamw": frozenset({"adam", "momentum", "rmsprop", "sgd"})}
+
+
+def test_trials_and_regions_are_there_for_every_cell(run: SyntheticRun) -> None:
+    assert len(crosstask.best_so_far(run.lanes, TASKS)) == 5 * 6 * 5
+    assert len(crosstask.good_region(run.lanes, TASKS)) == 5 * 6
+    curves = crosstask.profile_curves(run.convergence)
+    assert set(curves.columns) == {"activation", "optimizer", "ratio", "share"}
+    assert len(stats.summary(run.lanes, TASKS)) == 30

@@ -1,0 +1,111 @@
+"""What tuning saw: closed forms, and flags where there is cause for them."""
+
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from synthetic import REGRESSION, task_entry
+from test_stats import evaluated
+
+from bench import stats
+
+INF = float("inf")
+ACCURACY = {"t": task_entry(baseline=0.1)}
+RMSE = {"t": REGRESSION | {"baseline": 80.0}}
+
+
+def seen(values: list[float], rates: list[float] | None = None) -> pd.DataFrame:
+    """What tuning saw of one cell, at rates 0.001, 0.01, ..."""
+    grid = rates or [10.0 ** (i - 3) for i in range(len(values))]
+    frame = pd.DataFrame({"learning_rate": grid, "validation_metric": values})
+    return frame.assign(task="t", activation="a", optimizer="x")
+
+
+def test_expected_best_is_the_mean_over_all_draws() -> None:
+    assert stats.expected_best([1, 2, 3, 4])[1] == pytest.approx(10 / 3)
+    values = [3.0, 1.0, 4.0, 1.0, 5.0]
+    every = [np.mean([max(draw) for draw in combinations(values, k)]) for k in range(1, 6)]
+    assert list(stats.expected_best(values)) == pytest.approx(every)
+
+
+@given(st.lists(st.floats(-10, 10), min_size=1, max_size=9))
+def test_expected_best_rises_from_the_mean_to_the_best(values: list[float]) -> None:
+    found = stats.expected_best(values)
+    assert found[0] == pytest.approx(np.mean(values), abs=1e-9)
+    assert found[-1] == pytest.approx(max(values), abs=1e-9)
+    assert (np.diff(found) >= -1e-9).all()
+
+
+def test_a_diverged_trial_counts_only_where_it_can_be_the_best() -> None:
+    found = stats.expected_best([-INF, 1.0, 2.0])
+    assert found[0] == -INF
+    assert found[1] == pytest.approx(5 / 3)
+
+
+def test_best_so_far_is_in_the_metric_s_direction() -> None:
+    found = stats.best_so_far(seen([70.0, 60.0, 50.0]), RMSE)
+    assert list(found["trials"]) == [1, 2, 3]
+    assert list(found["expected"]) == pytest.approx([60, 160 / 3, 50])
+
+
+@pytest.mark.parametrize(
+    ("tasks", "values", "decades", "opened"),
+    [
+        (ACCURACY, [0.1, 0.5, 0.9, 0.5, 0.1], 0.2, False),  # 5 % of 0.8 is 0.04, of a slope of 0.4 a decade
+        (ACCURACY, [0.9, 0.9, 0.9], 2.0, True),
+        (ACCURACY, [0.9, 0.1, 0.9], 0.05, True),
+        (RMSE, [80.0, 70.0, 60.0, INF], 0.1, False),
+        (ACCURACY, [0.05, 0.08], np.nan, False),
+    ],
+)
+def test_the_good_region_of_straight_slopes_is_known(
+    tasks: stats.Tasks, values: list[float], decades: float, opened: bool
+) -> None:
+    found = stats.good_region(seen(values), tasks).iloc[0]
+    assert found["decades"] == pytest.approx(decades, nan_ok=True)
+    assert found["open"] == opened
+    assert np.log10(found["high"] / found["low"]) == pytest.approx(decades, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("default", "rate", "gain", "beaten"),
+    [(0.01, 0.01, 0.3, True), (0.02, 0.01, 0.3, True), (0.1, 0.1, 0.0, False), (np.nan, np.nan, np.nan, False)],
+)
+def test_the_default_s_column_is_the_nearest_rate(default: float, rate: float, gain: float, beaten: bool) -> None:
+    found = stats.default_against_tuned(seen([0.5, 0.6, 0.9]), ACCURACY, {"x": default}).iloc[0]
+    assert found["default_rate"] == pytest.approx(rate, nan_ok=True)
+    assert found["gain"] == pytest.approx(gain, nan_ok=True)
+    assert found["tuned_rate"] == 0.1
+    assert found["beaten"] == beaten
+
+
+def test_a_default_far_from_the_grid_has_no_column() -> None:
+    found = stats.default_against_tuned(seen([0.5, 0.6, 0.9]), ACCURACY, {"x": 10.0}).iloc[0]
+    assert np.isnan(found["default_metric"])
+
+
+def test_a_default_that_diverges_gains_without_end() -> None:
+    found = stats.default_against_tuned(seen([60.0, INF]), RMSE, {"x": 0.01}).iloc[0]
+    assert found["gain"] == INF
+
+
+CONTAINS = {"adam": frozenset({"momentum", "sgd"}), "momentum": frozenset({"sgd"})}
+GOOD = [0.90, 0.91, 0.92, 0.93, 0.94]
+
+
+@pytest.mark.parametrize(("tasks", "sign"), [(ACCURACY, 1), (RMSE, -1)])
+def test_a_method_that_loses_to_a_case_of_itself_is_under_tuned(tasks: stats.Tasks, sign: int) -> None:
+    low = np.array(GOOD) - sign * np.array([0.3, 0.31, 0.29, 0.3, 0.3])
+    found = stats.under_tuned(evaluated({"adam": list(low), "momentum": GOOD, "sgd": list(low)}), tasks, CONTAINS)
+    assert list(found[["optimizer", "contained"]].itertuples(index=False, name=None)) == [("adam", "momentum")]
+    assert found["difference"].item() == pytest.approx(0.3 * sign)
+
+
+def test_a_method_that_wins_or_cannot_be_told_is_not() -> None:
+    near = [0.91, 0.90, 0.92, 0.94, 0.93]
+    assert stats.under_tuned(evaluated({"adam": near, "momentum": GOOD}), ACCURACY, CONTAINS).empty
+    assert stats.under_tuned(evaluated({"momentum": near, "rmsprop": GOOD}), ACCURACY, CONTAINS).empty
+    assert stats.under_tuned(evaluated({}), ACCURACY, CONTAINS).empty
