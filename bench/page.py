@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench import figures, tables
+from bench import embedded, figures, tables
 from bench.audit import Finding, Run, audit
+from bench.heat import Heat, heat
 from bench.stats import Metric, cell_label
 from bench.verdicts import Verdict, verdict
 
@@ -19,11 +20,19 @@ class Section:
     slug: str
     run: str
     task: str
+    several: bool
     facts: str
     verdict: Verdict
     figures: Mapping[str, figures.Figure]
     cells: tables.Table
     matrix: tables.Table
+    heat: Heat
+    data: Mapping[str, Any]
+
+    @property
+    def label(self) -> str:
+        """What a reader picks it by."""
+        return f"{self.run} · {self.task}" if self.several else self.task
 
     @property
     def level(self) -> list[str]:
@@ -52,7 +61,7 @@ def parts_of(runs: Sequence[Run]) -> list[Part]:
     tasks = [(run, task) for run in runs for task in run.manifest["tasks"]]
     names = iter(slugs([f"{run.name}-{task}" if several else task for run, task in tasks]))
     heads = slugs([run.name if several else "run" for run in runs])
-    return [_part(run, head, names) for run, head in zip(runs, heads, strict=True)]
+    return [_part(run, head, names, several) for run, head in zip(runs, heads, strict=True)]
 
 
 def title_of(parts: Sequence[Part]) -> str:
@@ -76,12 +85,12 @@ def slugs(names: Sequence[str]) -> list[str]:
     return found
 
 
-def _part(run: Run, slug: str, names: Iterator[str]) -> Part:
+def _part(run: Run, slug: str, names: Iterator[str], several: bool) -> Part:
     drawn = figures.styles(run.convergence)
     return Part(
         slug=slug,
         run=run,
-        sections=tuple(_section(run, task, next(names), drawn) for task in run.manifest["tasks"]),
+        sections=tuple(_section(run, task, next(names), drawn, several) for task in run.manifest["tasks"]),
         findings=tuple(audit(run)),
         figures=figures.of_run(run, slug),
         asked=_asked(run),
@@ -91,18 +100,21 @@ def _part(run: Run, slug: str, names: Iterator[str]) -> Part:
     )
 
 
-def _section(run: Run, task: str, slug: str, drawn: Mapping[str, figures.Style]) -> Section:
+def _section(run: Run, task: str, slug: str, drawn: Mapping[str, figures.Style], several: bool) -> Section:
     table, speeds = (frame[frame["task"] == task] for frame in (run.convergence, run.throughput))
     found = verdict(run.lanes, run.convergence, run.manifest["tasks"], task)
     return Section(
         slug=slug,
         run=run.name,
         task=task,
+        several=several,
         facts=_facts(run.manifest["tasks"][task], found.metric),
         verdict=found,
         figures=figures.of_task(run, task, found, drawn, slug),
         cells=tables.cells(table, speeds, found),
         matrix=tables.matrix(table, found),
+        heat=heat(table, found),
+        data=embedded.of_task(run, task) | {"slug": slug},
     )
 
 

@@ -106,7 +106,7 @@ def against_best(lanes: pd.DataFrame, tasks: Tasks, task: str, best: Pair) -> pd
     table = done.pivot_table(index=CELL[1:], columns="seed", values="score", sort=False)
     values = _finite(table, Metric.of(tasks[task]).sign)
     difference = values.sub(values.loc[best]).drop(index=best)
-    p = holm(_paired_t(difference.to_numpy(), _resolution(values.to_numpy())))
+    p = holm(_paired_t(difference.to_numpy(), resolution(values.to_numpy())))
     result = difference.mean(axis=1).rename("difference").reset_index()
     return result.assign(p_value=p, tied=p >= LEVEL)
 
@@ -117,7 +117,8 @@ def _finite(table: pd.DataFrame, sign: int) -> pd.DataFrame:
     return table.replace([np.inf, -np.inf], worst)
 
 
-def _resolution(values: Floats) -> float:
+def resolution(values: Floats) -> float:
+    """The smallest gap between any two of `values` that is not float32's rounding; 0 where there is none."""
     gaps = np.diff(np.unique(values[np.isfinite(values)]))
     gaps = gaps[gaps > 1e-7]  # closer than that is float32's rounding
     return float(gaps.min()) if len(gaps) else 0.0
