@@ -11,7 +11,7 @@ from scipy.special import stdtr, stdtrit
 from bench.audit import Run
 from bench.errors import DataError, InputError
 from bench.stats import CELL, Floats, Metric, cell_label, finished, scores
-from bench.verdicts import LEVEL, holm, resolution
+from bench.verdicts import holm, resolution
 
 COLUMNS = [
     *CELL,
@@ -19,6 +19,7 @@ COLUMNS = [
     *("steps_a", "steps_b", "seconds_a", "seconds_b", "seconds_ratio"),
     *("speed_a", "speed_b", "speed_ratio", "speed_ratio_low", "speed_ratio_high", "sure"),
 ]
+LEVEL = 0.01  # of the whole family: a comparison is made again and again, and one alarm in twenty would be ignored
 SAME = ("version", "data_sha256", "metric", "target")  # of a task, or its numbers mean different things
 TRUSTED = ("no", "noisy")  # timings that a single cell may be judged by
 
@@ -54,10 +55,8 @@ class Comparison:
         better, worse = (int(counts.get(word, 0)) for word in ("better", "worse"))
         number, (a, b) = len(self.cells), self.names
         known = int(self.cells["p_value"].notna().sum())
-        told = (
-            f"No cell of {b} can be told from {a}'s" if not better + worse else f"{b} against {a}: {better} cells better, {worse} worse"
-        )
-        first = f"{told}, of {number} that both ran (5 % over all of them, Holm)."
+        told = f"{better} better and {worse} worse in {b} than in {a}" if better + worse else "none can be told apart"
+        first = f"Of {number} cells that both ran {told} (1 % over all of them, Holm)."
         rest = f" {number - known} cells have too few seeds to be tested." if known < number else ""
         speed = "Speeds were not measured."
         if np.isfinite(self.speed.middle):
@@ -70,8 +69,7 @@ class Comparison:
         both = ratio[np.isfinite(ratio)]
         if len(both):
             middle = float(np.exp(np.log(both).mean()))
-            word = f"{middle:.3g} times sooner" if middle >= 1 else f"{1 / middle:.3g} times later"
-            yield f"{self.names[1]} reaches the target {word} in seconds of training (geometric mean of {len(both)} cells)."
+            yield f"{self.names[1]} needs {1 / middle:.3g} times the seconds to the target (mean of {len(both)} cells)."
 
     def slower(self, share: float) -> list[str]:
         """What is surely slower in the second run by more than `share`: whole intervals below `1 - share`."""

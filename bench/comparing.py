@@ -64,7 +64,7 @@ def as_table(found: Comparison) -> Table:
         Column("B - A", True, READS),
         Column("95 % interval", True, "of the difference"),
         Column("p", True, "adjusted by Holm over all cells"),
-        Column("B is", False, "level: cannot be told from A at 5 %"),
+        Column("B is", False, "level: cannot be told from A at 1 %"),
         Column("s to target A", True, "seconds of one worker for one network"),
         Column("s to target B", True, "seconds of one worker for one network"),
         Column("A / B", True, "seconds to target; above 1: B is sooner"),

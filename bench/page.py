@@ -6,6 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from bench import embedded, figures, tables
 from bench.audit import Finding, Run, audit
 from bench.heat import Heat, heat
@@ -22,6 +25,8 @@ class Section:
     task: str
     several: bool
     facts: str
+    margin: str
+    setting: str
     verdict: Verdict
     figures: Mapping[str, figures.Figure]
     cells: tables.Table
@@ -109,6 +114,8 @@ def _section(run: Run, task: str, slug: str, drawn: Mapping[str, figures.Style],
         task=task,
         several=several,
         facts=_facts(run.manifest["tasks"][task], found.metric),
+        margin=_margin(table, found),
+        setting=_setting(run.manifest["tasks"][task], found),
         verdict=found,
         figures=figures.of_task(run, task, found, drawn, slug),
         cells=tables.cells(table, speeds, found),
@@ -129,6 +136,34 @@ def _facts(entry: Mapping[str, Any], metric: Metric) -> str:
         f"Judged by {metric.name}, {better} is better; target {metric.plain(entry['target'])} on validation "
         f"data; always predicting one constant scores {metric.told(entry['baseline'])}."
     )
+
+
+def _margin(table: pd.DataFrame, found: Verdict) -> str:
+    """By how much the leader leads: ahead of the next and of the middle cell; empty where there is no other."""
+    ranked = table[table["rank"].notna()].sort_values(["rank", "steps_to_target"], kind="stable").to_dict("records")
+    if found.winner is None or len(ranked) < 2:
+        return ""
+    metric, best = found.metric, ranked[0]["test_metric"]
+    middle = ranked[len(ranked) // 2]
+    told = [f"{_ahead(best, row['test_metric'], metric)} {place}" for row, place in (
+        (ranked[1], f"the next, {cell_label(ranked[1]['activation'], ranked[1]['optimizer'])}"),
+        (middle, f"the middle one of {len(ranked)}"),
+    )]  # fmt: skip
+    return f"{told[0][0].upper()}{told[0][1:]}{f' and {told[1]}' if len(ranked) > 2 else ''}."
+
+
+def _ahead(best: float, other: float, metric: Metric) -> str:
+    gap = abs(best - other)
+    if not np.isfinite(gap):
+        return "out of reach of"
+    unit = "points" if metric.unit == "%" else metric.unit
+    return f"{metric.show(gap)}{f' {unit}' if unit else ''} ahead of" if gap > 0 else "level with"
+
+
+def _setting(entry: Mapping[str, Any], found: Verdict) -> str:
+    """On what: the task in words, and how many cells and seeds."""
+    counts = f"{_count(found.cells, 'cell')} with {_count(found.seeds, 'evaluation seed')} each"
+    return f"On: {entry['summary'].rstrip('.')}. {counts}, every network scored on test data that tuning never saw."
 
 
 def _asked(run: Run) -> tuple[str, ...]:

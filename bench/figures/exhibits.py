@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 Arrays = Mapping[Pair, ArrayLike]
 Meta = Mapping[str, Any]
 PLAIN = Style(PALETTE[0], "o", "-")
-REFERENCE: dict[str, Any] = {"color": svg.INK, "alpha": 0.3, "ls": "", "marker": "o", "ms": 2.2, "mew": 0}
+DOTS: dict[str, Any] = {"color": svg.INK, "alpha": 0.3, "lw": 2.2, "solid_capstyle": "round"}
 PIXELS = (2.4, 1.6)  # most inches of a picture's width, most of its height
 MOST_POINTS, MOST_LINES = 400, 6
 SPREAD = ("leader", "median", "worst")
@@ -91,10 +91,11 @@ def boxes(shown: Mapping[Pair, Array], meta: Meta, labels: Mapping[Pair, str], d
         ax = axes[pair]
         _show(ax, _mosaic(pictures, 1))
         for number, (own, true) in enumerate(zip(array[:count], truth, strict=False)):
-            for box, color, dash in ((true, "#ffffff", "-"), (own, PALETTE[1], (0, (2, 1)))):
+            for box, color, dash in ((true, "#ffffff", "-"), (own, PALETTE[1], (0, (2.5, 1)))):
                 x, y, w, h = np.asarray(box) * [wide, high, wide, high]
                 place = (x + number * (wide + 1) - 0.5, y - 0.5)
-                ax.add_patch(Rectangle(place, w, h, fill=False, edgecolor=color, ls=dash, lw=1.3))
+                for ink, width, line in (("#000000", 2.6, "-"), (color, 1.3, dash)):  # seen on light and on dark
+                    ax.add_patch(Rectangle(place, w, h, fill=False, edgecolor=ink, ls=line, lw=width))
     return canvas
 
 
@@ -104,11 +105,12 @@ def points(shown: Mapping[Pair, Array], meta: Meta, labels: Mapping[Pair, str], 
     canvas, axes = _panels(labels, (2.4, 2.4))
     limits = _limits(reference if len(reference) else np.concatenate(list(shown.values())))
     for pair, array in shown.items():
-        axes[pair].plot(*reference.T, **REFERENCE)
+        axes[pair].plot(*_dots(reference, limits), **DOTS)
         own = _thinned(array, MOST_POINTS)
         inside = own[((own >= limits[:, 0]) & (own <= limits[:, 1])).all(axis=1)]
-        axes[pair].plot(*inside.T, **REFERENCE | {"color": drawn[pair].color, "alpha": 0.8})
+        axes[pair].plot(*_dots(inside, limits), **DOTS | {"color": drawn[pair].color, "alpha": 0.8})
         axes[pair].set(xlim=limits[0], ylim=limits[1], aspect="equal")
+    _label_left(axes)
     return canvas
 
 
@@ -128,6 +130,7 @@ def path(shown: Mapping[Pair, Array], meta: Meta, labels: Mapping[Pair, str], dr
         minima = np.asarray(meta.get("minima", np.empty((0, 2))), dtype=float).reshape(-1, 2)
         ax.plot(*minima.T, ls="", marker="*", ms=8, mew=0, color=svg.INK)
         ax.set(xlim=(x.min(), x.max()), ylim=(y.min(), y.max()))
+    _label_left(axes)
     return canvas
 
 
@@ -220,8 +223,21 @@ def _panels(labels: Mapping[Pair, str], size: tuple[float, float]) -> tuple[Canv
     return canvas, dict(zip(labels, axes, strict=True))
 
 
+def _label_left(axes: Mapping[Pair, Axes]) -> None:
+    """Numbers beside the first panel alone: all have one axis."""
+    for ax in list(axes.values())[1:]:
+        ax.tick_params(labelleft=False)
+
+
 def _thinned(array: Array, most: int) -> Array:
     return array[np.linspace(0, len(array) - 1, min(len(array), most)).round().astype(int)] if len(array) else array
+
+
+def _dots(array: Array, limits: Array) -> tuple[Array, Array]:
+    """Points as one line of strokes too short to see but for their round ends: a third of the size of markers."""
+    stroke = np.array([1e-3 * (limits[0, 1] - limits[0, 0]), 0.0])
+    x, y = np.stack([array, array + stroke, np.full_like(array, np.nan)], axis=1).reshape(-1, 2).T
+    return x, y
 
 
 def _limits(array: Array) -> Array:

@@ -117,6 +117,7 @@ def _inline(svg: str, name: str, description: str) -> str:
     used = set(re.findall(r"#([\w-]+)[\")]", body))
     body = re.sub(r' id="([^"]*)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", body)
     body = re.sub(r'(?:xlink:)?href="#|url\(#', lambda m: m[0].removeprefix("xlink:") + name + "-", body)
+    body = re.sub(r'xlink:href="(data:[^"]*)"', lambda m: f'href="{"".join(m[1].split())}"', body)
     body = re.sub("|".join(VARIABLES), lambda m: VARIABLES[m[0]], body.replace(INK, "currentColor"))
     body = re.sub(r"'DejaVu Sans'(?:, [^;\"]*)?", FONT, body)
     body = compact(re.sub(r"<!--.*?-->\s*", "", body, flags=re.S), name)
