@@ -73,7 +73,11 @@ class Comparison:
 
     def slower(self, share: float) -> list[str]:
         """What is surely slower in the second run by more than `share`: whole intervals below `1 - share`."""
-        found = [f"all cells together {self.speed.middle:.3g}{self.speed.interval} times as fast"] if self.speed.high < 1 - share else []
+        found = (
+            [f"all cells together {self.speed.middle:.3g}{self.speed.interval} times as fast"]
+            if self.speed.high < 1 - share
+            else []
+        )
         sure = self.cells[self.cells["sure"] & (self.cells["speed_ratio_high"] < 1 - share)]
         return found + [f"{_name(row)} {row['speed_ratio']:.3g} times as fast" for _, row in sure.iterrows()]
 
@@ -148,9 +152,9 @@ def _differences(a: Run, b: Run, task: str) -> Iterator[str]:
             got, expected = (str(entry.get(key))[:60] for entry in (second, first))
             yield f"{b.name}: {task}: {key}: got {got}; expected {expected} as in {a.name}"
     for key in ("steps", "batch_size"):
-        got, expected = (_budget(run, task, key) for run in (b, a))
-        if got and expected and got != expected:
-            yield f"{b.name}: {task}: {key}: got {got}; expected {expected} as in {a.name}"
+        spent, wanted = (_budget(run, task, key) for run in (b, a))
+        if spent and wanted and spent != wanted:
+            yield f"{b.name}: {task}: {key}: got {spent}; expected {wanted} as in {a.name}"
 
 
 def _budget(run: Run, task: str, key: str) -> list[int]:
@@ -180,7 +184,7 @@ def _tests(found: list[Any], shared: list[Any], tasks: Mapping[str, Any]) -> pd.
     nothing = pd.Series(dtype=float)
     pairs = [[scored.get(cell, nothing) for scored in found] for cell in shared]
     grains = {task: _grain(pairs, shared, task) for task in tasks}
-    rows = [_test(*pair, *grains[cell[0]]) for pair, cell in zip(pairs, shared, strict=True)]
+    rows = [_test(pair[0], pair[1], grains[cell[0]]) for pair, cell in zip(pairs, shared, strict=True)]
     table = pd.DataFrame(rows)
     known = table["p_value"].notna()
     table.loc[known, "p_value"] = holm(table.loc[known, "p_value"])
@@ -198,12 +202,16 @@ def _grain(pairs: list[Any], shared: list[Any], task: str) -> tuple[float, float
     return (resolution(every), float(finite.min()), float(finite.max())) if len(finite) else (0.0, 0.0, 0.0)
 
 
-def _test(a: "pd.Series[float]", b: "pd.Series[float]", grain: float, low: float, high: float) -> dict[str, Any]:
+def _test(a: "pd.Series[float]", b: "pd.Series[float]", scale: tuple[float, float, float]) -> dict[str, Any]:
     means = {"metric_a": a.mean() if len(a) else np.nan, "metric_b": b.mean() if len(b) else np.nan}
     paired = set(a.index) == set(b.index)
-    row = means | {"paired": paired, **dict.fromkeys(["difference", "difference_low", "difference_high", "p_value"], np.nan)}
+    row = means | {
+        "paired": paired,
+        **dict.fromkeys(["difference", "difference_low", "difference_high", "p_value"], np.nan),
+    }
     if min(len(a), len(b)) < 2:
         return row
+    grain, low, high = scale
     a, b = a.clip(low, high), b.clip(low, high)
     mean, error, freedom = _paired(a, b, grain) if paired else _welch(a, b, grain)
     p = 1.0 if mean == 0 else float(2 * stdtr(freedom, -abs(mean) / error)) if error > 0 else 0.0
@@ -229,7 +237,7 @@ def _welch(a: "pd.Series[float]", b: "pd.Series[float]", grain: float) -> tuple[
 
 
 def _steps(tables: list[pd.DataFrame], shared: list[Any]) -> pd.DataFrame:
-    found = {}
+    found: dict[str, Floats] = {}
     for side, table in zip("ab", tables, strict=True):
         rows = table.loc[shared]
         found |= {f"{kind}_{side}": rows[f"{kind}_to_target"].to_numpy(dtype=float) for kind in ("steps", "seconds")}

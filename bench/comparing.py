@@ -25,7 +25,9 @@ def lines(found: Comparison) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
     numbers = [column.number for column in table.columns]
     shown = [
-        "  ".join(f"{text:>{w}}" if n else f"{text:<{w}}" for text, w, n in zip(row, widths, numbers, strict=True)).rstrip()
+        "  ".join(
+            f"{text:>{w}}" if n else f"{text:<{w}}" for text, w, n in zip(row, widths, numbers, strict=True)
+        ).rstrip()
         for row in texts
     ]
     return [*shown, "", *found.sentences]
@@ -83,7 +85,9 @@ def _row(row: dict[str, Any], found: Comparison, several: bool) -> Row:
         Entry(name, name),
         *(Entry(metric.show(row[f"metric_{side}"]), _key(row[f"metric_{side}"])) for side in "ab"),
         Entry(_signed(row["difference"] * metric.scale, digits), _key(row["difference"])),
-        Entry(f"{_signed(ends[0], digits)} to {_signed(ends[1], digits)}" if np.isfinite(ends[0]) else "–", _key(ends[0])),
+        Entry(
+            f"{_signed(ends[0], digits)} to {_signed(ends[1], digits)}" if np.isfinite(ends[0]) else "–", _key(ends[0])
+        ),
         Entry("–" if pd.isna(row["p_value"]) else f"{row['p_value']:.2g}", _key(row["p_value"])),
         Entry(row["verdict"] or "–", row["verdict"]),
         *(Entry(_seconds(row[f"seconds_{side}"]), _key(row[f"seconds_{side}"])) for side in "ab"),

@@ -44,7 +44,7 @@ def of_task(run: Run, task: str) -> dict[str, Any]:
 
 def thinned(steps: Sequence[int]) -> list[int]:
     """At most `MOST_POINTS` of `steps`, evenly, the first and the last kept."""
-    chosen = np.linspace(0, len(steps) - 1, min(len(steps), MOST_POINTS)).round().astype(int) if steps else []
+    chosen: Any = np.linspace(0, len(steps) - 1, min(len(steps), MOST_POINTS)).round().astype(int) if steps else []
     return [steps[i] for i in chosen]
 
 

@@ -32,7 +32,7 @@ class Shade:
 
 @dataclass(frozen=True)
 class Heat:
-    """The mean test metric, activation by optimizer; the longer side runs down. `least`: no difference below it shows."""
+    """The mean test metric, activation by optimizer; the longer side runs down. No difference below `least` shows."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Shade, ...]], ...]

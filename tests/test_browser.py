@@ -90,9 +90,10 @@ def test_filters_narrow_tables_and_dim_the_rest_and_stand_in_the_address(visit: 
     page.select_option("select[name=optimizer]", "adam")
     assert rows(page) == ["tanh + adam"]
     assert page.locator("#section-digits-mlp table.heat td[data-o]:not(.out)").count() == 1
-    assert page.locator("#section-digits-mlp g[data-a]:not(.out) g[data-o]:not(.out)").count() == 0 or page.locator(
-        "#section-digits-mlp figure [data-o]:not(.out)"
-    ).count() >= 1
+    assert (
+        page.locator("#section-digits-mlp g[data-a]:not(.out) g[data-o]:not(.out)").count() == 0
+        or page.locator("#section-digits-mlp figure [data-o]:not(.out)").count() >= 1
+    )
     assert page.inner_text(".shown") == "2 of 12 cells"
     page.select_option("select[name=task]", "diabetes")
     assert not page.is_visible("#section-digits-mlp")
@@ -143,7 +144,9 @@ def test_a_cell_opens_with_its_curve_rates_and_seeds(visit: Any, written: Path, 
     elif way == "heat":
         page.click("#section-digits-mlp table.heat td[data-a='0'][data-o='1'] .opens")
     elif way == "curve":
-        page.locator("#digits-mlp-curves g[data-a='0'] [data-o='1'] >> nth=-1").dispatch_event("click", {"bubbles": True})
+        page.locator("#digits-mlp-curves g[data-a='0'] [data-o='1'] >> nth=-1").dispatch_event(
+            "click", {"bubbles": True}
+        )
     box = page.locator("#section-digits-mlp .cell")
     assert box.locator("h3").inner_text() == "relu + adam"
     assert box.locator("svg.chart").count() == 2
@@ -241,7 +244,9 @@ def test_a_page_prints(visit: Any, written: Path) -> None:
 
 
 def test_a_comparison_works_too(visit: Any, tmp_path: Path) -> None:
-    runs = [make_run(["relu", HOSTILE], ["sgd", "adam"], seed=seed, name=name) for seed, name in ((0, "old"), (1, "new"))]
+    runs = [
+        make_run(["relu", HOSTILE], ["sgd", "adam"], seed=seed, name=name) for seed, name in ((0, "old"), (1, "new"))
+    ]
     page = visit(write(render_comparison(compare(*runs), runs), tmp_path / "out"), viewport=PHONE)
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     page.click("th[data-title='B - A'] button")

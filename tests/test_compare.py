@@ -20,7 +20,9 @@ NAMES = (["relu", "tanh"], ["sgd", "adam"])
 
 def changed(run: SyntheticRun, **frames: Any) -> SyntheticRun:
     """The run with other lanes, throughput or manifest."""
-    given = {name: frames.get(name, getattr(run, name)) for name in ("lanes", "curves", "throughput", "times", "manifest")}
+    given = {
+        name: frames.get(name, getattr(run, name)) for name in ("lanes", "curves", "throughput", "times", "manifest")
+    }
     return SyntheticRun(name="other", **given)
 
 
@@ -159,7 +161,11 @@ def test_overall_is_the_geometric_mean_with_its_t_interval() -> None:
 
 @pytest.mark.parametrize(
     ("change", "told"),
-    [({"version": 2}, "version: got 2"), ({"data_sha256": "ff"}, "data_sha256: got ff"), ({"target": 0.5}, "target: got")],
+    [
+        ({"version": 2}, "version: got 2"),
+        ({"data_sha256": "ff"}, "data_sha256: got ff"),
+        ({"target": 0.5}, "target: got"),
+    ],
 )
 def test_other_tasks_of_the_same_name_are_refused(run: SyntheticRun, change: dict[str, Any], told: str) -> None:
     manifest = deepcopy(run.manifest)

@@ -58,9 +58,11 @@ def exhibit(
     drawn = {pair: styles.get(pair[1], PLAIN) for pair in shown}
     who = ", ".join(labels.values())
     finding = str(meta.get("finding", f"{meta['title']}, by {who}."))
-    reading = f"{READINGS[kind]} From the first evaluation seed of each: one network, not a mean. Cells: by rank on test data."
+    reading = f"{READINGS[kind]} The first evaluation seed of each cell: one network, not a mean. Chosen by rank."
     draw = EXHIBITS[kind]
-    return svg.figure(f"{prefix}-{kind}", str(meta["title"]), lambda: draw(shown, meta, labels, drawn), finding, reading)
+    return svg.figure(
+        f"{prefix}-{kind}", str(meta["title"]), lambda: draw(shown, meta, labels, drawn), finding, reading
+    )
 
 
 # The kinds

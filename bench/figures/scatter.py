@@ -24,7 +24,8 @@ def seconds_scatter(
     finding = f"{names[1]} is sooner at the target in {sooner} of {len(both)} cells that reach it in both runs."
     reading = (
         f"Seconds of one worker for one network until the target. Across: {names[0]}; up: {names[1]}. "
-        "On the full diagonal both take as long, on a dotted one ten or a hundred times as long. Below it the second is sooner."
+        "On the full diagonal both take as long, on a dotted one ten or a hundred times as long. Below it the second is "
+        "sooner."
     )
     return svg.figure(
         f"{prefix}-seconds", "Seconds to the target", lambda: _draw(both, names, styles), finding, reading
@@ -37,10 +38,14 @@ def _draw(both: pd.DataFrame, names: tuple[str, str], styles: Mapping[str, Style
     values = both[["seconds_a", "seconds_b"]].to_numpy(dtype=float)
     low, high = values.min() / 1.6, values.max() * 1.6
     for ratio in RATIOS:
-        ax.plot([low, high], [low * ratio, high * ratio], color=svg.INK, lw=0.8, ls="-" if ratio == 1 else ":", alpha=0.5)
+        ax.plot(
+            [low, high], [low * ratio, high * ratio], color=svg.INK, lw=0.8, ls="-" if ratio == 1 else ":", alpha=0.5
+        )
     for optimizer, points in both.groupby("optimizer", sort=False):
         style = styles[str(optimizer)]
-        ax.plot(points["seconds_a"], points["seconds_b"], ls="", marker=style.marker, color=style.color, ms=5.5, alpha=0.85)
+        ax.plot(
+            points["seconds_a"], points["seconds_b"], ls="", marker=style.marker, color=style.color, ms=5.5, alpha=0.85
+        )
     ax.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high), aspect="equal")
     ax.set(xlabel=svg.label(names[0] + ", seconds"), ylabel=svg.label(names[1] + ", seconds"))
     shown = [label for label in styles if label in set(both["optimizer"])]
