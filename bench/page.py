@@ -1,6 +1,7 @@
 """What a report shows of its runs, in words and numbers, before any template."""
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from bench.audit import Finding, Run, audit
 from bench.heat import Heat, heat
 from bench.stats import Metric, cell_label
 from bench.verdicts import Verdict, verdict
+
+MANY_CELLS, MOST_WORKERS = 300, 8
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ def _part(run: Run, slug: str, names: Iterator[str], several: bool) -> Part:
     return Part(
         slug=slug,
         run=run,
-        sections=tuple(_section(run, task, next(names), drawn, several) for task in run.manifest["tasks"]),
+        sections=_sections(run, names, drawn, several),
         findings=tuple(audit(run)),
         figures=figures.of_run(run, slug),
         asked=_asked(run),
@@ -103,6 +106,39 @@ def _part(run: Run, slug: str, names: Iterator[str], several: bool) -> Part:
         commands=_commands(run),
         suite=json.dumps(run.manifest["suite"], indent=2, ensure_ascii=False),
     )
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One task of a run, small enough to be handed to another process."""
+
+    name: str
+    lanes: pd.DataFrame
+    curves: pd.DataFrame
+    convergence: pd.DataFrame
+    throughput: pd.DataFrame
+    times: pd.DataFrame
+    manifest: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, run: Run, task: str) -> "Slice":
+        """The part of `run` that is about `task`."""
+        lanes, table, speeds = (f[f["task"] == task] for f in (run.lanes, run.convergence, run.throughput))
+        curves = run.curves[run.curves["lane"].isin(lanes["lane"])]
+        return cls(run.name, lanes, curves, table, speeds, run.times, run.manifest)
+
+
+def _sections(run: Run, names: Iterator[str], drawn: Mapping[str, figures.Style], several: bool) -> tuple[Section, ...]:
+    """The sections of a run; those of a large one, which take seconds each to draw, in a process a core."""
+    tasks = list(run.manifest["tasks"])
+    jobs = [(Slice.of(run, task), task, next(names), drawn, several) for task in tasks]
+    workers = min(os.cpu_count() or 1, len(tasks), MOST_WORKERS)
+    if workers == 1 or len(run.convergence) < MANY_CELLS:
+        return tuple(_section(*job) for job in jobs)
+    from loky import ProcessPoolExecutor
+
+    with ProcessPoolExecutor(workers) as pool:
+        return tuple(pool.map(_section, *zip(*jobs, strict=True)))
 
 
 def _section(run: Run, task: str, slug: str, drawn: Mapping[str, figures.Style], several: bool) -> Section:

@@ -154,7 +154,7 @@ def _panels(activations: Sequence[str], ylabel: str, xlabel: str) -> tuple[Canva
         ax.set_axis_off()
     for index, ax in enumerate(axes):
         ax.set_autoscale_on(False)  # limits are set; autoscaling shared axes at every line takes half the time
-        ax.set_in_layout(index % columns in (0, columns - 1) or index + columns >= count)  # the rest lies inside
+        ax.set_in_layout(index in (0, columns * (rows - 1)) or index % columns == columns - 1)  # the rest lies inside
         ax.set_gid(f"a:{index}")
     for index, (activation, ax) in enumerate(zip(activations, axes, strict=False)):
         lowest = index + columns >= count

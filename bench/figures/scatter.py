@@ -24,8 +24,8 @@ def seconds_scatter(
     finding = f"{names[1]} is sooner at the target in {sooner} of {len(both)} cells that reach it in both runs."
     reading = (
         f"Seconds of one worker for one network until the target. Across: {names[0]}; up: {names[1]}. "
-        "On the full diagonal both take as long, on a dotted one ten or a hundred times as long. Below it the second is "
-        "sooner."
+        "On the full diagonal both take as long, on a dotted one ten or a hundred times as long. "
+        "Below it the second is sooner."
     )
     return svg.figure(
         f"{prefix}-seconds", "Seconds to the target", lambda: _draw(both, names, styles), finding, reading
