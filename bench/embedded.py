@@ -11,13 +11,13 @@ from bench import stats
 from bench.audit import Run
 from bench.stats import Metric
 
-MOST_POINTS = 31  # of a curve: more than a chart of a few hundred pixels can show
+MOST_POINTS = 16  # of a curve
 DIGITS = 4
 
 
 def of_task(run: Run, task: str) -> dict[str, Any]:
     """The cells of one task of `run` in a person's units: `curve` [low, middle, high] at `steps`, thinned to at most
-    31 of them with the first and the last kept; `rates` [rate, validation score, share diverged]; `seeds` [seed, test
+    16 of them with the first and the last kept; `rates` [rate, validation score, share diverged]; `seeds` [seed, test
     score, steps to target, status]; `at` [activation, optimizer]. A number that is not finite is null.
     """
     entry = run.manifest["tasks"][task]

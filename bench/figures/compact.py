@@ -12,7 +12,7 @@ OFTEN = 3  # a style used as often as this is worth a class
 
 
 def compact(body: str, name: str) -> str:
-    """The body of a figure: numbers to a hundredth of a point, no bare groups, repeated styles as classes.
+    """The body of a figure: numbers to a tenth of a point, no bare groups, repeated styles as classes.
 
     `name` makes the classes the figure's own.
     """
@@ -28,7 +28,8 @@ def marked(body: str) -> str:
 
 
 def _rounded(number: re.Match[str]) -> str:
-    return f"{float(number[0]):.2f}".rstrip("0").rstrip(".")
+    value = float(number[0])
+    return f"{value:.{1 if abs(value) >= 10 else 2}f}".rstrip("0").rstrip(".")
 
 
 def _without_bare_groups(body: str) -> str:

@@ -29,6 +29,7 @@ def curves(
     table: pd.DataFrame,
     task: Mapping[str, Any],
     styles: Mapping[str, Style],
+    light: bool = False,
 ) -> svg.Figure:
     """The validation metric against the step: median and quartiles over the evaluation seeds."""
     metric, target = Metric.of(task), float(task["target"])
@@ -39,7 +40,7 @@ def curves(
     def draw() -> Canvas:
         canvas, axes = _panels(list(dict.fromkeys(table["activation"])), _axis_label(metric), "step")
         for activation, panel in scaled.groupby("activation", sort=False):
-            _draw_bands(axes[str(activation)], panel, shown, places)
+            _draw_bands(axes[str(activation)], panel, shown, places, light)
         for ax in axes.values():
             ax.axhline(target * metric.scale, **TARGET)
         ax.set(xlim=_ends_of(scaled["step"]), ylim=limits)
@@ -52,9 +53,10 @@ def curves(
         return canvas
 
     hidden = _outside(scaled, limits)
+    band = "bands stand in each cell's own section; " if light else "band: the middle half of them; "
     reading = (
         f"Validation {metric.name} against the training step at each cell's chosen learning rate. "
-        "Line: median over the evaluation seeds; band: the middle half of them; dotted: the target. "
+        f"Line: median over the evaluation seeds; {band}dotted: the target. "
         "The axis leaves out the very first steps"
         + (f"; {hidden} of {len(table)} cells end outside it." if hidden else ".")
     )
@@ -67,6 +69,7 @@ def sensitivity(
     table: pd.DataFrame,
     task: Mapping[str, Any],
     styles: Mapping[str, Style],
+    light: bool = False,
 ) -> svg.Figure:
     """The mean validation metric against the learning rate, as tuning saw it."""
     metric, shown = Metric.of(task), _shown(table, styles)
@@ -77,7 +80,7 @@ def sensitivity(
     def draw() -> Canvas:
         canvas, axes = _panels(list(dict.fromkeys(table["activation"])), _axis_label(metric), "learning rate")
         for activation, panel in clipped.groupby("activation", sort=False):
-            _draw_rates(axes[str(activation)], panel, shown, places)
+            _draw_rates(axes[str(activation)], panel, shown, places, light)
         room = 0.06 * (limits[1] - limits[0])
         for ax in axes.values():
             ax.set(xscale="log", xlim=_ends_of(rates["learning_rate"], log=True))
@@ -101,28 +104,34 @@ def sensitivity(
 # What stands in a panel
 
 
-def _draw_bands(ax: Axes, panel: pd.DataFrame, shown: Mapping[str, Style], places: Mapping[str, int]) -> None:
+def _draw_bands(
+    ax: Axes, panel: pd.DataFrame, shown: Mapping[str, Style], places: Mapping[str, int], light: bool
+) -> None:
     for optimizer, line in panel.groupby("optimizer", sort=False):
         style, mark = shown.get(str(optimizer)), f"o:{places[str(optimizer)]}"
         step, middle = line["step"].to_numpy(), line["middle"].to_numpy()
         if style is None:
             ax.plot(step, middle, gid=mark, **FAINT)
             continue
-        low, high = line["low"].to_numpy(), line["high"].to_numpy()
-        ax.fill_between(step, low, high, color=style.color, alpha=0.16, lw=0, gid=mark)
-        every = max(1, len(line) // 4)
+        if not light:
+            low, high = line["low"].to_numpy(), line["high"].to_numpy()
+            ax.fill_between(step, low, high, color=style.color, alpha=0.16, lw=0, gid=mark)
+        every: Any = [len(line) - 1] if light else max(1, len(line) // 4)
         drawn = {"color": style.color, "ls": style.dash, "marker": style.marker, "markevery": every}
         ax.plot(step, middle, lw=1.3, ms=3.2, gid=mark, **drawn)
 
 
-def _draw_rates(ax: Axes, panel: pd.DataFrame, shown: Mapping[str, Style], places: Mapping[str, int]) -> None:
+def _draw_rates(
+    ax: Axes, panel: pd.DataFrame, shown: Mapping[str, Style], places: Mapping[str, int], light: bool
+) -> None:
     for optimizer, line in panel.sort_values("learning_rate").groupby("optimizer", sort=False):
         style, mark = shown.get(str(optimizer)), f"o:{places[str(optimizer)]}"
         x, y = line["learning_rate"].to_numpy(), line["value"].to_numpy()
         if style is None:
             ax.plot(x, y, gid=mark, **FAINT)
             continue
-        ax.plot(x, y, color=style.color, ls=style.dash, marker=style.marker, lw=1.2, ms=3.6, gid=mark)
+        every = [0, len(line) - 1] if light else None
+        ax.plot(x, y, color=style.color, ls=style.dash, marker=style.marker, markevery=every, lw=1.2, ms=3.6, gid=mark)
         for sign, rows in ((CHOSEN, line["chosen"].to_numpy()), (LOST, line["diverged_share"].to_numpy() > 0)):
             if rows.any():
                 ax.plot(x[rows], y[rows], gid=mark, **sign | {"color": style.color})

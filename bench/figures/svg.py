@@ -114,9 +114,10 @@ def standalone(svg: str, title: str, description: str) -> str:
 def _inline(svg: str, name: str, description: str) -> str:
     body = marked(svg.split(">", 1)[1])
     width, height = (float(v) for v in re.search(r'viewBox="0 0 (\S+) (\S+)"', svg).groups())  # type: ignore[union-attr]
-    used = set(re.findall(r"#([\w-]+)[\")]", body))
-    body = re.sub(r' id="([^"]*)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", body)
-    body = re.sub(r'(?:xlink:)?href="#|url\(#', lambda m: m[0].removeprefix("xlink:") + name + "-", body)
+    short = {long: f"m{i}" for i, long in enumerate(dict.fromkeys(re.findall(r"#([\w-]+)[\")]", body)))}
+    body = re.sub(r' id="([^"]*)"', lambda m: f' id="{name}-{short[m[1]]}"' if m[1] in short else "", body)
+    uses = re.compile(r'(?:xlink:)?(href="#|url\(#)([\w-]+)(?=[")])')
+    body = uses.sub(lambda m: f"{m[1]}{name}-{short[m[2]]}", body)
     body = re.sub(r'xlink:href="(data:[^"]*)"', lambda m: f'href="{"".join(m[1].split())}"', body)
     body = re.sub("|".join(VARIABLES), lambda m: VARIABLES[m[0]], body.replace(INK, "currentColor"))
     body = re.sub(r"'DejaVu Sans'(?:, [^;\"]*)?", FONT, body)
