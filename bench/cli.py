@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from bench import data, single
-from bench.errors import FAILED_LANES, BenchError, DataError, InputError
+from bench.errors import FAILED_LANES, REGRESSION, BenchError, DataError, InputError
 
 KINDS = ("tasks", "activations", "optimizers", "suites")
 DEVICES = ("cpu", "gpu")
@@ -226,6 +226,46 @@ def report(
     from bench.results import load
 
     _write_report([load(path) for path in runs], out or Path("reports") / runs[0].resolve().name)
+
+
+@app.command()
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A", help="A run's directory.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="The run to compare with it.")],
+    out: Annotated[Path | None, typer.Option(help="Directory to write a page to; by default none.")] = None,
+    fail_if_slower: Annotated[
+        str | None, typer.Option(metavar="PERCENT", help="Exit code 7 where B is surely slower by more than this.")
+    ] = None,
+    fail_if_worse: Annotated[
+        bool, typer.Option("--fail-if-worse", help="Exit code 7 where a cell of B is worse.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Two runs side by side: what they reach, how soon and how fast.
+
+    GPU against CPU, version against version.
+    """
+    from bench import comparing
+    from bench.compare import compare as compared
+    from bench.compare import percent
+    from bench.results import load
+
+    share = percent(fail_if_slower, "--fail-if-slower") if fail_if_slower is not None else None
+    runs = [load(path) for path in (a, b)]
+    found = compared(*runs)
+    typer.echo(comparing.as_json(found) if as_json else "\n".join(comparing.lines(found)))
+    if out:
+        from bench.reporting import write
+
+        typer.echo(f"page: {write(comparing.render(found, runs), out)}", err=as_json)
+    slower = found.slower(share) if share is not None else []
+    worse = found.worse() if fail_if_worse else []
+    for problem in slower:
+        typer.echo(f"error: {b}: got {problem}; expected at most {fail_if_slower} slower than {a}", err=True)
+    for problem in worse:
+        typer.echo(f"error: {b}: got {problem} worse; expected no worse than {a}", err=True)
+    if slower or worse:
+        raise typer.Exit(REGRESSION)
 
 
 @app.command()

@@ -1,15 +1,22 @@
 """What a report shows of its runs, in words and numbers, before any template."""
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench import figures, tables
+import numpy as np
+import pandas as pd
+
+from bench import embedded, figures, tables
 from bench.audit import Finding, Run, audit
+from bench.heat import Heat, heat
 from bench.stats import Metric, cell_label
 from bench.verdicts import Verdict, verdict
+
+MANY_CELLS, MOST_WORKERS = 300, 8
 
 
 @dataclass(frozen=True)
@@ -19,11 +26,21 @@ class Section:
     slug: str
     run: str
     task: str
+    several: bool
     facts: str
+    margin: str
+    setting: str
     verdict: Verdict
     figures: Mapping[str, figures.Figure]
     cells: tables.Table
     matrix: tables.Table
+    heat: Heat
+    data: Mapping[str, Any]
+
+    @property
+    def label(self) -> str:
+        """What a reader picks it by."""
+        return f"{self.run} · {self.task}" if self.several else self.task
 
     @property
     def level(self) -> list[str]:
@@ -52,7 +69,7 @@ def parts_of(runs: Sequence[Run]) -> list[Part]:
     tasks = [(run, task) for run in runs for task in run.manifest["tasks"]]
     names = iter(slugs([f"{run.name}-{task}" if several else task for run, task in tasks]))
     heads = slugs([run.name if several else "run" for run in runs])
-    return [_part(run, head, names) for run, head in zip(runs, heads, strict=True)]
+    return [_part(run, head, names, several) for run, head in zip(runs, heads, strict=True)]
 
 
 def title_of(parts: Sequence[Part]) -> str:
@@ -76,12 +93,12 @@ def slugs(names: Sequence[str]) -> list[str]:
     return found
 
 
-def _part(run: Run, slug: str, names: Iterator[str]) -> Part:
+def _part(run: Run, slug: str, names: Iterator[str], several: bool) -> Part:
     drawn = figures.styles(run.convergence)
     return Part(
         slug=slug,
         run=run,
-        sections=tuple(_section(run, task, next(names), drawn) for task in run.manifest["tasks"]),
+        sections=_sections(run, names, drawn, several),
         findings=tuple(audit(run)),
         figures=figures.of_run(run, slug),
         asked=_asked(run),
@@ -91,18 +108,56 @@ def _part(run: Run, slug: str, names: Iterator[str]) -> Part:
     )
 
 
-def _section(run: Run, task: str, slug: str, drawn: Mapping[str, figures.Style]) -> Section:
+@dataclass(frozen=True)
+class Slice:
+    """One task of a run, small enough to be handed to another process."""
+
+    name: str
+    lanes: pd.DataFrame
+    curves: pd.DataFrame
+    convergence: pd.DataFrame
+    throughput: pd.DataFrame
+    times: pd.DataFrame
+    manifest: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, run: Run, task: str) -> "Slice":
+        """The part of `run` that is about `task`."""
+        lanes, table, speeds = (f[f["task"] == task] for f in (run.lanes, run.convergence, run.throughput))
+        curves = run.curves[run.curves["lane"].isin(lanes["lane"])]
+        return cls(run.name, lanes, curves, table, speeds, run.times, run.manifest)
+
+
+def _sections(run: Run, names: Iterator[str], drawn: Mapping[str, figures.Style], several: bool) -> tuple[Section, ...]:
+    """The sections of a run; those of a large one, which take seconds each to draw, in a process a core."""
+    tasks = list(run.manifest["tasks"])
+    jobs = [(Slice.of(run, task), task, next(names), drawn, several) for task in tasks]
+    workers = min(os.cpu_count() or 1, len(tasks), MOST_WORKERS)
+    if workers == 1 or len(run.convergence) < MANY_CELLS:
+        return tuple(_section(*job) for job in jobs)
+    from loky import ProcessPoolExecutor
+
+    with ProcessPoolExecutor(workers) as pool:
+        return tuple(pool.map(_section, *zip(*jobs, strict=True)))
+
+
+def _section(run: Run, task: str, slug: str, drawn: Mapping[str, figures.Style], several: bool) -> Section:
     table, speeds = (frame[frame["task"] == task] for frame in (run.convergence, run.throughput))
     found = verdict(run.lanes, run.convergence, run.manifest["tasks"], task)
     return Section(
         slug=slug,
         run=run.name,
         task=task,
+        several=several,
         facts=_facts(run.manifest["tasks"][task], found.metric),
+        margin=_margin(table, found),
+        setting=_setting(run.manifest["tasks"][task], found),
         verdict=found,
         figures=figures.of_task(run, task, found, drawn, slug),
         cells=tables.cells(table, speeds, found),
         matrix=tables.matrix(table, found),
+        heat=heat(table, found),
+        data=embedded.of_task(run, task) | {"slug": slug},
     )
 
 
@@ -117,6 +172,34 @@ def _facts(entry: Mapping[str, Any], metric: Metric) -> str:
         f"Judged by {metric.name}, {better} is better; target {metric.plain(entry['target'])} on validation "
         f"data; always predicting one constant scores {metric.told(entry['baseline'])}."
     )
+
+
+def _margin(table: pd.DataFrame, found: Verdict) -> str:
+    """By how much the leader leads: ahead of the next and of the middle cell; empty where there is no other."""
+    ranked = table[table["rank"].notna()].sort_values(["rank", "steps_to_target"], kind="stable").to_dict("records")
+    if found.winner is None or len(ranked) < 2:
+        return ""
+    metric, best = found.metric, ranked[0]["test_metric"]
+    middle = ranked[len(ranked) // 2]
+    told = [f"{_ahead(best, row['test_metric'], metric)} {place}" for row, place in (
+        (ranked[1], f"the next, {cell_label(ranked[1]['activation'], ranked[1]['optimizer'])}"),
+        (middle, f"the middle one of {len(ranked)}"),
+    )]  # fmt: skip
+    return f"{told[0][0].upper()}{told[0][1:]}{f' and {told[1]}' if len(ranked) > 2 else ''}."
+
+
+def _ahead(best: float, other: float, metric: Metric) -> str:
+    gap = abs(best - other)
+    if not np.isfinite(gap):
+        return "out of reach of"
+    unit = "points" if metric.unit == "%" else metric.unit
+    return f"{metric.show(gap)}{f' {unit}' if unit else ''} ahead of" if gap > 0 else "level with"
+
+
+def _setting(entry: Mapping[str, Any], found: Verdict) -> str:
+    """On what: the task in words, and how many cells and seeds."""
+    counts = f"{_count(found.cells, 'cell')} with {_count(found.seeds, 'evaluation seed')} each"
+    return f"On: {entry['summary'].rstrip('.')}. {counts}, every network scored on test data that tuning never saw."
 
 
 def _asked(run: Run) -> tuple[str, ...]:

@@ -1,6 +1,5 @@
 """From runs to a report's folder: a page, the same in Markdown, its figures and its tables."""
 
-import base64
 import hashlib
 import json
 import tempfile
@@ -10,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 from markupsafe import Markup
 
-from bench import stats, tables, templating
+from bench import embedded, stats, tables, templating
 from bench.audit import Run
 from bench.errors import InputError
 from bench.page import Part, kicker_of, parts_of, title_of
@@ -36,7 +35,12 @@ def report(runs: Sequence[Run], out: str | Path) -> Path:
     """
     out = Path(out)
     _refuse_foreign(out)
-    files = render(runs)
+    return write(render(runs), out)
+
+
+def write(files: Mapping[str, bytes], out: Path) -> Path:
+    """Write the files of a page into the folder `out`, each whole or not at all, and return the page's path."""
+    _refuse_foreign(out)
     out.mkdir(parents=True, exist_ok=True)
     _remove_stale(out, files)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as beside:
@@ -58,7 +62,7 @@ def render(runs: Sequence[Run]) -> dict[str, bytes]:
     files = {name: text.encode() for name, text in texts.items()}
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     files[LIST] = json.dumps({"schema": 1, "files": digests}, indent=1).encode()
-    return files | {"index.html": _page(head).encode()}
+    return files | {"index.html": _page(head, parts).encode()}
 
 
 def verdicts(runs: Sequence[Run]) -> list[str]:
@@ -68,10 +72,9 @@ def verdicts(runs: Sequence[Run]) -> list[str]:
     return [f"{one.task}: {one.sentence}" for one in found]
 
 
-def _page(head: Mapping[str, object]) -> str:
-    style, script = (Markup((templating.FOLDER / name).read_text()) for name in ("style.css", "sort.js"))
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return templating.html("index.html", **head, style=style, script=script, digest=digest)
+def _page(head: Mapping[str, object], parts: Sequence[Part]) -> str:
+    data = embedded.encoded([section.data for part in parts for section in part.sections])
+    return templating.page("index.html", **head, data=Markup(data))
 
 
 def _figure_files(parts: Sequence[Part]) -> dict[str, str]:

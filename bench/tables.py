@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.stats import Metric
+from bench.stats import Metric, cell_label
 from bench.verdicts import Verdict
 
 LEADER, LEVEL = "leader", "level"
@@ -25,19 +25,21 @@ class Entry:
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its title, whether it holds numbers, and what it means."""
+    """One column: its title, whether it holds numbers, what it means, and which are better, `more` or `less`."""
 
     title: str
     number: bool
     hint: str = ""
+    better: str = ""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row; `mark` is `leader`, `level` (cannot be told from the leader) or empty."""
+    """One row; `mark` is `leader`, `level` (cannot be told from the leader) or empty; `name` what it is about."""
 
     entries: tuple[Entry, ...]
     mark: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,8 @@ def cells(table: pd.DataFrame, throughput: pd.DataFrame, verdict: Verdict) -> Ta
     rows = []
     for row in ordered.to_dict("records"):
         row["mark"] = mark(row["activation"], row["optimizer"], verdict)
-        rows.append(Row(tuple(read(row) for _, read in readers), row["mark"]))
+        name = cell_label(row["activation"], row["optimizer"])
+        rows.append(Row(tuple(read(row) for _, read in readers), row["mark"], name))
     return Table(tuple(column for column, _ in readers), tuple(rows))
 
 
@@ -102,15 +105,17 @@ def _readers(metric: Metric, named: bool) -> list[Read]:
             "steps_to_target",
             lambda v: f"{v:,.0f}",
             "median over the seeds; never: missed",
+            "less",
         ),
-        _number("seconds to target", "seconds_to_target", lambda v: f"{v:.2g}", cost),
-        _number("diverged", "diverged_share", lambda v: f"{v * 100:.0f} %", "share of the evaluation networks"),
+        _number("seconds to target", "seconds_to_target", lambda v: f"{v:.2g}", cost, "less"),
+        _number("diverged", "diverged_share", lambda v: f"{v * 100:.0f} %", "share of the evaluation networks", "less"),
         (Column("learning rate", True, "chosen on validation data; * at the edge of its grid"), _rate),
         _number(
             "lane-steps/s",
             "speed",
             lambda v: f"{v:,.0f}",
             "steps of single networks by one worker, all workers busy",
+            "more",
         ),
     ]
 
@@ -119,12 +124,13 @@ def _text(name: str) -> Read:
     return Column(name, False), lambda row: Entry(str(row[name]), str(row[name]))
 
 
-def _number(title: str, name: str, show: Callable[[float], str], hint: str) -> Read:
-    return Column(title, True, hint), lambda row: Entry(_shown(row[name], show), _key(row[name]))
+def _number(title: str, name: str, show: Callable[[float], str], hint: str, better: str = "") -> Read:
+    return Column(title, True, hint, better), lambda row: Entry(_shown(row[name], show), _key(row[name]))
 
 
 def _metric(title: str, metric: Metric) -> Read:
-    column = Column(title, True, "mean over the evaluation seeds")
+    better = "more" if metric.sign > 0 else "less"
+    column = Column(title, True, "mean over the evaluation seeds", better)
     return column, lambda row: Entry(_mean(row["test_metric"], metric), _key(row["test_metric"]), row["mark"])
 
 

@@ -1,5 +1,7 @@
 """Templates of three languages; each escapes whatever it is given unless told otherwise."""
 
+import base64
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,13 @@ LATEX_MARKS = {
 def html(name: str, **values: Any) -> str:
     """A page from the template `name`."""
     return _environment(autoescape=True, finalize=_held_together).get_template(name).render(**values)
+
+
+def page(name: str, **values: Any) -> str:
+    """A whole page: `html` with the style sheet and the script of all pages, and the script's digest for its policy."""
+    style, script = (Markup((FOLDER / part).read_text("utf-8")) for part in ("style.css", "page.js"))
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return html(name, style=style, script=script, digest=digest, **values)
 
 
 def markdown(name: str, **values: Any) -> str:

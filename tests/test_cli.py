@@ -22,7 +22,7 @@ from bench.optimizers import OPTIMIZERS
 from bench.tasks import TASKS
 
 PYTHON_M_BENCH = (sys.executable, "-m", "bench")
-VERBS = ("list", "plan", "run", "report", "verify", "info")
+VERBS = ("list", "plan", "run", "report", "compare", "verify", "info")
 BAD_SUITE = 'name = "bad"\ntasks = ["wine"]\nsteps = 0'
 
 
@@ -349,6 +349,43 @@ class TestStored:
         lines = refused(3, "verify", "stored")
         assert len(lines) == 3
         assert lines[-1] == "hint: bench run --resume stored trains again what is missing or damaged"
+
+
+class TestCompare:
+    """`compare` of runs that were stored."""
+
+    def test_a_run_with_itself(self, stored: Path, here: Path) -> None:
+        result = bench("compare", "stored", "stored", "--fail-if-worse", "--fail-if-slower", "0%", "--out", "page")
+        assert result.exit_code == 0
+        assert "none can be told apart" in result.stdout
+        assert (here / "page" / "index.html").exists()
+
+    def test_as_json(self, stored: Path) -> None:
+        found = json.loads(bench("compare", "stored", "stored", "--json").stdout)
+        assert all(cell["verdict"] == "level" for cell in found["cells"])
+
+    @pytest.mark.parametrize("share", ["x%", "100%", "-1"])
+    def test_no_percentage(self, stored: Path, share: str) -> None:
+        (line,) = refused(2, "compare", "stored", "stored", f"--fail-if-slower={share}")
+        assert line.startswith(f"error: --fail-if-slower: got '{share}'; expected a percentage")
+
+    def test_no_run(self, stored: Path) -> None:
+        assert refused(2, "compare", "stored", "nowhere")[0].startswith("error: nowhere: got no manifest.json")
+
+    def test_runs_of_other_data(self, stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("bench.compare._differences", lambda *_: iter(["stored: t: version: got 2; expected 1"]))
+        assert refused(3, "compare", "stored", "stored")[0] == "error: stored: t: version: got 2; expected 1"
+
+    @pytest.mark.parametrize("option", ["--fail-if-worse", "--fail-if-slower=10%"])
+    def test_a_regression_has_its_exit_code(self, stored: Path, monkeypatch: pytest.MonkeyPatch, option: str) -> None:
+        found = SimpleNamespace(
+            worse=lambda: ["t: relu + sgd"], slower=lambda share: [f"all {1 - share} times as fast"]
+        )
+        monkeypatch.setattr("bench.compare.compare", lambda *_: found)
+        monkeypatch.setattr("bench.comparing.lines", lambda _: ["table"])
+        result = bench("compare", "stored", "stored", option)
+        assert (result.exit_code, result.stdout) == (7, "table\n")
+        assert result.stderr.startswith("error: stored: got ")
 
 
 class TestUsage:

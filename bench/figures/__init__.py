@@ -15,6 +15,8 @@ from bench.verdicts import Verdict
 
 __all__ = ["Figure", "Style", "of_run", "of_task", "styles"]
 
+MANY_CELLS = 300  # a run of more has its lines drawn without bands and with fewer markers
+
 
 def of_task(run: Run, task: str, verdict: Verdict, drawn: Mapping[str, Style], prefix: str) -> dict[str, Figure]:
     """The figures about one task of `run`, by kind; a kind with nothing to show is left out."""
@@ -23,12 +25,13 @@ def of_task(run: Run, task: str, verdict: Verdict, drawn: Mapping[str, Style], p
     tasks = {task: entry}
     bands = stats.curve_bands(run.curves, lanes, tasks)
     rates = stats.learning_rate_sensitivity(lanes, tasks)
+    light = int(run.manifest["plan"]["cells"]) > MANY_CELLS
     found = {
         "metric": metric_heatmap(prefix, table, verdict),
         "steps": steps_heatmap(prefix, table, verdict.metric.plain(entry["target"])),
         "diverged": diverged_heatmap(prefix, lanes),
-        "curves": curves(prefix, bands, table, entry, drawn) if len(bands) else None,
-        "rates": sensitivity(prefix, rates, table, entry, drawn) if len(rates) else None,
+        "curves": curves(prefix, bands, table, entry, drawn, light) if len(bands) else None,
+        "rates": sensitivity(prefix, rates, table, entry, drawn, light) if len(rates) else None,
         "throughput": throughput(prefix, speeds, drawn),
     }
     return {kind: figure for kind, figure in found.items() if figure is not None}

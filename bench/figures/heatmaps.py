@@ -41,8 +41,8 @@ def metric_heatmap(prefix: str, table: pd.DataFrame, verdict: Verdict) -> svg.Fi
     lost = _pairs(table[table["diverged_share"] > 0])
     signed = values * metric.sign
     noise = float(np.nan_to_num(verdict.half_width))
-    limits = _limits(signed, least=6 * noise) if verdict.winner else (0.0, 1.0)  # noise is no difference
-    grid = Grid(signed, values.map(metric.show), limits, hatched=lost, outlined=outlined)
+    span = limits(signed, least=6 * noise) if verdict.winner else (0.0, 1.0)  # noise is no difference
+    grid = Grid(signed, values.map(metric.show), span, hatched=lost, outlined=outlined)
     unit = f" in {metric.unit}" if metric.unit else ""
     reading = (
         f"Mean test {metric.name}{unit} over fresh seeds, each cell at its own best learning rate. The "
@@ -60,7 +60,7 @@ def steps_heatmap(prefix: str, table: pd.DataFrame, target: str) -> svg.Figure:
     soonest = _pairs(table[table["steps_to_target"] == table["steps_to_target"].min()])
     soonest = soonest if np.isfinite(table["steps_to_target"].min()) else []
     text = values.map(lambda v: "no data" if pd.isna(v) else f"{v:,.0f}" if np.isfinite(v) else "–")
-    grid = Grid(-values, text, _limits(-values), outlined=dict.fromkeys(soonest, LEADER))
+    grid = Grid(-values, text, limits(-values), outlined=dict.fromkeys(soonest, LEADER))
     reading = (
         f"Steps until the validation score first reaches {target}, median over the evaluation seeds. "
         "The brighter the sooner; outlined the soonest. A dash: missed, which counts as never."
@@ -117,7 +117,7 @@ def _pivot(table: pd.DataFrame, column: str) -> pd.DataFrame:
     return table.pivot(index="activation", columns="optimizer", values=column).reindex(index=rows, columns=columns)
 
 
-def _limits(values: pd.DataFrame, least: float = 0.0) -> tuple[float, float]:
+def limits(values: pd.DataFrame, least: float = 0.0) -> tuple[float, float]:
     """The values of the darkest and the brightest colour, at least `least` apart.
 
     Most colours go to the better half of the cells, whatever the worst of them did.

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator
@@ -30,19 +29,21 @@ def curves(
     table: pd.DataFrame,
     task: Mapping[str, Any],
     styles: Mapping[str, Style],
+    light: bool = False,
 ) -> svg.Figure:
     """The validation metric against the step: median and quartiles over the evaluation seeds."""
     metric, target = Metric.of(task), float(task["target"])
     shown, scaled = _shown(table, styles), _scaled(bands, ["low", "middle", "high"], metric)
     limits = _curve_limits(scaled, metric, target)
+    places = _places(table)
 
     def draw() -> Canvas:
         canvas, axes = _panels(list(dict.fromkeys(table["activation"])), _axis_label(metric), "step")
         for activation, panel in scaled.groupby("activation", sort=False):
-            _draw_bands(axes[str(activation)], panel, shown)
+            _draw_bands(axes[str(activation)], panel, shown, places, light)
         for ax in axes.values():
             ax.axhline(target * metric.scale, **TARGET)
-        ax.set_ylim(*limits)
+        ax.set(xlim=_ends_of(scaled["step"]), ylim=limits)
         _legend(
             canvas,
             shown,
@@ -52,9 +53,10 @@ def curves(
         return canvas
 
     hidden = _outside(scaled, limits)
+    band = "bands stand in each cell's own section; " if light else "band: the middle half of them; "
     reading = (
         f"Validation {metric.name} against the training step at each cell's chosen learning rate. "
-        "Line: median over the evaluation seeds; band: the middle half of them; dotted: the target. "
+        f"Line: median over the evaluation seeds; {band}dotted: the target. "
         "The axis leaves out the very first steps"
         + (f"; {hidden} of {len(table)} cells end outside it." if hidden else ".")
     )
@@ -67,19 +69,22 @@ def sensitivity(
     table: pd.DataFrame,
     task: Mapping[str, Any],
     styles: Mapping[str, Style],
+    light: bool = False,
 ) -> svg.Figure:
     """The mean validation metric against the learning rate, as tuning saw it."""
     metric, shown = Metric.of(task), _shown(table, styles)
     limits = _rate_limits(rates["validation_metric"], metric, float(task["baseline"]))
     clipped = rates.assign(value=np.clip(rates["validation_metric"] * metric.scale, *limits))
+    places = _places(table)
 
     def draw() -> Canvas:
         canvas, axes = _panels(list(dict.fromkeys(table["activation"])), _axis_label(metric), "learning rate")
         for activation, panel in clipped.groupby("activation", sort=False):
-            _draw_rates(axes[str(activation)], panel, shown)
+            _draw_rates(axes[str(activation)], panel, shown, places, light)
         room = 0.06 * (limits[1] - limits[0])
         for ax in axes.values():
-            ax.set(xscale="log", ylim=(limits[0] - room, limits[1] + room))
+            ax.set(xscale="log", xlim=_ends_of(rates["learning_rate"], log=True))
+            ax.set_ylim(limits[0] - room, limits[1] + room)
             ax.xaxis.set_major_locator(LogLocator(numticks=6))
             ax.xaxis.set_minor_locator(NullLocator())
             ax.xaxis.set_major_formatter(lambda rate, _: f"{rate:g}")
@@ -99,44 +104,42 @@ def sensitivity(
 # What stands in a panel
 
 
-def _draw_bands(ax: Axes, panel: pd.DataFrame, shown: Mapping[str, Style]) -> None:
-    faint = []
+def _draw_bands(
+    ax: Axes, panel: pd.DataFrame, shown: Mapping[str, Style], places: Mapping[str, int], light: bool
+) -> None:
     for optimizer, line in panel.groupby("optimizer", sort=False):
-        style = shown.get(str(optimizer))
+        style, mark = shown.get(str(optimizer)), f"o:{places[str(optimizer)]}"
+        step, middle = line["step"].to_numpy(), line["middle"].to_numpy()
         if style is None:
-            faint.append(line[["step", "middle"]].to_numpy())
+            ax.plot(step, middle, gid=mark, **FAINT)
             continue
-        ax.fill_between(line["step"], line["low"], line["high"], color=style.color, alpha=0.16, lw=0)
-        every = max(1, len(line) // 4)
-        ax.plot(
-            line["step"],
-            line["middle"],
-            color=style.color,
-            ls=style.dash,
-            marker=style.marker,
-            lw=1.3,
-            ms=3.2,
-            markevery=every,
-        )
-    _draw_faint(ax, faint)
+        if not light:
+            low, high = line["low"].to_numpy(), line["high"].to_numpy()
+            ax.fill_between(step, low, high, color=style.color, alpha=0.16, lw=0, gid=mark)
+        every: Any = [len(line) - 1] if light else max(1, len(line) // 4)
+        drawn = {"color": style.color, "ls": style.dash, "marker": style.marker, "markevery": every}
+        ax.plot(step, middle, lw=1.3, ms=3.2, gid=mark, **drawn)
 
 
-def _draw_rates(ax: Axes, panel: pd.DataFrame, shown: Mapping[str, Style]) -> None:
-    faint = []
+def _draw_rates(
+    ax: Axes, panel: pd.DataFrame, shown: Mapping[str, Style], places: Mapping[str, int], light: bool
+) -> None:
     for optimizer, line in panel.sort_values("learning_rate").groupby("optimizer", sort=False):
-        style = shown.get(str(optimizer))
+        style, mark = shown.get(str(optimizer)), f"o:{places[str(optimizer)]}"
+        x, y = line["learning_rate"].to_numpy(), line["value"].to_numpy()
         if style is None:
-            faint.append(line[["learning_rate", "value"]].to_numpy())
+            ax.plot(x, y, gid=mark, **FAINT)
             continue
-        x, y = line["learning_rate"], line["value"]
-        ax.plot(x, y, color=style.color, ls=style.dash, marker=style.marker, lw=1.2, ms=3.6)
-        for mark, rows in ((CHOSEN, line["chosen"]), (LOST, line["diverged_share"] > 0)):
-            ax.plot(x[rows], y[rows], **mark | {"color": style.color})
-    _draw_faint(ax, faint)
+        every = [0, len(line) - 1] if light else None
+        ax.plot(x, y, color=style.color, ls=style.dash, marker=style.marker, markevery=every, lw=1.2, ms=3.6, gid=mark)
+        for sign, rows in ((CHOSEN, line["chosen"].to_numpy()), (LOST, line["diverged_share"].to_numpy() > 0)):
+            if rows.any():
+                ax.plot(x[rows], y[rows], gid=mark, **sign | {"color": style.color})
 
 
-def _draw_faint(ax: Axes, lines: list[Any]) -> None:
-    ax.add_collection(LineCollection(lines, colors=FAINT["color"], alpha=FAINT["alpha"], linewidths=FAINT["lw"]))
+def _places(table: pd.DataFrame) -> dict[str, int]:
+    """Where each optimizer stands in the table's order: what a page calls it."""
+    return {str(label): i for i, label in enumerate(dict.fromkeys(table["optimizer"]))}
 
 
 def _shown(table: pd.DataFrame, styles: Mapping[str, Style]) -> dict[str, Style]:
@@ -158,6 +161,10 @@ def _panels(activations: Sequence[str], ylabel: str, xlabel: str) -> tuple[Canva
     canvas.subplots_adjust(left=0.06, right=0.99, top=0.95, bottom=0.08, wspace=0.1, hspace=0.3)
     for ax in axes[count:]:
         ax.set_axis_off()
+    for index, ax in enumerate(axes):
+        ax.set_autoscale_on(False)  # limits are set; autoscaling shared axes at every line takes half the time
+        ax.set_in_layout(index in (0, columns * (rows - 1)) or index % columns == columns - 1)  # the rest lies inside
+        ax.set_gid(f"a:{index}")
     for index, (activation, ax) in enumerate(zip(activations, axes, strict=False)):
         lowest = index + columns >= count
         ax.tick_params(labelbottom=lowest)
@@ -214,6 +221,13 @@ def _rate_limits(values: "pd.Series[float]", metric: Metric, baseline: float) ->
     best = (metric.sign * finite).max() * metric.sign if len(finite) else baseline + 1
     low, high = sorted((best * metric.scale, baseline * metric.scale))
     return low, max(high, low + 1e-9)
+
+
+def _ends_of(values: "pd.Series[Any]", log: bool = False) -> Limits:
+    """The ends of an axis that holds `values`, with a little room beside them."""
+    low, high = (float(np.log10(v)) if log else float(v) for v in (values.min(), values.max()))
+    room = 0.05 * (high - low) or 0.5
+    return (10 ** (low - room), 10 ** (high + room)) if log else (low - room, high + room)
 
 
 def _outside(bands: pd.DataFrame, limits: Limits) -> int:

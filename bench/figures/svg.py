@@ -12,6 +12,7 @@ import matplotlib.style
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 
+from bench.figures.compact import compact, marked
 from bench.figures.style import PALETTE
 
 INK = "#010203"  # stands for the colour of the text around the figure, on screen `currentColor`
@@ -111,14 +112,16 @@ def standalone(svg: str, title: str, description: str) -> str:
 
 
 def _inline(svg: str, name: str, description: str) -> str:
-    body = svg.split(">", 1)[1]
+    body = marked(svg.split(">", 1)[1])
     width, height = (float(v) for v in re.search(r'viewBox="0 0 (\S+) (\S+)"', svg).groups())  # type: ignore[union-attr]
-    used = set(re.findall(r"#([\w-]+)[\")]", body))
-    body = re.sub(r' id="([^"]*)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", body)
-    body = re.sub(r'(?:xlink:)?href="#|url\(#', lambda m: m[0].removeprefix("xlink:") + name + "-", body)
+    short = {long: f"m{i}" for i, long in enumerate(dict.fromkeys(re.findall(r"#([\w-]+)[\")]", body)))}
+    body = re.sub(r' id="([^"]*)"', lambda m: f' id="{name}-{short[m[1]]}"' if m[1] in short else "", body)
+    uses = re.compile(r'(?:xlink:)?(href="#|url\(#)([\w-]+)(?=[")])')
+    body = uses.sub(lambda m: f"{m[1]}{name}-{short[m[2]]}", body)
+    body = re.sub(r'xlink:href="(data:[^"]*)"', lambda m: f'href="{"".join(m[1].split())}"', body)
     body = re.sub("|".join(VARIABLES), lambda m: VARIABLES[m[0]], body.replace(INK, "currentColor"))
     body = re.sub(r"'DejaVu Sans'(?:, [^;\"]*)?", FONT, body)
-    body = re.sub(r"<!--.*?-->\s*", "", body, flags=re.S)
+    body = compact(re.sub(r"<!--.*?-->\s*", "", body, flags=re.S), name)
     words = escape(description, quote=True)
     wide, high = round(width * 4 / 3), round(height * 4 / 3)
     size = f'viewBox="0 0 {width:g} {height:g}" width="{wide}" height="{high}" style="--width: {wide}px"'

@@ -1,0 +1,277 @@
+"""Two runs side by side, cell by cell: what they reach, how soon, how fast. Frames in, frames and sentences out."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import stdtr, stdtrit
+
+from bench.audit import Run
+from bench.errors import DataError, InputError
+from bench.stats import CELL, Floats, Metric, cell_label, finished, scores
+from bench.verdicts import holm, resolution
+
+COLUMNS = [
+    *CELL,
+    *("metric_a", "metric_b", "difference", "difference_low", "difference_high", "paired", "p_value", "verdict"),
+    *("steps_a", "steps_b", "seconds_a", "seconds_b", "seconds_ratio"),
+    *("speed_a", "speed_b", "speed_ratio", "speed_ratio_low", "speed_ratio_high", "sure"),
+]
+LEVEL = 0.01  # of the whole family: a comparison is made again and again, and one alarm in twenty would be ignored
+SAME = ("version", "data_sha256", "metric", "target")  # of a task, or its numbers mean different things
+TRUSTED = ("no", "noisy")  # timings that a single cell may be judged by
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How many times as fast the second run is, over all cells, and its 95 % interval (NaN: one cell)."""
+
+    middle: float
+    low: float
+    high: float
+
+    @property
+    def interval(self) -> str:
+        """` (1.01 to 1.09)`, or nothing where there is none."""
+        return f" ({self.low:.3g} to {self.high:.3g})" if np.isfinite(self.low) else ""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What `compare` found: `cells` one row a cell that both runs have, `missing` how many only one of them has."""
+
+    names: tuple[str, str]
+    cells: pd.DataFrame
+    metrics: Mapping[str, Metric]
+    speed: Ratio
+    missing: int
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What it comes to, in words."""
+        counts = self.cells["verdict"].value_counts()
+        better, worse = (int(counts.get(word, 0)) for word in ("better", "worse"))
+        number, (a, b) = len(self.cells), self.names
+        known = int(self.cells["p_value"].notna().sum())
+        told = f"{better} better and {worse} worse in {b} than in {a}" if better + worse else "none can be told apart"
+        first = f"Of {number} cells that both ran {told} (1 % over all of them, Holm)."
+        rest = f" {number - known} cells have too few seeds to be tested." if known < number else ""
+        speed = "Speeds were not measured."
+        if np.isfinite(self.speed.middle):
+            speed = f"{b} trains {self.speed.middle:.3g} times as fast as {a}{self.speed.interval}."
+        only = (f"{self.missing} cells are in one run only and left out.",) if self.missing else ()
+        return first + rest, speed, *self._soonest(), *only
+
+    def _soonest(self) -> Iterator[str]:
+        ratio = self.cells["seconds_ratio"]
+        both = ratio[np.isfinite(ratio)]
+        if len(both):
+            middle = float(np.exp(np.log(both).mean()))
+            yield f"{self.names[1]} needs {1 / middle:.3g} times the seconds to the target (mean of {len(both)} cells)."
+
+    def slower(self, share: float) -> list[str]:
+        """What is surely slower in the second run by more than `share`: whole intervals below `1 - share`."""
+        found = (
+            [f"all cells together {self.speed.middle:.3g}{self.speed.interval} times as fast"]
+            if self.speed.high < 1 - share
+            else []
+        )
+        sure = self.cells[self.cells["sure"] & (self.cells["speed_ratio_high"] < 1 - share)]
+        return found + [f"{_name(row)} {row['speed_ratio']:.3g} times as fast" for _, row in sure.iterrows()]
+
+    def worse(self) -> list[str]:
+        """The cells that are worse in the second run."""
+        return [_name(row) for _, row in self.cells[self.cells["verdict"] == "worse"].iterrows()]
+
+
+def compare(a: Run, b: Run) -> Comparison:
+    """Compare run `b` with run `a`, over the cells that both have.
+
+    Scores: mean difference `b - a` of the test metric with its 95 % t interval; paired by seed where both evaluated
+    the same seeds, otherwise Welch's; p-values adjusted by Holm over all cells. Speeds: the ratio of the medians of
+    the time of a step, `a / b`, for one worker and one network, with the interval that the two medians' intervals give
+    on a log scale. `seconds_ratio` is seconds to target of `a` over `b`: above 1, `b` is sooner. Raises `DataError`
+    where the two cannot be compared. Source: Welch, The Generalization of Student's Problem, 1947; Holm 1979.
+    """
+    tables = [run.convergence.set_index(CELL) for run in (a, b)]
+    shared = [cell for cell in tables[0].index if cell in tables[1].index]
+    _refuse(a, b, {cell[0] for cell in shared})
+    tasks = {task: a.manifest["tasks"][task] for task in dict.fromkeys(cell[0] for cell in shared)}
+    rows = [dict(zip(CELL, cell, strict=True)) for cell in shared]
+    tested = _tests([_scores(run, tasks) for run in (a, b)], shared, tasks)
+    timed = _times([run.throughput for run in (a, b)], shared)
+    steps = _steps(tables, shared)
+    cells = pd.concat([pd.DataFrame(rows), tested, steps, timed], axis=1)[COLUMNS]
+    missing = len(tables[0]) + len(tables[1]) - 2 * len(shared)
+    metrics = {task: Metric.of(entry) for task, entry in tasks.items()}
+    return Comparison(_names(a, b), cells, metrics, overall(cells["speed_ratio"]), missing)
+
+
+def overall(ratios: "pd.Series[float]") -> Ratio:
+    """The geometric mean of `ratios` [cells] and the t interval of its logarithm."""
+    logs = np.log(ratios[np.isfinite(ratios) & (ratios > 0)].to_numpy(dtype=float))
+    if not len(logs):
+        return Ratio(np.nan, np.nan, np.nan)
+    middle = float(logs.mean())
+    if len(logs) < 2:
+        return Ratio(float(np.exp(middle)), np.nan, np.nan)
+    half = float(stdtrit(len(logs) - 1, 0.975) * logs.std(ddof=1) / np.sqrt(len(logs)))
+    low, mid, high = (float(np.exp(middle + x)) for x in (-half, 0, half))
+    return Ratio(mid, low, high)
+
+
+def percent(text: str, where: str) -> float:
+    """A share from a text such as `10%`. Raises `InputError`."""
+    number = text.strip().removesuffix("%").strip()
+    try:
+        share = float(number) / 100
+    except ValueError:
+        share = np.nan
+    if not 0 <= share < 1:
+        raise InputError(f"{where}: got {text!r}; expected a percentage from 0% to below 100%, such as 10%")
+    return share
+
+
+# What can be compared
+
+
+def _refuse(a: Run, b: Run, shared: set[str]) -> None:
+    if not shared:
+        raise DataError(f"{b.name}: got no cell that {a.name} has; expected the same tasks", "bench compare A B")
+    problems = [problem for task in sorted(shared) for problem in _differences(a, b, task)]
+    if problems:
+        raise DataError(problems, "only runs of the same tasks, data and budget can be compared")
+
+
+def _differences(a: Run, b: Run, task: str) -> Iterator[str]:
+    first, second = (run.manifest["tasks"][task] for run in (a, b))
+    for key in SAME:
+        if first.get(key) != second.get(key):
+            got, expected = (str(entry.get(key))[:60] for entry in (second, first))
+            yield f"{b.name}: {task}: {key}: got {got}; expected {expected} as in {a.name}"
+    for key in ("steps", "batch_size"):
+        spent, wanted = (_budget(run, task, key) for run in (b, a))
+        if spent and wanted and spent != wanted:
+            yield f"{b.name}: {task}: {key}: got {spent}; expected {wanted} as in {a.name}"
+
+
+def _budget(run: Run, task: str, key: str) -> list[int]:
+    lanes = run.lanes[(run.lanes["task"] == task) & (run.lanes["status"] != "interrupted")]
+    return sorted(int(value) for value in lanes[key].unique())
+
+
+def _names(a: Run, b: Run) -> tuple[str, str]:
+    names = [run.name for run in (a, b)]
+    devices = [str(run.manifest["environment"].get("device", "")) for run in (a, b)]
+    if devices[0] != devices[1]:
+        names = [f"{name} ({device})" for name, device in zip(names, devices, strict=True)]
+    return (names[0], names[1]) if names[0] != names[1] else (f"{names[0]} (first)", f"{names[1]} (second)")
+
+
+# What they reach
+
+
+def _scores(run: Run, tasks: Mapping[str, Any]) -> dict[tuple[str, str, str], "pd.Series[float]"]:
+    """The scores of each cell by evaluation seed."""
+    done = finished(run.lanes[run.lanes["task"].isin(list(tasks))], "evaluate")
+    done = done.assign(score=scores(done, "test_metric", tasks))
+    return {cell: rows.set_index("seed")["score"] for cell, rows in done.groupby(CELL, sort=False)}
+
+
+def _tests(found: list[Any], shared: list[Any], tasks: Mapping[str, Any]) -> pd.DataFrame:
+    nothing = pd.Series(dtype=float)
+    pairs = [[scored.get(cell, nothing) for scored in found] for cell in shared]
+    grains = {task: _grain(pairs, shared, task) for task in tasks}
+    rows = [_test(pair[0], pair[1], grains[cell[0]]) for pair, cell in zip(pairs, shared, strict=True)]
+    table = pd.DataFrame(rows)
+    known = table["p_value"].notna()
+    table.loc[known, "p_value"] = holm(table.loc[known, "p_value"])
+    signs = np.array([Metric.of(tasks[cell[0]]).sign for cell in shared])
+    better = np.where(table["difference"] * signs > 0, "better", "worse")
+    told = np.where(table["p_value"] < LEVEL, better, "level")
+    return table.assign(verdict=np.where(known, told, ""))
+
+
+def _grain(pairs: list[Any], shared: list[Any], task: str) -> tuple[float, float, float]:
+    """The scores' resolution, and the lowest and the highest finite one, where infinite ones are put."""
+    values = [series.to_numpy() for pair, cell in zip(pairs, shared, strict=True) if cell[0] == task for series in pair]
+    every = np.concatenate(values)
+    finite = every[np.isfinite(every)]
+    return (resolution(every), float(finite.min()), float(finite.max())) if len(finite) else (0.0, 0.0, 0.0)
+
+
+def _test(a: "pd.Series[float]", b: "pd.Series[float]", scale: tuple[float, float, float]) -> dict[str, Any]:
+    means = {"metric_a": a.mean() if len(a) else np.nan, "metric_b": b.mean() if len(b) else np.nan}
+    paired = set(a.index) == set(b.index)
+    row = means | {
+        "paired": paired,
+        **dict.fromkeys(["difference", "difference_low", "difference_high", "p_value"], np.nan),
+    }
+    if min(len(a), len(b)) < 2:
+        return row
+    grain, low, high = scale
+    a, b = a.clip(low, high), b.clip(low, high)
+    mean, error, freedom = _paired(a, b, grain) if paired else _welch(a, b, grain)
+    p = 1.0 if mean == 0 else float(2 * stdtr(freedom, -abs(mean) / error)) if error > 0 else 0.0
+    half = float(stdtrit(freedom, 0.975)) * error
+    return row | {"difference": mean, "difference_low": mean - half, "difference_high": mean + half, "p_value": p}
+
+
+def _paired(a: "pd.Series[float]", b: "pd.Series[float]", grain: float) -> tuple[float, float, float]:
+    """Mean difference, its standard error, degrees of freedom; a score's rounding adds to its variance."""
+    d = (b - a).to_numpy()
+    return float(d.mean()), float(np.sqrt((d.var(ddof=1) + grain**2 / 6) / len(d))), len(d) - 1
+
+
+def _welch(a: "pd.Series[float]", b: "pd.Series[float]", grain: float) -> tuple[float, float, float]:
+    parts: Floats = np.array([(x.var(ddof=1) + grain**2 / 12) / len(x) for x in (a, b)])
+    if parts.sum() == 0:
+        return float(b.mean() - a.mean()), 0.0, len(a) + len(b) - 2
+    freedom = parts.sum() ** 2 / sum(part**2 / (len(x) - 1) for part, x in zip(parts, (a, b), strict=True))
+    return float(b.mean() - a.mean()), float(np.sqrt(parts.sum())), float(freedom)
+
+
+# How soon and how fast
+
+
+def _steps(tables: list[pd.DataFrame], shared: list[Any]) -> pd.DataFrame:
+    found: dict[str, Floats] = {}
+    for side, table in zip("ab", tables, strict=True):
+        rows = table.loc[shared]
+        found |= {f"{kind}_{side}": rows[f"{kind}_to_target"].to_numpy(dtype=float) for kind in ("steps", "seconds")}
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return pd.DataFrame(found).assign(seconds_ratio=found["seconds_a"] / found["seconds_b"])
+
+
+def _times(frames: list[pd.DataFrame], shared: list[Any]) -> pd.DataFrame:
+    a, b = (frame.drop_duplicates(CELL).set_index(CELL).reindex(pd.MultiIndex.from_tuples(shared)) for frame in frames)
+    step_a, step_b = (_lane_step(frame, "step_s_median") for frame in (a, b))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        half = np.hypot(_log_half(a), _log_half(b))
+        ratio = step_a / step_b
+    sure = [one in TRUSTED and other in TRUSTED for one, other in zip(a["noisy"], b["noisy"], strict=True)]
+    low, high = ratio * np.exp(-half), ratio * np.exp(half)
+    return pd.DataFrame(
+        {
+            "speed_a": 1 / step_a, "speed_b": 1 / step_b, "speed_ratio": ratio,
+            "speed_ratio_low": low, "speed_ratio_high": high, "sure": sure,
+        }
+    )  # fmt: skip
+
+
+def _lane_step(frame: pd.DataFrame, column: str) -> Floats:
+    values: Floats = (frame[column].astype(float) / frame["width"].astype(float)).to_numpy()
+    return values
+
+
+def _log_half(frame: pd.DataFrame) -> Floats:
+    """Half of the interval of the median step time, in logarithms."""
+    low, high = (np.log(frame[name].to_numpy(dtype=float)) for name in ("step_s_low", "step_s_high"))
+    half: Floats = (high - low) / 2
+    return half
+
+
+def _name(row: "pd.Series[Any]") -> str:
+    return f"{row['task']}: {cell_label(row['activation'], row['optimizer'])}"

@@ -1,0 +1,236 @@
+"""Comparing two runs: oracles of the tests, what may be compared, and what ends with which exit code."""
+
+import json
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats as scipy_stats
+from synthetic import REGRESSION, SyntheticRun, make_run, task_entry
+
+from bench.compare import COLUMNS, Comparison, compare, overall, percent
+from bench.comparing import as_json, lines, render
+from bench.errors import DataError, InputError
+from bench.verdicts import holm
+
+NAMES = (["relu", "tanh"], ["sgd", "adam"])
+
+
+def changed(run: SyntheticRun, **frames: Any) -> SyntheticRun:
+    """The run with other lanes, throughput or manifest."""
+    given = {
+        name: frames.get(name, getattr(run, name)) for name in ("lanes", "curves", "throughput", "times", "manifest")
+    }
+    return SyntheticRun(name="other", **given)
+
+
+def fine(run: SyntheticRun, seed: int = 0) -> SyntheticRun:
+    """The run with evaluation scores drawn anew, all survived, none rounded."""
+    lanes, rng = run.lanes.copy(), np.random.default_rng(seed)
+    evaluated = lanes["phase"] == "evaluate"
+    lanes.loc[evaluated, "status"] = "ok"
+    lanes.loc[evaluated, "test_metric"] = 0.9 + 0.01 * rng.standard_normal(int(evaluated.sum()))
+    return changed(run, lanes=lanes)
+
+
+@pytest.fixture(scope="module")
+def run() -> SyntheticRun:
+    return make_run(*NAMES, evaluate=10)
+
+
+def scores(run: SyntheticRun, activation: str, optimizer: str) -> np.ndarray:
+    lanes = run.lanes[(run.lanes["phase"] == "evaluate") & (run.lanes["activation"] == activation)]
+    return lanes[lanes["optimizer"] == optimizer].sort_values("seed")["test_metric"].to_numpy()
+
+
+def test_a_run_does_not_differ_from_itself(run: SyntheticRun) -> None:
+    found = compare(run, run)
+    assert list(found.cells.columns) == COLUMNS
+    assert (found.cells["verdict"] == "level").all()
+    assert (found.cells["difference"] == 0).all()
+    assert (found.cells["p_value"] == 1).all()
+    assert (found.cells["speed_ratio"] == 1).all()
+    assert found.slower(0.0) == found.worse() == []
+    assert "none can be told apart" in found.sentences[0]
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_p_values_and_intervals_are_scipy_s(run: SyntheticRun, paired: bool) -> None:
+    a, b = fine(run, 1), fine(run, 2)
+    if not paired:
+        b.lanes["seed"] += 500
+    found = compare(a, b).cells
+    expected, lows = [], []
+    for row in found.itertuples():
+        x, y = (scores(side, row.activation, row.optimizer) for side in (a, b))
+        test = scipy_stats.ttest_rel(y, x) if paired else scipy_stats.ttest_ind(y, x, equal_var=False)
+        expected.append(test.pvalue)
+        lows.append(test.confidence_interval().low)
+    assert (found["paired"] == paired).all()
+    assert found["p_value"].to_numpy() == pytest.approx(holm(expected), rel=2e-3)  # rounding of scores adds a little
+    assert found["difference_low"].to_numpy() == pytest.approx(lows, rel=2e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("apart", [0, 500], ids=["paired", "Welch"])
+def test_equal_runs_of_other_seeds_differ_at_most_five_times_in_a_hundred(run: SyntheticRun, apart: int) -> None:
+    def differs(replicate: int) -> bool:
+        a, b = fine(run, 2 * replicate), fine(run, 2 * replicate + 1)
+        b.lanes["seed"] += apart
+        found = compare(a, b)
+        return bool((found.cells["verdict"] != "level").any())
+
+    assert sum(differs(replicate) for replicate in range(100)) <= 5
+
+
+def test_a_cell_that_is_worse_is_found_and_named(run: SyntheticRun) -> None:
+    a, lanes = fine(run), fine(run).lanes
+    lost = (lanes["activation"] == "relu") & (lanes["optimizer"] == "adam") & (lanes["phase"] == "evaluate")
+    lanes.loc[lost, "test_metric"] -= 0.1 + 0.01 * np.arange(10)
+    found = compare(a, changed(run, lanes=lanes))
+    assert found.worse() == ["digits_mlp: relu + adam"]
+    assert compare(changed(run, lanes=lanes), a).worse() == []
+    assert "0 better and 1 worse" in found.sentences[0]
+
+
+def test_less_is_better_where_the_metric_says_so() -> None:
+    run = fine(make_run(*NAMES, {"t": REGRESSION}, evaluate=10))
+    lanes = run.lanes.copy()
+    lanes["test_metric"] += 1 + np.arange(len(lanes)) % 7 * 0.01
+    assert len(compare(run, changed(run, lanes=lanes)).worse()) == 4
+    assert compare(changed(run, lanes=lanes), run).worse() == []
+
+
+def test_a_network_that_diverged_counts_as_the_worst_even_where_that_is_infinite() -> None:
+    run = fine(make_run(*NAMES, {"t": REGRESSION}, evaluate=10))
+    lanes = run.lanes.copy()
+    lanes.loc[lanes["phase"] == "evaluate", "status"] = "diverged"
+    found = compare(run, changed(run, lanes=lanes))
+    assert len(found.worse()) == 4
+    assert np.isinf(found.cells["metric_b"]).all()
+    assert "Infinity" not in as_json(found)
+    assert "nan" not in "\n".join(lines(found)).lower()
+
+
+def slowed(run: SyntheticRun, times: float, **more: Any) -> SyntheticRun:
+    columns = ["step_s_median", "step_s_low", "step_s_high"]
+    return changed(run, throughput=run.throughput.assign(**{c: run.throughput[c] * times for c in columns}, **more))
+
+
+def test_what_is_surely_slower_is_found(run: SyntheticRun) -> None:
+    half = compare(run, slowed(run, 2.0))
+    assert half.speed.middle == pytest.approx(0.5)
+    assert half.cells["speed_ratio"].to_numpy() == pytest.approx(0.5)
+    assert len(half.slower(0.1)) == 1 + 4
+    assert half.slower(0.6) == []
+    a_little = compare(run, slowed(run, 1.05))
+    assert a_little.slower(0.1) == []
+    few = compare(run, slowed(run, 2.0, noisy="few"))
+    assert len(few.slower(0.1)) == 1  # single cells of few samples are not judged
+
+
+def test_the_interval_of_a_ratio_is_that_of_both_times() -> None:
+    run = make_run(["relu"], ["sgd"])
+    found = compare(run, run).cells.iloc[0]
+    half = np.log(1.03 / 0.98) / 2 * np.sqrt(2)
+    assert [found["speed_ratio_low"], found["speed_ratio_high"]] == pytest.approx([np.exp(-half), np.exp(half)])
+
+
+def test_the_width_of_a_chunk_is_taken_out_of_the_ratio(run: SyntheticRun) -> None:
+    wide = slowed(run, 100.0, width=run.throughput["width"] * 100)
+    assert compare(run, wide).cells["speed_ratio"].to_numpy() == pytest.approx(1)
+
+
+def test_seconds_to_target_are_set_against_each_other(run: SyntheticRun) -> None:
+    found = compare(run, slowed(run, 4.0)).cells
+    reached = np.isfinite(found["steps_a"])
+    assert reached.any()
+    assert found.loc[reached, "seconds_ratio"].to_numpy() == pytest.approx(0.25)
+    assert not np.isfinite(found.loc[~reached, "seconds_ratio"]).any()
+
+
+def test_overall_is_the_geometric_mean_with_its_t_interval() -> None:
+    found = overall(pd.Series([0.5, 2.0, 1.0, np.nan]))
+    low, high = scipy_stats.t.interval(0.95, 2, 0, np.log(2) / np.sqrt(3))
+    assert [found.middle, found.low, found.high] == pytest.approx([1, np.exp(low), np.exp(high)])
+    assert np.isnan(overall(pd.Series([1.0])).low)
+    assert np.isnan(overall(pd.Series([], dtype=float)).middle)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"version": 2}, "version: got 2"),
+        ({"data_sha256": "ff"}, "data_sha256: got ff"),
+        ({"target": 0.5}, "target: got"),
+    ],
+)
+def test_other_tasks_of_the_same_name_are_refused(run: SyntheticRun, change: dict[str, Any], told: str) -> None:
+    manifest = deepcopy(run.manifest)
+    manifest["tasks"]["digits_mlp"] |= change
+    with pytest.raises(DataError, match=told):
+        compare(run, changed(run, manifest=manifest))
+
+
+def test_other_budgets_and_other_cells_are_refused(run: SyntheticRun) -> None:
+    with pytest.raises(DataError, match=r"steps: got \[900\]"):
+        compare(run, changed(run, lanes=run.lanes.assign(steps=900)))
+    with pytest.raises(DataError, match="got no cell"):
+        compare(run, make_run(["gelu"], ["lion"]))
+
+
+def test_what_only_one_run_has_is_left_out_and_counted(run: SyntheticRun) -> None:
+    found = compare(run, make_run(["relu"], ["sgd", "adam", "lion"], evaluate=10))
+    assert len(found.cells) == 2
+    assert found.missing == 3
+    assert found.sentences[-1] == "3 cells are in one run only and left out."
+
+
+def test_one_seed_is_not_tested() -> None:
+    run = make_run(*NAMES, evaluate=1)
+    found = compare(run, run)
+    assert found.cells["p_value"].isna().all()
+    assert (found.cells["verdict"] == "").all()
+    assert "too few seeds" in found.sentences[0]
+
+
+@pytest.mark.parametrize(("text", "share"), [("10%", 0.1), ("10 %", 0.1), ("2.5", 0.025), ("0%", 0.0)])
+def test_a_percentage_is_read(text: str, share: float) -> None:
+    assert percent(text, "--x") == pytest.approx(share)
+
+
+@pytest.mark.parametrize("text", ["", "%", "ten", "-1%", "100%", "nan", "inf%", "10%%"])
+def test_what_is_no_percentage_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="--x: got"):
+        percent(text, "--x")
+
+
+@pytest.fixture(scope="module")
+def found(run: SyntheticRun) -> Comparison:
+    return compare(run, slowed(fine(run), 1.5))
+
+
+def test_the_table_of_the_terminal_is_aligned(found: Comparison) -> None:
+    shown = lines(found)
+    assert shown[0].split()[:3] == ["cell", "A", "B"]
+    assert len(shown) == 1 + 4 + 1 + len(found.sentences)
+    assert len({len(line) for line in shown[:5]}) == 1
+
+
+def test_json_holds_every_cell(found: Comparison) -> None:
+    told = json.loads(as_json(found))
+    assert len(told["cells"]) == 4
+    assert set(told["cells"][0]) == set(COLUMNS)
+    assert told["speed"]["ratio"] == pytest.approx(1 / 1.5)
+
+
+def test_the_page_is_the_same_each_time_and_safe(run: SyntheticRun) -> None:
+    hostile = make_run(["relu", "</script><b>"], ["sgd", "adam"], {"<i>": task_entry()}, name="<u>", evaluate=4)
+    files = render(compare(hostile, hostile), [hostile, hostile])
+    assert set(files) == {"index.html", "figures/compare-seconds.svg", "tables/compare.csv"}
+    text = files["index.html"].decode()
+    assert not {"<b>", "<i>", "<u>"} & set(text.replace("><", "> <").split())
+    assert "<b>" not in text and "<i>" not in text and "<u>" not in text
+    assert render(compare(hostile, hostile), [hostile, hostile]) == files

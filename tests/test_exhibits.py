@@ -1,0 +1,130 @@
+"""Exhibits: every kind can be drawn, stays small, shows the cells that were chosen and holds no surprise."""
+
+import base64
+import re
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from synthetic import make_run
+
+from bench.figures import styles
+from bench.figures.exhibits import EXHIBITS, READINGS, chosen, exhibit
+from bench.figures.svg import Figure
+from bench.verdicts import verdict
+
+CELLS = [("relu", "adam"), ("tanh", "sgd"), ("relu", "sgd")]
+RNG = np.random.default_rng(0)
+GRID = np.linspace(-2, 2, 40)
+BOWL = (GRID[None, :] ** 2 + 3 * GRID[:, None] ** 2).tolist()
+RING = np.stack([np.cos(np.arange(900)), np.sin(np.arange(900))], axis=1)
+CASES: dict[str, tuple[Any, dict[str, Any]]] = {
+    "images": (RNG.random((24, 8, 8, 1)), {"rows": 3, "row_labels": ["input", "given back", "target"]}),
+    "points": (RING + RNG.normal(0, 0.2, RING.shape), {"reference": RING.tolist()}),
+    "masks": (RNG.integers(0, 4, (8, 16, 16)), {"rows": 2, "row_labels": ["predicted", "true"]}),
+    "boxes": (
+        RNG.random((6, 4)) * 0.5,
+        {"images": RNG.random((6, 16, 16, 3)).tolist(), "reference": [[0.2, 0.2, 0.5, 0.5]] * 6},
+    ),
+    "path": (
+        np.cumsum(RNG.normal(0, 0.2, (20, 2)), axis=0),
+        {"x": GRID.tolist(), "y": GRID.tolist(), "z": BOWL, "minima": [[0.0, 0.0]]},
+    ),
+    "series": (
+        np.sin(np.arange(60) / 6)[None] + RNG.normal(0, 0.1, (3, 60)),
+        {"reference": np.sin(np.tile(np.arange(60) / 6, (3, 1))).tolist(), "xlabel": "hour"},
+    ),
+}
+
+
+def show(kind: str, cells: int = 3, **changes: Any) -> Figure:
+    run = make_run(["relu", "tanh"], ["sgd", "adam"], evaluations=3)
+    array, meta = CASES[kind]
+    words = dict(zip(CELLS[:cells], ("leader", "median", "worst"), strict=False))
+    figure = exhibit(
+        kind, "t", dict.fromkeys(words, array), {"title": "What came out", **meta, **changes}, words,
+        styles(run.convergence),
+    )  # fmt: skip
+    assert figure is not None
+    return figure
+
+
+@pytest.mark.parametrize("kind", EXHIBITS)
+@pytest.mark.parametrize("cells", [1, 3])
+def test_every_kind_is_drawn_small_with_words_and_the_same_bytes_again(kind: str, cells: int) -> None:
+    figure = show(kind, cells)
+    root = ElementTree.fromstring(figure.file)
+    texts = ["".join(node.itertext()) for node in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert "relu + adam (leader)" in texts
+    assert READINGS[kind] in figure.reading
+    assert "one network, not a mean" in figure.reading
+    assert len(figure.svg) < 90_000
+    assert show(kind, cells).file == figure.file
+
+
+def pictures(figure: Figure) -> list[np.ndarray]:
+    """The rasters inside a figure, decoded: [height, width, 4] each."""
+    from io import BytesIO
+
+    from PIL import Image
+
+    found = re.findall(r"data:image/png;base64,([^\"]+)", figure.svg)
+    return [np.asarray(Image.open(BytesIO(base64.b64decode(text)))) for text in found]
+
+
+def test_a_picture_is_kept_pixel_for_pixel_and_shown_without_smoothing() -> None:
+    array = RNG.random((2, 3, 3, 1))
+    figure = exhibit("images", "t", {CELLS[0]: array}, {"title": "x", "rows": 1}, {CELLS[0]: "leader"}, {})
+    assert figure is not None
+    (sheet,) = pictures(figure)
+    assert sheet.shape == (3, 7, 4)
+    expected = np.round(array[0, :, :, 0] * 255)
+    assert np.abs(sheet[:, :3, 0] - expected).max() <= 1
+    assert np.abs(sheet[:, 4:, 1] - np.round(array[1, :, :, 0] * 255)).max() <= 1
+    assert (sheet[:, 3, 3] == 0).all()  # the gap is clear
+    assert "image-rendering" in figure.svg
+
+
+def test_values_outside_of_a_picture_are_clipped_and_missing_ones_are_dark() -> None:
+    array = np.array([[[[-1.0], [2.0], [np.nan]]]])
+    figure = exhibit("images", "t", {CELLS[0]: array}, {"title": "x"}, {CELLS[0]: "leader"}, {})
+    assert figure is not None
+    (sheet,) = pictures(figure)
+    assert sheet[0, :, 0].tolist() == [0, 255, 0]
+
+
+def test_a_class_has_one_colour_and_nothing_is_grey() -> None:
+    array = np.array([[[0, 1, 2, 1]]])
+    figure = exhibit("masks", "t", {CELLS[0]: array}, {"title": "x"}, {CELLS[0]: "leader"}, {})
+    assert figure is not None
+    (sheet,) = pictures(figure)
+    row = [tuple(int(v) for v in pixel[:3]) for pixel in sheet[0]]
+    assert len(set(row)) == 3
+    assert row[1] == row[3]
+    assert len(set(row[0])) == 1
+
+
+def test_the_leader_the_median_and_the_worst_are_shown() -> None:
+    run = make_run(["relu", "tanh", "elu"], ["sgd", "adam"])
+    table = run.convergence.sort_values("rank")
+    found = verdict(run.lanes, run.convergence, run.manifest["tasks"], "digits_mlp")
+    pairs = list(table[["activation", "optimizer"]].itertuples(index=False, name=None))
+    arrays = dict.fromkeys(pairs, np.zeros((1, 2)))
+    assert chosen(run.convergence, found, arrays) == {pairs[0]: "leader", pairs[2]: "median", pairs[5]: "worst"}
+    del arrays[pairs[5]]
+    assert list(chosen(run.convergence, found, arrays)) == [pairs[0], pairs[2], pairs[4]]
+    assert chosen(run.convergence, found, {pairs[3]: arrays[pairs[3]]}) == {pairs[3]: "leader"}
+    assert chosen(run.convergence, found, {}) == {}
+
+
+def test_no_exhibit_is_no_figure() -> None:
+    assert exhibit("points", "t", {}, {"title": "x"}, {CELLS[0]: "leader"}, {}) is None
+
+
+def test_a_path_that_left_the_plane_is_drawn_as_far_as_it_went() -> None:
+    array = np.array([[0.0, 0.0], [1.0, 1.0], [np.nan, np.nan]])
+    meta = {"title": "x", **CASES["path"][1]}
+    figure = exhibit("path", "t", {CELLS[0]: array}, meta, {CELLS[0]: "leader"}, {})
+    assert figure is not None
+    assert "nan" not in figure.svg.lower()
