@@ -96,7 +96,8 @@ def himmelblau(x: Any, numpy: Numpy) -> Any:
 def rastrigin(x: Any, numpy: Numpy) -> Any:
     """10 n + Σ (xᵢ² − 10 cos 2πxᵢ): a bowl with a minimum near each whole number, on [−5.12, 5.12]ⁿ.
 
-    Minimum 0 at 0; its neighbours lie 1 higher. Start (3, −2), six minima away. Rastrigin 1974.
+    Minimum 0 at 0. Start (3, −2), above the minimum nearest to it, of gap 12.9: that is where descent ends, and the
+    target, gap 5, asks for a way out. Rastrigin 1974.
     """
     return (x**2 + 20 * numpy.sin(math.pi * x) ** 2).sum(-1)
 
@@ -125,9 +126,7 @@ def cosines(dimension: int) -> tuple[Vector, ...]:
     """The orthogonal matrix [n, n] of the discrete cosine transform: every axis leans on every coordinate."""
     scale = [math.sqrt((1 if k == 0 else 2) / dimension) for k in range(dimension)]
     angle = math.pi / dimension
-    return tuple(
-        tuple(scale[k] * math.cos(angle * (i + 0.5) * k) for k in range(dimension)) for i in range(dimension)
-    )
+    return tuple(tuple(scale[k] * math.cos(angle * (i + 0.5) * k) for k in range(dimension)) for i in range(dimension))
 
 
 def build(task: Task, activations: tuple["Activation", ...], index: "Array") -> Problem:
@@ -402,7 +401,7 @@ TASKS = (
     task_of(
         "rastrigin", "Rastrigin's bowl with a minimum near each whole number",
         Landscape(rastrigin, ((0, 0),), (3, -2), 0.5, ((-5.12, 5.12), (-5.12, 5.12)), logarithmic=False),
-        target=0.3, baseline=math.log10(13), flops=33,
+        target=0.7, baseline=math.log10(13), flops=33,
     ),
     task_of(
         "ackley", "Ackley's funnel in a rippled plain",
