@@ -1,4 +1,4 @@
-"""The table of tasks in docs/tasks.md: what the entries say of themselves, and the best cell that a stored run measured.
+"""The table of tasks in docs/tasks.md: what the entries say of themselves, and the best cell of the stored runs.
 
 Refresh it with `python -m bench.catalogue docs/tasks.md results/*`.
 """

@@ -22,7 +22,7 @@ def test_has_a_row_a_task_of_all_columns() -> None:
     assert len(rows) == len(TASKS) + 2
     assert {row.count(" | ") for row in rows} == {len(catalogue.COLUMNS) - 1}
     assert rows[2].startswith("| `digits_mlp` | classification | digits | 1,079 / 359 / 359 | 26,122 | 8,880,128 |")
-    assert [row for row in rows if row.endswith("| relu + adam, 99 % (mine) |")][0].startswith("| `wine_mlp` |")
+    assert next(row for row in rows if row.endswith("| relu + adam, 99 % (mine) |")).startswith("| `wine_mlp` |")
 
 
 def test_the_best_cell_is_that_of_all_runs(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Landscapes against their textbook formulas, what theory says of optimizers on parabolas, and scikit-learn's optimum."""
+"""Landscapes against their textbook formulas, what theory says of optimizers on parabolas, and scikit-learn."""
 
 import json
 import math
@@ -203,6 +203,12 @@ def operations(jaxpr: Any) -> int:
     return found
 
 
+@pytest.fixture(scope="module")
+def run() -> Callable[[list[Lane]], Any]:
+    """The entries of `TestTheory` on its parabola, compiled once."""
+    return runner(program(TestTheory.task, TestTheory.entries, 40, 1))
+
+
 class TestTheory:
     """On a parabola every coordinate along an axis goes its own known way."""
 
@@ -211,10 +217,6 @@ class TestTheory:
     beta = ((math.sqrt(20) - 1) / (math.sqrt(20) + 1)) ** 2
     best = OPTIMIZERS["momentum"].configured({"momentum": beta})
     entries = (best, *(OPTIMIZERS[name] for name in ("sgd", "momentum", "adam", "amsgrad")))
-
-    @pytest.fixture(scope="class")
-    def run(self) -> Callable[[list[Lane]], Any]:
-        return runner(program(self.task, self.entries, 40, 1))
 
     def path(self, run: Callable[[list[Lane]], Any], label: str, *rates: float) -> np.ndarray:
         """Where each lane was before the first step and after each, [rates, 41, 2]; its seed is its place."""
