@@ -11,7 +11,8 @@ from scipy.special import stdtr, stdtrit
 from bench.audit import Run
 from bench.errors import DataError, InputError
 from bench.stats import CELL, Floats, Metric, cell_label, finished, scores
-from bench.verdicts import holm, resolution
+from bench.stats.moderated import resolution
+from bench.stats.pairs import holm
 
 COLUMNS = [
     *CELL,

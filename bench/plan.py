@@ -270,7 +270,7 @@ def _blocks(suite: Suite, profile: Profile) -> Iterator[Block]:
         task = work.task
         activations = [a.resolve() for a in suite.activations] if task.uses_activation else [NO_ACTIVATION]
         for shared in _activation_groups(activations):
-            for optimizers in _optimizer_groups([optimizer for optimizer, _ in suite.tuned_optimizers]):
+            for optimizers in _optimizer_groups([optimizer for optimizer, _ in suite.tuned_optimizers], task):
                 rates = max(len(grids[optimizer.label]) for optimizer in optimizers)
                 program = _program(suite, profile, work, shared, optimizers, rates)
                 for optimizer in optimizers:
@@ -285,13 +285,18 @@ def _activation_groups(activations: Sequence[Activation]) -> list[tuple[Activati
     return [*([shared] if shared else []), *((a,) for a in activations if not a.shares_program)]
 
 
-def _optimizer_groups(optimizers: Sequence[Optimizer]) -> list[tuple[Optimizer, ...]]:
+def _optimizer_groups(optimizers: Sequence[Optimizer], task: Task) -> list[tuple[Optimizer, ...]]:
     """Those that can share a program, up to `OPTIMIZERS_PER_PROGRAM` of them, and each of the others alone."""
     groups = []
     for full_batch in (False, True):
-        alike = [o for o in optimizers if o.full_batch == full_batch and not o.alone]
+        alike = [o for o in optimizers if _sees_all(o, task) == full_batch and not o.alone]
         groups += [tuple(alike[i : i + OPTIMIZERS_PER_PROGRAM]) for i in range(0, len(alike), OPTIMIZERS_PER_PROGRAM)]
     return groups + [(o,) for o in optimizers if o.alone]
+
+
+def _sees_all(optimizer: Optimizer, task: Task) -> bool:
+    """Whether each step sees all training data; where there are none, each step of each optimizer sees the same."""
+    return optimizer.full_batch and task.samples.train > 0
 
 
 def _program(
@@ -306,7 +311,7 @@ def _program(
     mixed = profile.mixed and not first.alone
     cells = len(activations) if mixed else 1
     counts = [cells * rates * len(suite.seeds.tune_list()), cells * len(suite.seeds.evaluate_list())]
-    full_batch = first.full_batch and task.samples.train > 0
+    full_batch = _sees_all(first, task)
     return Program(
         task=task,
         activations=activations,

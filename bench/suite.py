@@ -266,6 +266,9 @@ ARGUMENTS = {  # those with bounds of their own
     "width": _number(int, 1, 100_000),
     "depth": _number(int, 1, 1_000),
     "clip_norm": _number(float, 0, 3e38),
+    "dimension": _number(int, 2, 1_000),
+    "condition": _number(float, 1, 1e12),
+    "noise": _number(float, 0, 1e6),
 }
 
 

@@ -14,11 +14,11 @@ import pytest
 from bench.activations import ACTIVATIONS
 from bench.datasets import DATASETS, SPLITS, Dataset, arrays, base, bundled, checksum, downloaded, photos, series
 from bench.errors import DataError
-from bench.tasks import TASKS
+from bench.tasks import tabular
 
 TABLES = {entry.name: entry for entry in bundled.DATASETS}
 EACH = pytest.mark.parametrize("entry", TABLES.values(), ids=TABLES)
-EACH_TASK = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+EACH_TASK = pytest.mark.parametrize("task", tabular.TASKS, ids=lambda task: task.name)
 WINE = DATASETS["wine"]
 
 

@@ -1,0 +1,94 @@
+"""The table of tasks in docs/tasks.md: what the entries say of themselves, and the best cell of the stored runs.
+
+Refresh it with `python -m bench.catalogue docs/tasks.md results/*`.
+"""
+
+import csv
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bench.plan import NO_ACTIVATION
+from bench.tasks import TASKS, Task
+
+BATCH = 64  # for the column of FLOP a step
+BEGIN, END = "<!-- begin table -->\n", "<!-- end table -->\n"
+COLUMNS = (
+    "task", "kind", "data", "samples", "parameters", "FLOP a step", "loss", "metric", "target", "constant predictor",
+    "best cell measured",
+)  # fmt: skip
+
+
+def table(tasks: Iterable[Task], best: Mapping[str, str]) -> str:
+    """The tasks as a table in Markdown; `best` are cells by task."""
+    lines = [COLUMNS, ["---"] * 4 + ["---:"] * 2 + ["---"] * 2 + ["---:"] * 2 + ["---"]]
+    lines += [_row(task, best.get(task.name, "–")) for task in tasks]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def best_cells(runs: Iterable[Path]) -> dict[str, str]:
+    """By task, the best evaluated cell of all `runs`, its score and its run: read from their convergence.csv."""
+    found: dict[str, tuple[float, str]] = {}
+    for run in runs:
+        for row in _evaluated(run / "convergence.csv"):
+            task, score = TASKS[row["task"]], float(row["test_metric"])
+            if task.name not in found or task.metric.better(score, found[task.name][0]):
+                who = " + ".join(row[side] for side in ("activation", "optimizer") if row[side] != NO_ACTIVATION.label)
+                found[task.name] = score, f"{who}, {_shown(task, score)} ({run.name})"
+    return {task: cell for task, (_, cell) in found.items()}
+
+
+def refreshed(page: str, best: Mapping[str, str]) -> str:
+    """The page with its table made anew."""
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}{table(TASKS.values(), best)}{END}{after}"
+
+
+def _evaluated(file: Path) -> list[dict[str, str]]:
+    """The rows of cells of tasks in the table, the best first; of equals the one soonest at the target."""
+    if not file.exists():
+        return []
+    with file.open(encoding="utf-8", newline="") as lines:
+        rows = [row for row in csv.DictReader(lines) if row["rank"] and row["task"] in TASKS]
+    return sorted(rows, key=lambda row: (float(row["rank"]), float(row["steps_to_target"])))
+
+
+def _row(task: Task, best: str) -> list[str]:
+    sizes = " / ".join(f"{size:,}" for size in task.samples if size)
+    flops = task.flops * (BATCH if task.samples.train else 1)
+    return [
+        f"`{task.name}`",
+        task.kind,
+        task.dataset.name if task.dataset else "none",
+        sizes or "none",
+        f"{task.parameters:,}",
+        f"{flops:,}",
+        _loss(task),
+        task.metric.name,
+        _shown(task, task.target),
+        _shown(task, task.baseline),
+        best,
+    ]
+
+
+def _loss(task: Task) -> str:
+    loss: Any = task.options.get("loss")
+    loss = loss.func if isinstance(loss, partial) else loss
+    return str(getattr(loss, "__name__", loss or "its own")).replace("_", " ")
+
+
+def _shown(task: Task, value: float) -> str:
+    return f"{value * task.metric.scale:.3g}{f' {task.metric.unit}' * bool(task.metric.unit)}"
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Refresh the page that the first argument names, with the runs of the others."""
+    page, *runs = map(Path, arguments)
+    page.write_text(refreshed(page.read_text("utf-8"), best_cells(runs)), "utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
