@@ -52,6 +52,14 @@ class Dataset:
 def arrays(dataset: Dataset) -> dict[str, tuple[Array, Array]]:
     """The parts of a data set: name of the part -> (x [samples, features] float32, y [samples] int32 or float32).
 
+    Raises `DataError` where the source is not what the table says.
+    """
+    return _standardized(raw(dataset), regression=dataset.classes == 0)
+
+
+def raw(dataset: Dataset) -> dict[str, tuple[Array, Array]]:
+    """The parts of a data set as the source has them, before standardizing.
+
     Reads the cache; a cache that is missing or damaged is made anew. Raises `DataError` where the source itself is
     not what the table says.
     """
@@ -65,7 +73,7 @@ def arrays(dataset: Dataset) -> dict[str, tuple[Array, Array]]:
             )
         with suppress(OSError):  # without a cache it is merely slower
             _store(dataset, parts)
-    return _standardized(parts, regression=dataset.classes == 0)
+    return parts
 
 
 def checksum(parts: Mapping[str, tuple[Array, Array]]) -> str:
