@@ -1,8 +1,10 @@
 """The tasks and one table of them, `TASKS`. To add one: an entry in the file of its kind."""
 
-from bench.tasks import reconstruction, tabular
+from bench.tasks import control, generation, reconstruction, tabular
 from bench.tasks.base import Problem, Task
 
-TASKS: dict[str, Task] = {task.name: task for task in (*tabular.TASKS, *reconstruction.TASKS)}
+TASKS: dict[str, Task] = {
+    task.name: task for kind in (tabular, reconstruction, generation, control) for task in kind.TASKS
+}
 
 __all__ = ["TASKS", "Problem", "Task"]
