@@ -14,10 +14,10 @@ from bench import datasets
 from bench.activations import ACTIVATIONS
 from bench.datasets import DATASETS, SPLITS, Dataset, arrays
 from bench.errors import DataError
-from bench.tasks import TASKS
+from bench.tasks import tabular
 
 EACH = pytest.mark.parametrize("entry", DATASETS.values(), ids=DATASETS)
-EACH_TASK = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+EACH_TASK = pytest.mark.parametrize("task", tabular.TASKS, ids=lambda task: task.name)
 WINE = DATASETS["wine"]
 
 

@@ -155,8 +155,9 @@ RETURN = Metric("mean return", mean_return, "maximize", worst=0.0, unit=" steps"
 def cartpole(width: int = 32, depth: int = 1, initialization: str = "default") -> Task:
     """CartPole-v1, episodes of at most 500 steps, actions drawn from the policy in training and evaluation alike.
 
-    The target is where Gymnasium calls it solved. The baseline is a push to either side with probability 1/2. FLOPs of one example, an episode of full length: 2 a
-    weight to act, and for the gradient 2 forward and 4 backward, less the 2 of the gradient by the input.
+    The target is where Gymnasium calls it solved. The baseline is a push to either side with probability 1/2. FLOPs of
+    one example, an episode of full length: 2 a weight to act, and for the gradient 2 forward and 4 backward, less the
+    2 of the gradient by the input.
     """
     sizes = {"policy": (4, *(width,) * depth, 1)}
     return Task(
