@@ -1,7 +1,8 @@
-"""Reconstruction, generation and control: what they declare, their gradients, their formulas, and that they can learn."""
+"""Reconstruction, generation and control: what they declare, their gradients and formulas, and that they learn."""
 
 import json
-from math import pi
+import re
+from math import pi, prod
 from typing import Any
 
 import jax
@@ -19,13 +20,13 @@ from bench.tasks import TASKS, control, generation, networks, reconstruction
 from bench.train import Outcome
 
 EACH = [task.name for kind in (reconstruction, generation, control) for task in kind.TASKS]
-LEARNS = {  # name: activation, optimizer, its arguments, learning rate, steps, batch size
-    "digits_autoencoder": ("tanh", "adam", {}, 3e-3, 300, 64),
-    "digits_denoising": ("tanh", "adam", {}, 3e-3, 600, 64),
-    "digits_vae": ("tanh", "adam", {}, 3e-3, 500, 64),
-    "ring_gan": ("tanh", "adam", {"b1": 0.5}, 1e-2, 1000, 128),
-    "digits_gan": ("tanh", "adam", {"b1": 0.5}, 1e-3, 500, 64),
-    "cartpole_reinforce": ("tanh", "adam", {}, 1e-2, 100, 16),
+LEARNS = {  # name: activation, optimizer, learning rate, steps, batch size
+    "digits_autoencoder": ("tanh", "adam", 3e-3, 300, 64),
+    "digits_denoising": ("tanh", "adam", 3e-3, 600, 64),
+    "digits_vae": ("tanh", "adam", 3e-3, 500, 64),
+    "ring_gan": ("tanh", "rmsprop", 3e-3, 1000, 128),
+    "digits_gan": ("tanh", "rmsprop", 1e-3, 800, 64),
+    "cartpole_reinforce": ("tanh", "adam", 1e-2, 100, 16),
 }
 
 
@@ -71,8 +72,8 @@ def test_declares_its_parameters_its_data_and_what_it_shows(name: str) -> None:
     assert len(data["train"][0]) == (task.samples.train or 1)
     assert task.metric.better(task.target, task.baseline)
     assert json.loads(json.dumps(task.shown(task))) == task.shown(task)
-    parameters, state = made.init(jax.random.key(0))
-    exhibit = np.asarray(made.exhibit(parameters, state, data))
+    parameters, state = jax.jit(made.init)(jax.random.key(0))
+    exhibit = np.asarray(jax.jit(made.exhibit)(parameters, state, data))
     assert exhibit.dtype == np.float32 and exhibit.size <= 4000
     if task.exhibit == "images":
         rows = len(task.shown(task)["rows"])
@@ -83,11 +84,21 @@ def test_declares_its_parameters_its_data_and_what_it_shows(name: str) -> None:
 @pytest.mark.parametrize("name", EACH)
 def test_declares_the_work_of_its_gradient(name: str) -> None:
     task, made, size = TASKS[name], problem(name, "relu"), 32
-    parameters, state = made.init(jax.random.key(0))
-    lowered = jax.jit(made.gradient).lower(parameters, state, batch(name, size), jax.random.key(1))
-    counted = lowered.compile().cost_analysis()["flops"] / size
-    once = 2 * networks.weights(task.options["sizes"].get("policy", (0, 0)))  # XLA counts a loop's body once
-    assert counted == pytest.approx(task.flops - (control.STEPS - 1) * once, rel=0.1)
+    parameters, state = jax.jit(made.init)(jax.random.key(0))
+    compiled = jax.jit(made.gradient).lower(parameters, state, batch(name, size), jax.random.key(1)).compile()
+    once = 2 * networks.weights(task.options["sizes"].get("policy", (0, 0)))  # a loop's body is there once
+    assert products(compiled.as_text()) / size == pytest.approx(task.flops - (control.STEPS - 1) * once, rel=0.1)
+
+
+def products(text: str) -> int:
+    """FLOPs of the products that are left of a compiled function."""
+
+    def shape(digits: str) -> list[int]:
+        return [int(of) for of in digits.split(",") if of]
+
+    shapes = {name: shape(of) for name, of in re.findall(r"%(\S+) = f32\[([\d,]*)\]", text)}
+    found = re.findall(r"= f32\[([\d,]*)\]\S* dot\(%([^ ,]+), .*?lhs_contracting_dims=\{(\d+)\}", text)
+    return sum(2 * prod(shape(of)) * shapes[left][int(axis)] for of, left, axis in found)
 
 
 @pytest.mark.parametrize("name", EACH)
@@ -103,7 +114,7 @@ def test_each_option_makes_a_task_that_has_the_parameters_it_says(name: str) -> 
 # --- training -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", EACH)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[] if n == "ring_gan" else pytest.mark.slow) for n in EACH])
 def test_a_lane_in_a_chunk_is_the_lane_alone(name: str) -> None:
     outcome = trained(name, [1e-3, 1e-2, 1e-3], 3, 8, OPTIMIZERS["adam"])
     assert np.isfinite(outcome.validation_loss).all()
@@ -113,8 +124,8 @@ def test_a_lane_in_a_chunk_is_the_lane_alone(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EACH)
 def test_a_cell_meets_the_target(name: str) -> None:
-    activation, optimizer, arguments, rate, steps, size = LEARNS[name]
-    outcome = trained(name, [rate] * 3, steps, size, OPTIMIZERS[optimizer].configured(arguments), activation)
+    activation, optimizer, rate, steps, size = LEARNS[name]
+    outcome = trained(name, [rate] * 3, steps, size, OPTIMIZERS[optimizer], activation)
     task = TASKS[name]
     assert sum(task.metric.better(found, task.target) for found in outcome.validation_metric[:, -1]) >= 2
 
@@ -139,7 +150,7 @@ def test_the_compiled_gradient_is_that_of_float64_without_jit(name: str, monkeyp
 def test_the_gradient_is_that_of_the_objective_and_needs_its_key(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(control, "STEPS", 40)
     made = problem(name)
-    parameters, state = made.init(jax.random.key(0))
+    parameters, state = jax.jit(made.init)(jax.random.key(0))
     part = batch(name, 8)
     value, gradients, _ = made.gradient(parameters, state, part, jax.random.key(1))
     expected = jax.value_and_grad(made.objective)(parameters, state, part, jax.random.key(1))
@@ -269,7 +280,7 @@ def test_the_discrepancy_is_that_of_two_loops_and_knows_digits_from_what_is_none
 @pytest.mark.parametrize("name", ["ring_gan", "digits_gan"])
 def test_each_player_has_the_gradient_of_its_own_loss(name: str) -> None:
     made, task = problem(name), TASKS[name]
-    parameters, state = made.init(jax.random.key(0))
+    parameters, state = jax.jit(made.init)(jax.random.key(0))
     part, key = batch(name, 16), jax.random.key(5)
     _, gradients, _ = made.gradient(parameters, state, part, key)
     apply = networks.networks(task.options["sizes"], (ACTIVATIONS["tanh"],), jnp.int32(0), "default").apply
@@ -366,7 +377,7 @@ def test_pushes_by_chance_score_the_baseline() -> None:
 def test_the_policy_gradient_points_where_the_return_rises() -> None:
     """Against the slope of the mean return of many episodes along one direction, by central differences."""
     made = problem("cartpole_reinforce")
-    parameters, _ = made.init(jax.random.key(0))
+    parameters, _ = jax.jit(made.init)(jax.random.key(0))
     many = (np.zeros((20_000, 0), np.float32),)
     gradient = jax.jit(made.gradient)(parameters, (), many, jax.random.key(1))[1]
     value = jax.jit(made.objective)

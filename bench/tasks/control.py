@@ -92,7 +92,7 @@ def advantage(alive: "Array") -> "Array":
 def build(task: Task, activations: tuple["Activation", ...], index: "Array") -> Problem:
     """REINFORCE (Williams 1992): ∇ of −Σ A log π(a | s) over a batch of episodes of the policy itself.
 
-    The loss is the share of the 500 steps that the episodes did not last, from 0 to 1. `objective` has that value and
+    The loss is the share of the 500 steps that the episodes did not last. `objective` has that value and
     the estimate of its gradient, in units of 500 steps; its second derivatives are those of the sum alone, for the
     episodes are drawn from the parameters as they are.
     """
@@ -111,7 +111,7 @@ def build(task: Task, activations: tuple["Activation", ...], index: "Array") -> 
         log_odds = policy(parameters, seen.reshape(-1, 4)).reshape(alive.shape)
         log_chosen = jax.nn.log_sigmoid(jnp.where(right, log_odds, -log_odds))
         surrogate = -(advantage(alive) * log_chosen).sum() / (STEPS * len(blank))
-        return 1 - mean_return(alive) / STEPS + surrogate - lax.stop_gradient(surrogate)
+        return missed(alive) + surrogate - lax.stop_gradient(surrogate)
 
     def gradient(parameters: Tree, state: Tree, batch: Tree, key: "Array") -> tuple["Array", Tree, Tree]:
         return *jax.value_and_grad(objective)(parameters, state, batch, key), state
@@ -119,7 +119,7 @@ def build(task: Task, activations: tuple["Activation", ...], index: "Array") -> 
     def evaluate(parameters: Tree, state: Tree, part: Tree) -> tuple["Array", "Array"]:
         start, uniforms = part
         _, _, alive = episode(partial(policy, parameters), start, uniforms)
-        return 1 - mean_return(alive) / STEPS, task.metric.function(alive)
+        return missed(alive), task.metric.function(alive)
 
     def exhibit(parameters: Tree, state: Tree, data: dict[str, Tree]) -> "Array":
         start, uniforms = data["test"]
@@ -147,6 +147,11 @@ def load(task: Task) -> dict[str, Any]:
 def mean_return(alive: "Array") -> "Array":
     """Mean over episodes of the steps that they lasted; alive [steps, episodes]."""
     return alive.sum(0).mean()
+
+
+def missed(alive: "Array") -> "Array":
+    """The share of the steps that the episodes did not last, from 0 to 1."""
+    return (STEPS - mean_return(alive)) / STEPS
 
 
 RETURN = Metric("mean return", mean_return, "maximize", worst=0.0, unit=" steps")

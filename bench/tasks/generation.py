@@ -47,9 +47,10 @@ def build(task: Task, activations: tuple["Activation", ...], index: "Array") -> 
     def loss(parameters: Tree, real: "Array", latent: "Array") -> "Array":
         fixed = lax.stop_gradient(parameters)
         fake = generate(parameters, latent)
-        told = apply("discriminator", parameters, jnp.concatenate([real, lax.stop_gradient(fake)]))[:, 0]
-        judged = apply("discriminator", fixed, fake)[:, 0]
-        own = jax.nn.softplus(-told[: len(real)]).mean() + jax.nn.softplus(told[len(real) :]).mean()
+        of_real = apply("discriminator", parameters, real)
+        of_fake = apply("discriminator", parameters, lax.stop_gradient(fake))
+        judged = apply("discriminator", fixed, fake)  # the same product as the line above: XLA does it once
+        own = jax.nn.softplus(-of_real).mean() + jax.nn.softplus(of_fake).mean()
         return own + jax.nn.softplus(-judged).mean()
 
     def objective(parameters: Tree, state: Tree, batch: Tree, key: "Array") -> "Array":
