@@ -75,7 +75,7 @@ def build(task: Task, activations: tuple["Activation", ...], index: "Array") -> 
 def ring(key: "Array", samples: int) -> "Array":
     """Points [samples, 2] of eight Gaussians of deviation 0.1 on a circle of radius 2."""
     mode_key, noise_key = jax.random.split(key)
-    centres = jnp.array(CENTRES, jnp.float32)[jax.random.randint(mode_key, (samples,), 0, MODES)]
+    centres = jnp.array(CENTRES, jnp.float32)[jax.random.randint(mode_key, (samples,), 0, MODES, jnp.int32)]
     return centres + DEVIATION * jax.random.normal(noise_key, (samples, 2), jnp.float32)
 
 
@@ -187,14 +187,14 @@ def shown_ring(task: Task) -> dict[str, Any]:
 def digits_gan(latent: int = 16, width: int = 128, depth: int = 2, initialization: str = "default") -> Task:
     """Digits of 8 x 8 pixels, as vectors. Goodfellow et al. 2014.
 
-    The baseline is the mean image of train; pixels drawn each from its histogram in train have 17e-3, forty training
-    digits over and over 26e-3, a Gaussian of train's mean and covariance, cut to 0 and 1, 24e-3 of validation: the
-    target is out of their reach.
+    The baseline is the mean image of train. Against validation four training digits over and over have 190e-3, noise
+    210e-3, forty digits 26e-3, a Gaussian of train's mean and covariance cut to the range of a pixel 24e-3, pixels
+    drawn each from its histogram 17e-3, and train itself -1e-3.
     """
     return adversaries(
         "digits_gan", "Draw 8 x 8 handwritten digits",
         features=DIGITS.features, latent=latent, width=width, depth=depth, initialization=initialization,
-        metric=DISCREPANCY, target=0.05, baseline=0.4178, samples=DIGITS.samples, load=load_digits, dataset=DIGITS,
+        metric=DISCREPANCY, target=0.05, baseline=0.4164, samples=DIGITS.samples, load=load_digits, dataset=DIGITS,
         options={
             "squash": lambda x: jnp.tanh(x),
             "real": lambda batch, key: batch[0],
