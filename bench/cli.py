@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from bench import data
 from bench.errors import FAILED_LANES, BenchError, DataError, InputError
 
 KINDS = ("tasks", "activations", "optimizers", "suites")
@@ -59,6 +60,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(data.app)
 
 
 def _one_of(where: str, choices: Iterable[str]) -> Callable[[str], str]:

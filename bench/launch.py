@@ -46,9 +46,12 @@ def run(
     wanted = _suite(suite_, previous)
     made = plan.make(wanted, previous["device"] if previous else pick_device(device))
     path = Path(resume) if resume is not None else new_directory(out, wanted.name)
+    data = {
+        work.task.name: work.task.dataset.check(work.task.dataset) for work in wanted.works if work.task.dataset
+    }
     if previous is not None:
-        _check_same(path, made, previous)
-    manifest = previous or describe(made, wanted, command)
+        _check_same(path, made, previous, data)
+    manifest = previous or describe(made, wanted, command, data)
     with ExitStack() as stack:
         session = Session(made, workers, stack)
         import_ahead(ahead)
@@ -162,8 +165,8 @@ def new_directory(out: str | Path | None, name: str) -> Path:
     return path
 
 
-def describe(made: Plan, wanted: "suite.Suite", command: str) -> dict[str, Any]:
-    """The manifest of a run that is about to begin."""
+def describe(made: Plan, wanted: "suite.Suite", command: str, data: Mapping[str, str]) -> dict[str, Any]:
+    """The manifest of a run that is about to begin; `data` are the checksums of its tasks' data."""
     tasks = {work.task.name: work.task for work in wanted.works}
     programs = made.programs
     activations = {a.label: a for program in programs for a in program.activations}
@@ -188,7 +191,7 @@ def describe(made: Plan, wanted: "suite.Suite", command: str) -> dict[str, Any]:
             for p in programs
         },
         "tasks": {
-            name: _task(task) for name, task in tasks.items()
+            name: {**_task(task), "data_sha256": data.get(name)} for name, task in tasks.items()
         },
         "activations": {label: _entry(a) for label, a in activations.items()},
         "optimizers": {label: _entry(o) for label, o in optimizers.items()},
@@ -210,7 +213,6 @@ def _task(task: Task) -> dict[str, Any]:
         "baseline": task.baseline,
         "samples": task.samples._asdict(),
         "parameters": task.parameters,
-        "data_sha256": task.dataset.sha256 if task.dataset else None,
         "exhibit": task.exhibit,
         "shown": task.shown(task) if task.shown else {},
     }
@@ -264,11 +266,17 @@ def _suite(given: "str | Path | suite.Suite | None", previous: Mapping[str, Any]
     return suite.parse(previous["suite"], "manifest")
 
 
-def _check_same(path: Path, made: Plan, previous: Mapping[str, Any]) -> None:
+def _check_same(path: Path, made: Plan, previous: Mapping[str, Any], data: Mapping[str, str]) -> None:
     if made.sha256 != previous["plan"]["sha256"]:
         raise InputError(
             f"--resume {path}: got a run of another suite or budget ({previous['name']}); expected one of this suite",
             "leave SUITE out to go on with what was planned",
+        )
+    others = [name for name, sha256 in data.items() if previous["tasks"][name]["data_sha256"] != sha256]
+    if others:
+        raise DataError(
+            f"--resume {path}: got other data for {', '.join(others)}; expected those the run began with",
+            "put them back, or start a new run",
         )
     now, then = machine.describe()["packages"], previous["environment"]["packages"]
     pairs = {name: (then.get(name), now.get(name)) for name in machine.COMPARABLE}

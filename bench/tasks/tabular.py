@@ -63,7 +63,7 @@ def mlp(
     dataset = DATASETS[data]
     kind = "classification" if dataset.classes else "regression"
     losses = LOSSES[kind]
-    sizes = (dataset.features, *[width] * depth, dataset.classes or 1)
+    sizes = (*dataset.shape, *[width] * depth, dataset.classes or 1)
     return Task(
         name=name,
         kind=kind,

@@ -1,0 +1,126 @@
+"""The verbs of `bench data`: which data sets there are, and fetching those that come from the network."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+
+from bench.errors import BenchError, InputError
+
+PLAIN_EVERY_S = 5.0
+Observer = Callable[[int, int | None], None]
+
+app = typer.Typer(
+    name="data",
+    help="Data sets: which there are, and fetching those that come from the network.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+
+
+@app.command("list")
+def list_(as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False) -> None:
+    """Data sets, one line each, and whether they are here."""
+    import json
+
+    from bench.datasets import DATASETS
+
+    if as_json:
+        found = {
+            entry.name: {
+                "summary": entry.summary,
+                "source": entry.source,
+                "licence": entry.licence,
+                "samples": entry.samples._asdict(),
+                "shape": entry.shape,
+                "classes": entry.classes,
+                "state": _state(entry),
+            }
+            for entry in DATASETS.values()
+        }
+        typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
+        return
+    width = max(map(len, DATASETS))
+    for name, entry in DATASETS.items():
+        typer.echo(f"{name:<{width}}  {_state(entry):<11}  {entry.summary}")
+
+
+def _state(entry: Any) -> str:
+    from bench.datasets.downloaded import DOWNLOADS
+
+    if entry not in [download.dataset for download in DOWNLOADS]:
+        return "bundled"
+    try:
+        entry.check(entry)
+    except BenchError:
+        return "not fetched"
+    return "fetched"
+
+
+@app.command()
+def fetch(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Data sets to fetch; `bench data list`.")],
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Use no network: check that they are here and whole.")
+    ] = False,
+) -> None:
+    """Fetch data sets once; afterwards they need no network.
+
+    What is here and whole is left as it is. A transfer that broke off goes on where it stopped.
+    """
+    from bench.datasets.downloaded import fetch as fetch_one
+
+    for name, download in _downloads(names).items():
+        if download is None:
+            typer.echo(f"{name}: bundled, nothing to fetch")
+            continue
+        with shown(name) as observe:
+            sha256 = fetch_one(download, offline, observe)
+        typer.echo(f"{name}: {sum(download.dataset.samples):,} samples, sha256 {sha256}")
+
+
+def _downloads(names: list[str]) -> dict[str, Any]:
+    """How each is got, None where it is bundled. Raises `InputError`, all unknown names at once."""
+    from bench.datasets import DATASETS
+    from bench.datasets.downloaded import DOWNLOADS
+    from bench.suite import nearest
+
+    table = {download.dataset.name: download for download in DOWNLOADS}
+    unknown = [name for name in names if name not in DATASETS]
+    if unknown:
+        expected = [nearest("the name of a data set", name, DATASETS, "bench data list") for name in unknown]
+        raise InputError([f"NAME: got {n!r}; expected {e}" for n, e in zip(unknown, expected, strict=True)])
+    return {name: table.get(name) for name in names}
+
+
+@contextmanager
+def shown(name: str) -> Iterator[Observer]:
+    """An observer of a download: a bar on a terminal; elsewhere plain lines, at most one every few seconds."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    console = Console(file=sys.stderr)
+    if not console.is_terminal:
+        yield _plain(name)
+        return
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(24), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(name, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _plain(name: str) -> Observer:
+    last = time.monotonic()
+
+    def observe(done: int, total: int | None) -> None:
+        nonlocal last
+        if time.monotonic() - last >= PLAIN_EVERY_S:
+            last = time.monotonic()
+            of = f" of {total / 1e6:,.0f}" if total else ""
+            typer.echo(f"{name}: {done / 1e6:,.0f}{of} MB", err=True)
+
+    return observe

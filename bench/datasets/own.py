@@ -1,0 +1,205 @@
+"""Data of a user's own: a `.npz` in Keras's layout (`x_train, y_train, x_test, y_test`) as a data set.
+
+Whole numbers in y are classes, others are targets of a regression. A fifth of train is drawn off for validation.
+"""
+
+import hashlib
+import zipfile
+from collections.abc import Iterator
+from functools import partial
+from math import prod
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
+
+from bench.datasets.base import Dataset, Parts, Samples, read_npz
+from bench.datasets.prepare import by_channel, by_feature, with_validation
+from bench.errors import DataError, InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+STORED = ("train", "test")
+KEYS = tuple(f"{axis}_{part}" for part in STORED for axis in "xy")
+VALIDATION = 5  # one in so many of the training samples
+MOST = 4 * 2**30  # bytes as float32, of which each worker holds a copy
+PIXEL = "uint8"  # images as Keras ships them; without a last axis for colours they are grey
+
+
+class Header(NamedTuple):
+    """What an array in the archive says of itself."""
+
+    shape: tuple[int, ...]
+    dtype: "np.dtype[Any]"
+
+
+def dataset(path: Path) -> Dataset:
+    """The data set in a `.npz`; reads headers and labels, no more. Raises `InputError` with all that is wrong."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            headers, problems = _headers(archive)
+    except FileNotFoundError:
+        raise InputError(f"{path}: got no such file; expected a .npz of {', '.join(KEYS)}") from None
+    except OSError as error:
+        raise InputError(f"{path}: got {error.strerror}; expected a readable .npz") from None
+    except zipfile.BadZipFile:
+        raise InputError(f"{path}: got a file that is no .npz; expected one of {', '.join(KEYS)}", HOW) from None
+    problems = problems or list(_shapes(headers))
+    if not problems:
+        classes, problems = _targets(path, headers)
+    if problems:
+        raise InputError([f"{path}: {problem}" for problem in problems], HOW)
+    x, pixels = headers["x_train"], headers["x_train"].dtype == PIXEL and len(headers["x_train"].shape) > 2
+    shape = (*x.shape[1:], 1) if pixels and len(x.shape) == 3 else x.shape[1:]
+    train, test = x.shape[0], headers["x_test"].shape[0]
+    return Dataset(
+        path.stem,
+        f"{train + test:,} samples of {' x '.join(map(str, shape))} numbers"
+        + (f", {classes} classes" if classes else ", a number to predict"),
+        source=str(path),
+        licence="your own",
+        samples=Samples(train - train // VALIDATION, train // VALIDATION, test),
+        shape=shape,
+        classes=classes,
+        parts=partial(parts, path),
+        scale=by_channel if len(shape) > 1 else by_feature,
+        check=partial(check, path),
+        sha256=_sha256(path),
+    )
+
+
+HOW = "numpy.savez_compressed(path, x_train=..., y_train=..., x_test=..., y_test=...) writes one"
+
+
+def parts(path: Path, entry: Dataset) -> Parts:
+    """The parts of the file, which must be as it was. Raises `DataError` or `InputError`."""
+    import numpy as np
+
+    if _sha256(path) != entry.sha256:
+        raise DataError(f"{path}: got other contents than when the suite was read; expected the same file")
+    try:
+        held = read_npz(path, STORED)
+    except Exception as error:  # a damaged archive raises whatever its decoder does
+        raise DataError(f"{path}: got an array that cannot be read ({type(error).__name__}); expected all") from None
+    unfit = [
+        f"{path}: x_{part}: got nan or infinite; expected numbers" for part in STORED if not _finite(held[part][0])
+    ]
+    if unfit:
+        raise InputError(unfit)
+    kind = np.int32 if entry.classes else np.float32
+    train, test = ((x.reshape(-1, *entry.shape), y.reshape(-1).astype(kind)) for x, y in (held[p] for p in STORED))
+    return with_validation(train, test, entry)
+
+
+def check(path: Path, entry: Dataset) -> str:
+    """The checksum, once all values have been read and found fit. Raises `DataError` or `InputError`."""
+    if not path.is_file():
+        raise InputError(f"{path}: got no such file; expected the data of the suite")
+    parts(path, entry)
+    return entry.sha256
+
+
+def _headers(archive: zipfile.ZipFile) -> tuple[dict[str, Header], list[str]]:
+    """What the arrays say of themselves, and what is wrong with them alone."""
+    headers, problems = {}, []
+    for key in KEYS:
+        try:
+            info = archive.getinfo(f"{key}.npy")
+            with archive.open(info) as raw:
+                header, size = _header(raw)
+        except KeyError:
+            problems.append(f"{key}: got no such array; expected it")
+        except Exception as error:  # another compression, a cut header, no array at all
+            problems.append(f"{key}: got something unreadable ({type(error).__name__}); expected an array")
+        else:
+            headers[key] = header
+            expected = size + prod(header.shape) * header.dtype.itemsize
+            if header.dtype.kind not in "biuf":
+                kind = "Python objects" if header.dtype.hasobject else str(header.dtype)
+                problems.append(f"{key}: got {kind}; expected numbers")
+            elif info.file_size != expected:
+                problems.append(f"{key}: got {info.file_size:,} bytes; expected {expected:,} for its shape")
+    total = 4 * sum(prod(header.shape) for header in headers.values())
+    if total > MOST:
+        problems.append(f"got {total / 2**30:.1f} GiB as float32; expected at most {MOST / 2**30:.0f} GiB")
+    return headers, problems
+
+
+def _header(raw: IO[bytes]) -> tuple[Header, int]:
+    """The header of a .npy and its length."""
+    from numpy.lib import format as npy
+
+    version = npy.read_magic(raw)
+    readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+    shape, _, dtype = readers[version](raw)
+    return Header(shape, dtype), raw.tell()
+
+
+def _shapes(headers: dict[str, Header]) -> Iterator[str]:
+    """What is wrong with the shapes."""
+    for part in STORED:
+        x, y = headers[f"x_{part}"].shape, headers[f"y_{part}"].shape
+        least = 2 * VALIDATION if part == "train" else 2
+        if len(x) < 2 or 0 in x[1:]:
+            yield f"x_{part}: got the shape {x}; expected (samples, ...), with a number or more in each"
+        if len(y) != 1 and not (len(y) == 2 and y[1] == 1):
+            yield f"y_{part}: got the shape {y}; expected (samples,)"
+        if x[:1] != y[:1]:
+            yield f"y_{part}: got {y[0] if y else 1:,} samples; expected {x[0] if x else 1:,}, as x_{part} has"
+        elif x and x[0] < least:
+            yield f"x_{part}: got {x[0]} samples; expected at least {least}"
+    for axis in "xy":
+        train, test = headers[f"{axis}_train"], headers[f"{axis}_test"]
+        if train.shape[1:] != test.shape[1:]:
+            yield f"{axis}_test: got samples of shape {test.shape[1:]}; expected {train.shape[1:]}, as {axis}_train has"
+        if (train.dtype.kind == "f") != (test.dtype.kind == "f"):
+            yield f"{axis}_test: got {test.dtype}; expected {train.dtype}, as {axis}_train has"
+
+
+def _targets(path: Path, headers: dict[str, Header]) -> tuple[int, list[str]]:
+    """How many classes there are, 0 for a regression, and what is wrong with y."""
+    import numpy as np
+
+    try:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as held:
+            ys = {part: held[f"y_{part}"].reshape(-1) for part in STORED}
+    except Exception as error:  # a damaged archive raises whatever its decoder does
+        return 0, [f"y: got an array that cannot be read ({type(error).__name__}); expected labels or numbers"]
+    if headers["y_train"].dtype.kind == "f":
+        problems = [f"y_{part}: got nan or infinite; expected numbers" for part in STORED if not _finite(ys[part])]
+        if not problems and (ys["train"] == ys["train"][0]).all():
+            problems.append(f"y_train: got {ys['train'][0]:g} throughout; expected numbers that differ")
+        return 0, problems
+    return _labels({part: y.astype(np.int64) for part, y in ys.items()})
+
+
+def _labels(ys: "dict[str, np.ndarray]") -> tuple[int, list[str]]:
+    import numpy as np
+
+    found, counts = np.unique(ys["train"], return_counts=True)
+    classes = len(found)
+    if classes < 2:
+        return classes, [f"y_train: got one class, {found[0]}; expected two or more"]
+    if found[0] != 0 or found[-1] != classes - 1:
+        shown = ", ".join(map(str, found[:6])) + (", ..." if classes > 6 else "")
+        return classes, [f"y_train: got the labels {shown}; expected 0 to {classes - 1}, or floats to predict"]
+    problems = []
+    if counts.min() < 2 or len(ys["train"]) // VALIDATION < classes:
+        problems.append(
+            f"y_train: got {counts.min()} of class {counts.argmin()} in {len(ys['train']):,} samples; expected "
+            f"at least 2 of each class and {classes * VALIDATION} in all, for a validation part with each"
+        )
+    strange = np.unique(ys["test"][(ys["test"] < 0) | (ys["test"] >= classes)])
+    if len(strange):
+        problems.append(f"y_test: got the label {strange[0]}; expected 0 to {classes - 1}, as y_train has")
+    return classes, problems
+
+
+def _finite(values: "np.ndarray") -> bool:
+    import numpy as np
+
+    return bool(np.isfinite(values).all())
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as raw:
+        return hashlib.file_digest(raw, "sha256").hexdigest()
