@@ -15,36 +15,54 @@ from bench.convolution import (
     resampled,
     upsample,
 )
-from bench.layers import Dense, Recipe, linear
+from bench.layers import Recipe, linear
+
+START = 0.1  # scale of what a network adds to a given image, which keeps its start near it; Lim et al. 2017, EDSR
 
 
 class CNN(nnx.Module):
-    """Convolution and max pooling in turn, one pair for each of `features`, then dense layers: -> [n, outputs].
+    """Convolution and max pooling in turn, one pair for each of `features`, then a dense layer: -> [n, outputs].
 
-    `hidden` is the width of a dense layer before the last; 0: there is none. LeCun et al. 1998.
+    LeCun et al. 1998.
     """
 
     def __init__(
-        self,
-        side: int,
-        features: tuple[int, ...],
-        outputs: int,
-        recipe: Recipe,
-        hidden: int = 0,
-        batch_norm: bool = False,
+        self, side: int, features: tuple[int, ...], outputs: int, recipe: Recipe, batch_norm: bool = False
     ) -> None:
         self.convolutions = nnx.List(
             [Convolution(a, b, recipe, batch_norm=batch_norm) for a, b in pairwise((1, *features))]
         )
         flat = (side >> len(features)) ** 2 * features[-1]
-        self.hidden = Dense(flat, hidden, recipe) if hidden else None
-        self.output = linear(hidden or flat, outputs, recipe)
+        self.output = linear(flat, outputs, recipe)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         for convolution in self.convolutions:
             x = max_pool(convolution(x))
-        x = x.reshape(len(x), -1)
-        return self.output(x if self.hidden is None else self.hidden(x))
+        return self.output(x.reshape(len(x), -1))
+
+
+class Detector(nnx.Module):
+    """One object: each cell of 4 x 4 pixels says what it sees, where, and how much it counts: -> [n, outputs].
+
+    The sum over cells of softmax(score) times (logits, the cell's centre + a distance), as shares of the image from its
+    middle: nothing is learned anew for another place.
+    """
+
+    def __init__(self, features: int, logits: int, recipe: Recipe) -> None:
+        self.first = Convolution(1, features, recipe)
+        self.second = Convolution(features, 2 * features, recipe)
+        self.third = Convolution(2 * features, 2 * features, recipe)
+        self.output = Filters(2 * features, 1 + logits + 4, recipe, window=1)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        z = self.output(self.third(max_pool(self.second(max_pool(self.first(x))))))
+        n, high, wide, _ = z.shape
+        rows, columns = jnp.arange(high) / high, jnp.arange(wide) / wide
+        zeros = jnp.zeros((high, wide))
+        middles = [jnp.broadcast_to(columns, (high, wide)), jnp.broadcast_to(rows[:, None], (high, wide)), zeros, zeros]
+        places = jnp.stack([*[zeros] * (z.shape[-1] - 5), *[m - m.mean() for m in middles]], axis=-1)
+        counts = jax.nn.softmax(z[..., 0].reshape(n, -1)).reshape(n, high, wide, 1)
+        return (counts * (places + z[..., 1:])).sum((1, 2))
 
 
 class UNet(nnx.Module):
@@ -82,7 +100,7 @@ class SuperResolution(nnx.Module):
         z = x - 0.5
         for layer in self.layers:
             z = layer(z)
-        return resampled(x, jnp.asarray(self.matrix)) + pixel_shuffle(self.output(z))
+        return resampled(x, jnp.asarray(self.matrix)) + START * pixel_shuffle(self.output(z))
 
 
 class Colorization(nnx.Module):
@@ -96,4 +114,4 @@ class Colorization(nnx.Module):
         z = pixel_unshuffle(x) - 0.5
         for layer in self.layers:
             z = layer(z)
-        return x + pixel_shuffle(self.output(z))
+        return x + START * pixel_shuffle(self.output(z))

@@ -66,9 +66,7 @@ def build(task: Task, activations: tuple["Activation", ...], index: "Array") -> 
         x, y = (values[:samples] for values in data["test"])
         return draw(x, y, outputs("evaluate", parameters, state, x)[0])
 
-    return Problem(
-        init, gradient, lambda *a: loss(*a)[0], evaluate, decayed, exhibit=exhibit if task.exhibit else None
-    )
+    return Problem(init, gradient, lambda *a: loss(*a)[0], evaluate, decayed, exhibit=exhibit if task.exhibit else None)
 
 
 def decayed(parameters: Tree) -> Tree:
