@@ -32,9 +32,9 @@ class Fit:
 
 FITS = {
     "digits_cnn": Fit("relu", "adam", 3e-3, 200, 64),
-    "digits_segmentation": Fit("relu", "adam", 1e-2, 300, 32),
-    "digits_detection": Fit("relu", "adam", 3e-3, 400, 32),
-    "photo_superresolution": Fit("relu", "adam", 3e-3, 300, 16),
+    "digits_segmentation": Fit("tanh", "adam", 1e-2, 400, 32),
+    "digits_detection": Fit("tanh", "adam", 1e-2, 400, 32),
+    "photo_superresolution": Fit("tanh", "adam", 3e-3, 300, 16),
     "photo_colorization": Fit("relu", "adam", 3e-3, 300, 16),
 }
 VARIANTS = [

@@ -128,11 +128,11 @@ TASKS = (
         name="photo_superresolution", kind="super-resolution",
         summary="From 8 x 8 to 16 x 16 pixels of a photograph, beyond bicubic interpolation",
         title="Twice the resolution", row="input", model=super_resolution, make=reduced,
-        channels=3, target=26.0, baseline=25.54,  # bicubic interpolation
+        channels=3, target=25.9, baseline=25.54,  # bicubic interpolation
     ),
     entry(
         name="photo_colorization", kind="colorization", summary="The colours of a grey photograph",
         title="Colour from grey", row="input", model=colorization, make=grey,
-        channels=4, target=20.0, baseline=19.44,  # grey itself
+        channels=4, target=21.0, baseline=19.44,  # grey itself
     ),
 )  # fmt: skip

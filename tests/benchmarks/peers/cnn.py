@@ -10,6 +10,7 @@ import json
 import multiprocessing
 import os
 import time
+from dataclasses import replace
 from statistics import median
 from typing import Any
 
@@ -56,7 +57,7 @@ def network(weights: dict[str, np.ndarray] | None = None) -> Any:
     if weights:
         state = made.state_dict()
         for name, value in weights.items():
-            state[name].copy_(torch.from_numpy(value))
+            state[name].copy_(torch.tensor(value))
     return made.to(memory_format=torch.channels_last)
 
 
@@ -141,7 +142,7 @@ def losses_of_both() -> tuple[np.ndarray, np.ndarray]:
     from bench import execute
 
     made = program(COMPARED, 1)
-    made = made.__class__(**{**made.__dict__, "eval_every": 1})
+    made = replace(made, eval_every=1)
     data = made.task.load(made.task)
     arguments = execute.traced_lanes(made, lanes(1))
     outcome = jax.jit(execute.batched(made))(arguments, jax.device_put(data), np.asarray(made.windows, np.int32))
