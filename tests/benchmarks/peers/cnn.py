@@ -63,7 +63,9 @@ def network(weights: dict[str, np.ndarray] | None = None) -> Any:
 
 def translated(parameters: Any) -> dict[str, np.ndarray]:
     """Parameters of bench as PyTorch names and arranges them."""
-    pure = {"/".join(map(str, path)): np.asarray(leaf[...]) for path, leaf in parameters.flat_state()}
+    from flax import nnx
+
+    pure = {"/".join(map(str, path)): np.asarray(leaf[...]) for path, leaf in nnx.to_flat_state(parameters)}
     found = {}
     for ours, theirs in (("convolutions/0/filters", "0"), ("convolutions/1/filters", "3")):
         found[f"{theirs}.weight"] = pure[f"{ours}/kernel"].transpose(3, 2, 0, 1).copy()
@@ -170,7 +172,7 @@ def test_cnn(benchmark: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
     }
     pool = [worker.Worker("cpu", index) for index in range(len(cores))]
     shards = {
-        f"bench, chunks of {width}": Shard("0", program(100, width), "evaluate", tuple(lanes(LANES)))
+        f"bench, chunks of {width}": Shard("0", program(100, width), tuple(lanes(LANES)))
         for width in (1, 2, 5)
     }
     rates: dict[str, list[float]] = {name: [] for name in (*peers, *shards)}
