@@ -193,7 +193,7 @@ def digits_gan(latent: int = 16, width: int = 128, depth: int = 2, initializatio
     """
     return adversaries(
         "digits_gan", "Draw 8 x 8 handwritten digits",
-        features=DIGITS.features, latent=latent, width=width, depth=depth, initialization=initialization,
+        features=DIGITS.shape[0], latent=latent, width=width, depth=depth, initialization=initialization,
         metric=DISCREPANCY, target=0.05, baseline=0.4164, samples=DIGITS.samples, load=load_digits, dataset=DIGITS,
         options={
             "squash": lambda x: jnp.tanh(x),

@@ -39,7 +39,7 @@ def load(task: Task) -> dict[str, Any]:
     import numpy as np
 
     pixels = {part: x.astype(np.float64) / LEVELS for part, (x, _) in DIGITS.parts(DIGITS).items()}
-    mean, deviation = np.full(DIGITS.features, 0.5), 0.5
+    mean, deviation = np.full(DIGITS.shape[0], 0.5), 0.5
     if task.options["centred"]:
         mean = pixels["train"].mean(0)
         deviation = (pixels["train"] - mean).std()
@@ -160,7 +160,7 @@ def coder(
     function (outputs, decode, pixels, noise) -> [columns, 64]. FLOPs of one example: 2 a weight forward and 4
     backward, less the 2 of the gradient by the input.
     """
-    pixels, hidden = DIGITS.features, (width,) * depth
+    pixels, hidden = DIGITS.shape[0], (width,) * depth
     sizes = {"encoder": (pixels, *hidden, heads * code), "decoder": (code, *hidden, heads * pixels)}
     metric, target, baseline = of.pop("metric"), of.pop("target"), of.pop("baseline")
     return Task(
@@ -212,7 +212,7 @@ def denoising(
     return coder(
         "digits_denoising", f"Clean 8 x 8 handwritten digits of noise {noise:g} times their deviation",
         code=code, width=width, depth=depth, initialization=initialization,
-        run=partial(denoise, noise), loss=squared_error, noise_size=DIGITS.features, centred=True,
+        run=partial(denoise, noise), loss=squared_error, noise_size=DIGITS.shape[0], centred=True,
         metric=EXPLAINED, target=0.73, baseline=0.0,
         rows={
             "input": lambda x_hat, decode, x, epsilon: x + noise * epsilon,

@@ -27,7 +27,11 @@ def load(task: Task) -> dict[str, tuple[Any, Any]]:
 
 
 def build(task: Task, activations: tuple["Activation", ...], index: "Array") -> Problem:
-    """The problem of minimizing the mean loss of `options["model"](recipe)` over a batch (x, y)."""
+    """The problem of minimizing the mean loss of `options["model"](recipe)` over a batch (x, y).
+
+    What a report shows is `draw(x, y, outputs)` of the first samples of the test part, `options["exhibit"]` = (samples,
+    draw), where the task names its kind.
+    """
     model, loss_of = task.options["model"], task.options["loss"]
     make = partial(layers.recipe, activations, initialization=task.options["initialization"], index=index)
     graphs = _graphs(lambda: model(make(0)))
@@ -57,12 +61,18 @@ def build(task: Task, activations: tuple["Activation", ...], index: "Array") -> 
         z, _ = outputs("evaluate", parameters, state, x)
         return loss_of(z, y), task.metric.function(z, y)
 
+    def exhibit(parameters: Tree, state: Tree, data: dict[str, Tree]) -> "Array":
+        samples, draw = task.options["exhibit"]
+        x, y = (values[:samples] for values in data["test"])
+        return draw(x, y, outputs("evaluate", parameters, state, x)[0])
+
     return Problem(
         init,
         gradient,
         lambda *a: loss(*a)[0],
         evaluate,
         decayed,
+        exhibit=exhibit if task.exhibit else None,
         predict=lambda parameters, state, x: outputs("evaluate", parameters, state, x)[0],
     )
 

@@ -1,0 +1,100 @@
+"""Convolution against XLA's own in float64; pooling and shuffling against their definitions."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from jax import lax
+
+from bench.activations import ACTIVATIONS
+from bench.convolution import (
+    Convolution,
+    average_pool,
+    convolve,
+    max_pool,
+    pixel_shuffle,
+    pixel_unshuffle,
+    resampled,
+    upsample,
+)
+from bench.layers import recipe
+
+IMAGES = np.random.default_rng(0).standard_normal((3, 4, 6, 8))
+
+
+def oracle(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+
+@pytest.mark.parametrize("window", [1, 3, 5])
+def test_convolution_and_its_gradients_are_those_of_xla_in_float64(window: int) -> None:
+    random = np.random.default_rng(window)
+    shape = (window, window, 8, 5)
+    x, kernel, weights = IMAGES, random.standard_normal(shape), random.standard_normal((3, 4, 6, 5))
+    with jax.enable_x64(True):
+        arguments = jnp.asarray(x), jnp.asarray(kernel)
+        found = jax.value_and_grad(lambda *a: (jnp.tanh(convolve(*a)) * weights).sum(), (0, 1))(*arguments)
+        expected = jax.value_and_grad(lambda *a: (jnp.tanh(oracle(*a)) * weights).sum(), (0, 1))(*arguments)
+        for ours, theirs in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+            assert ours.dtype == jnp.float64
+            np.testing.assert_allclose(ours, theirs, rtol=1e-11, atol=1e-11)
+
+
+def test_pooling_is_over_disjoint_squares() -> None:
+    x = jnp.asarray(IMAGES, jnp.float32)
+    for pool, of in ((max_pool, np.max), (average_pool, np.mean)):
+        pooled = pool(x)
+        assert pooled.shape == (3, 2, 3, 8)
+        for i, j in itertools.product(range(2), range(3)):
+            square = IMAGES[:, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2]
+            np.testing.assert_allclose(pooled[:, i, j], of(square, axis=(1, 2)), rtol=1e-5, atol=1e-6)
+
+
+def test_upsampling_repeats_pixels() -> None:
+    expected = IMAGES.repeat(2, 1).repeat(2, 2)
+    np.testing.assert_array_equal(upsample(jnp.asarray(IMAGES)), jnp.asarray(expected))
+
+
+def test_pixel_shuffle_puts_channels_where_its_authors_do() -> None:
+    shuffled = np.asarray(pixel_shuffle(jnp.asarray(IMAGES)))
+    assert shuffled.shape == (3, 8, 12, 2)
+    expected = np.empty((3, 8, 12, 2))
+    for row, column, channel in itertools.product(range(8), range(12), range(2)):
+        source = channel * 4 + 2 * (row % 2) + column % 2
+        expected[:, row, column, channel] = IMAGES[:, row // 2, column // 2, source]
+    np.testing.assert_allclose(shuffled, expected, rtol=1e-6)
+    np.testing.assert_array_equal(pixel_unshuffle(jnp.asarray(shuffled)), jnp.asarray(IMAGES))
+
+
+def test_resampling_is_a_matrix_on_rows_and_on_columns() -> None:
+    matrix = np.random.default_rng(1).standard_normal((3, 4))
+    image = IMAGES[:1, :, :4, :1]
+    expected = matrix @ image[0, :, :, 0] @ matrix.T
+    np.testing.assert_allclose(
+        resampled(jnp.asarray(image, jnp.float32), jnp.asarray(matrix, jnp.float32))[0, :, :, 0], expected, rtol=1e-4
+    )
+
+
+@pytest.mark.parametrize(("name", "weights"), [("relu", 292), ("prelu", 296), ("maxout", 584)])
+def test_a_layer_brings_what_its_activation_reads(name: str, weights: int) -> None:
+    layer = Convolution(8, 4, recipe((ACTIVATIONS[name],)))
+    assert layer(jnp.asarray(IMAGES, jnp.float32)).shape == (3, 4, 6, 4)
+    assert sum(leaf.size for leaf in jax.tree.leaves(nnx.state(layer, nnx.Param))) == weights
+
+
+def test_batch_norm_standardizes_each_channel_and_keeps_running_means() -> None:
+    layer = Convolution(8, 4, recipe((ACTIVATIONS["identity"],)), batch_norm=True)
+    x = jnp.asarray(IMAGES, jnp.float32)
+    z = layer.filters(x)
+    layer.train()
+    found = layer(x)
+    np.testing.assert_allclose(found.mean((0, 1, 2)), 0, atol=1e-5)
+    np.testing.assert_allclose(found.var((0, 1, 2)), 1, atol=1e-4)
+    np.testing.assert_allclose(layer.norm.mean[...], 0.1 * z.mean((0, 1, 2)), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(layer.norm.var[...], 0.9 + 0.1 * z.var((0, 1, 2)), rtol=1e-4)
+    layer.eval()
+    mean, var = layer.norm.mean[...], layer.norm.var[...]
+    np.testing.assert_allclose(layer(x), (z - mean) / jnp.sqrt(var + 1e-5), rtol=1e-3, atol=1e-5)
