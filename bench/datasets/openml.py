@@ -75,10 +75,12 @@ def download(description: Description, folder: Path, observe: Observer = lambda 
             if error.errno == errno.ENOSPC:
                 file.unlink(missing_ok=True)
                 raise ResourceError(f"{folder}: got a full disk; expected room for the file and its arrays") from None
-            if getattr(error, "code", 0) == NO_RANGE:
-                file.unlink(missing_ok=True)  # longer than the server's: of another time
-            elif attempt == ATTEMPTS or getattr(error, "code", 500) < 500:
-                raise _unreachable(description.url, error) from None
+            told = _unreachable(description.url, error)
+            status = getattr(error, "code", 500)
+            if status == NO_RANGE:
+                file.unlink(missing_ok=True)  # as long as the server's or longer: of another time
+            elif attempt == ATTEMPTS or status < 500:
+                raise told from None
         except (TruncatedError, HTTPException, zlib.error) as error:
             if attempt == ATTEMPTS:
                 raise DataError(
@@ -121,7 +123,7 @@ def _receive(url: str, file: Path, observe: Observer) -> None:
 
 
 def _blocks(response: Any, have: int, observe: Observer) -> Iterator[bytes]:
-    """The bytes of the file that arrive, those `have` before them aside. Raises `TruncatedError` where they end early."""
+    """The bytes of the file that arrive, those `have` before them aside; `TruncatedError` where they end early."""
     length = response.headers.get("Content-Length", "")
     total = have + int(length) if length.isdecimal() else None
     gzipped = response.headers.get("Content-Encoding", "") == "gzip"
