@@ -154,10 +154,11 @@ def order(samples: int, batch_size: int, steps: int, seed: int) -> np.ndarray:
     """The samples of each step, [steps, batch_size] int32: one shuffle an epoch, no sample twice within it.
 
     Every cell sees the same order for the same seed, so that cells are compared in pairs. An epoch's last samples
-    that do not fill a batch are left out, as most data loaders do.
+    that do not fill a batch are left out, as most data loaders do. A task that draws its own data has no samples: its
+    batches are then as many times sample 0, whose number tells it how many to draw.
     """
     if samples == 0:
-        return np.zeros((steps, 0), np.int32)
+        return np.zeros((steps, batch_size), np.int32)
     key = (samples, batch_size, steps, seed)
     if key not in _ORDERS:
         random = np.random.Generator(np.random.Philox(key=seed))

@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "bench"
-TRAINING = {f"bench.{name}" for name in ("compile", "execute", "layers", "models", "products", "switch", "train")}
+TRAINING = {
+    f"bench.{name}"
+    for name in ("attention", "compile", "execute", "layers", "models", "products", "recurrent", "switch", "train")
+}
 SLOW_TO_IMPORT = {
     "jax",
     "jaxlib",
