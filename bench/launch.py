@@ -46,9 +46,7 @@ def run(
     wanted = _suite(suite_, previous)
     made = plan.make(wanted, previous["device"] if previous else pick_device(device))
     path = Path(resume) if resume is not None else new_directory(out, wanted.name)
-    data = {
-        work.task.name: work.task.dataset.check(work.task.dataset) for work in wanted.works if work.task.dataset
-    }
+    data = {work.task.name: work.task.dataset.check(work.task.dataset) for work in wanted.works if work.task.dataset}
     if previous is not None:
         _check_same(path, made, previous, data)
     manifest = previous or describe(made, wanted, command, data)
