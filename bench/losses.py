@@ -96,3 +96,4 @@ class Metric:
 
 ACCURACY = Metric("accuracy", accuracy, "maximize", worst=0.0, unit="%", scale=100.0)
 R2 = Metric("R²", r2, "maximize", worst=float("-inf"))
+MSE = Metric("mean squared error", squared_error, "minimize", worst=float("inf"))

@@ -14,7 +14,8 @@ PACKAGE = Path(__file__).parents[1] / "bench"
 TRAINING = {
     f"bench.{name}"
     for name in (
-        "compile", "convolution", "execute", "layers", "models", "products", "switch", "train", "vision",
+        "attention", "compile", "convolution", "execute", "layers", "models", "products", "recurrent", "switch", "train",
+        "vision",
     )
 }  # fmt: skip
 SLOW_TO_IMPORT = {

@@ -1,5 +1,6 @@
 """Supervised learning: a model, a loss and a metric make a problem."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -26,13 +27,14 @@ def load(task: Task) -> dict[str, tuple[Any, Any]]:
     return arrays(task.dataset)
 
 
-def build(task: Task, activations: tuple["Activation", ...], index: "Array") -> Problem:
-    """The problem of minimizing the mean loss of `options["model"](recipe)` over a batch (x, y).
+def network(
+    task: Task, activations: tuple["Activation", ...], index: "Array"
+) -> tuple[Callable[["Array"], tuple[Tree, Tree]], Callable[[str, Tree, Tree, "Array"], tuple["Array", Tree]]]:
+    """Two functions of `options["model"](recipe)`: init, and (mode, parameters, state, x) -> (outputs, state).
 
-    What a report shows is `draw(x, y, outputs)` of the first samples of the test part, `options["exhibit"]` = (samples,
-    draw), where the task names its kind.
+    The mode is train or evaluate.
     """
-    model, loss_of = task.options["model"], task.options["loss"]
+    model = task.options["model"]
     make = partial(layers.recipe, activations, initialization=task.options["initialization"], index=index)
     graphs = _graphs(lambda: model(make(0)))
 
@@ -46,6 +48,18 @@ def build(task: Task, activations: tuple["Activation", ...], index: "Array") -> 
         merged = nnx.merge(graph, parameters, picked, state, copy=True)
         z = merged(x)
         return z, nnx.state(merged, nnx.Not(nnx.Any(nnx.Param, switch.Choice)))
+
+    return init, outputs
+
+
+def build(task: Task, activations: tuple["Activation", ...], index: "Array") -> Problem:
+    """The problem of minimizing the mean loss of `options["model"](recipe)` over a batch (x, y).
+
+    What a report shows is `draw(x, y, outputs)` of the first samples of the test part, `options["exhibit"]` = (samples,
+    draw), where the task names its kind.
+    """
+    init, outputs = network(task, activations, index)
+    loss_of = task.options["loss"]
 
     def loss(parameters: Tree, state: Tree, batch: Tree, key: "Array") -> tuple["Array", Tree]:
         x, y = batch
