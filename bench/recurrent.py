@@ -135,7 +135,7 @@ CELLS: dict[str, Callable[[int, int, Recipe], Any]] = {"rnn": Elman, "lstm": LST
 
 
 class Recurrent(nnx.Module):
-    """A cell read out after the last time step: x [batch, time * features] or [batch, time, features] -> [batch, outputs].
+    """A cell read out after its last step: x [batch, time * features] or [batch, time, features] -> [batch, outputs].
 
     `shape` is (time, features).
     """

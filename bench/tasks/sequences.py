@@ -215,7 +215,7 @@ TASKS = (
     variants(adding, OPTIONS | {"length": int}),
     variants(
         partial(
-            forecast, "sunspots_rnn", "Forecast next year's sunspots from 16 years (R² of persistence 0.61)", "sunspots",
+            forecast, "sunspots_rnn", "Forecast next year's sunspots from 16 (R² of persistence 0.61)", "sunspots",
             target=0.8,
         ),
         OPTIONS | {"loss": tuple(LOSSES["regression"])},
