@@ -49,7 +49,7 @@ def digits(*, width: int = 16, depth: int = 2, initialization: str = "default", 
     return Task(
         name="digits_transformer",
         kind="classification",
-        summary=f"Read 8 x 8 handwritten digits, pre-norm transformer of {depth} blocks of width {width} on 2 x 2 patches",
+        summary=f"Read 8 x 8 handwritten digits, transformer of {depth} blocks of width {width} on 2 x 2 patches",
         metric=ACCURACY,
         target=0.88,
         baseline=36 / 359,
@@ -80,8 +80,8 @@ def modular(
     """a + b mod `modulus` from the tokens a, b and =, of which a share is shown and the rest must be inferred.
 
     One block of four heads, whose perceptron is twice as wide as a token; only = is carried on, so that only its query
-    is computed. What is not shown is halved into validation and test. Power et al. 2022, at a smaller size; weight decay
-    decides how soon it generalizes.
+    is computed. What is not shown is halved into validation and test. Power et al. 2022, at a smaller size; weight
+    decay decides how soon it generalizes.
     """
     pairs = modulus**2
     train = round(train_fraction * pairs)
@@ -91,7 +91,7 @@ def modular(
     return Task(
         name="modular_transformer",
         kind="classification",
-        summary=f"Add modulo {modulus} from {train_fraction:.0%} of all sums, transformer of one block of width {width}",
+        summary=f"Add modulo {modulus} from {train_fraction:.0%} of the sums, one transformer block of width {width}",
         metric=ACCURACY,
         target=0.9,
         baseline=1 / modulus,

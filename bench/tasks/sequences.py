@@ -215,8 +215,8 @@ TASKS = (
     variants(adding, OPTIONS | {"length": int}),
     variants(
         partial(
-            forecast, "sunspots_rnn", "Forecast next year's sunspots from 16 years (R² of persistence 0.61)", "sunspots",
-            target=0.8,
+            forecast, "sunspots_rnn", "Forecast next year's sunspots from 16 years (R² of persistence 0.61)",
+            "sunspots", target=0.8,
         ),
         OPTIONS | {"loss": tuple(LOSSES["regression"])},
     ),
