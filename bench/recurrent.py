@@ -135,9 +135,9 @@ CELLS: dict[str, Callable[[int, int, Recipe], Any]] = {"rnn": Elman, "lstm": LST
 
 
 class Recurrent(nnx.Module):
-    """A cell read out after its last step: x [batch, time * features] or [batch, time, features] -> [batch, outputs].
+    """A cell read out after the last time step: x [batch, ...] -> [batch, outputs].
 
-    `shape` is (time, features).
+    `shape` is (time, features), what one x is read as.
     """
 
     def __init__(self, cell: str, shape: tuple[int, int], hidden: int, outputs: int, recipe: Recipe) -> None:

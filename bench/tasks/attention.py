@@ -91,7 +91,7 @@ def modular(
     return Task(
         name="modular_transformer",
         kind="classification",
-        summary=f"Add modulo {modulus} from {train_fraction:.0%} of all sums, a transformer block of width {width}",
+        summary=f"Add modulo {modulus} from {train_fraction:.0%} of the sums, one transformer block of width {width}",
         metric=ACCURACY,
         target=0.9,
         baseline=1 / modulus,
