@@ -14,6 +14,9 @@ class Lazy:
     def __init__(self, name: str) -> None:
         self._name = name
 
+    def __reduce__(self) -> tuple[type["Lazy"], tuple[str]]:
+        return Lazy, (self._name,)  # a worker that has not imported the module gets one that is lazy too
+
     def __getattr__(self, attribute: str) -> Any:
         return getattr(import_module(self._name), attribute)
 
