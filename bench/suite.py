@@ -33,7 +33,7 @@ from bench.errors import InputError
 from bench.locate import locate, suite_files
 from bench.optimizers import COMMON, OPTIMIZERS, Optimizer
 from bench.schedules import SCHEDULES, Schedule
-from bench.tasks import TASKS, Task
+from bench.tasks import TASKS, Task, own
 from bench.tasks.base import Option
 
 SEED_LIMIT = 2**32  # jax keys are made of 32 bits: PRNGKey(2**32) would be PRNGKey(0)
@@ -324,9 +324,15 @@ BatchSize = Annotated[int, _whole(1, 1_000_000)]
 
 
 class TaskEntry(Entry):
-    """A task, by name or as a table with its options and a length of training of its own."""
+    """A task, by name or as a table with its options and a length of training of its own.
+
+    Or a file: arrays with a model family, or a Python file; it is then in the table of tasks from here on.
+    """
 
     name: Annotated[str, _name_of("task", "a", TASKS)]
+    file: str | None = None
+    model: str | None = None
+    target: Annotated[float, BeforeValidator(_number(float, -3e38, 3e38, "a finite number"))] | None = None
     steps: Steps | None = None
     batch_size: BatchSize | None = None
     eval_every: Steps | None = None
@@ -339,6 +345,23 @@ class TaskEntry(Entry):
     def resolve(self) -> Task:
         """The table's entry with these options."""
         return TASKS[self.name].configured(self.arguments)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_file(cls, value: Any) -> Any:
+        """Enter the file's task into the table and name it."""
+        if not isinstance(value, Mapping) or "file" not in value:
+            return value
+        path, model, target = (value.get(key) for key in ("file", "model", "target"))
+        if not isinstance(path, str) or not isinstance(model, str | None):
+            raise refused("a file as a string, and the model as a string", _short(dict(value)))
+        try:
+            found = own.task(Path(path), model or "", own.PERFECT if target is None else target)
+        except InputError as error:
+            told = [problem.partition(": got ")[2].partition("; expected ") for problem in error.problems]
+            raise refused("; ".join(t[2] for t in told), "; ".join(f"{path} with {t[0]}" for t in told)) from None
+        TASKS[found.name] = found
+        return {**value, "name": found.name}
 
     @field_validator("batch_size")
     @classmethod
@@ -563,7 +586,21 @@ def read(path: str | Path) -> Suite:
     except (ValueError, RecursionError) as error:  # beside what it declares: numbers too long, tables too deep
         reason = str(error)[:80]
         raise InputError(f"{path}: got text that is not TOML ({reason}); expected a suite file (TOML)") from None
-    return parse(values, str(path))
+    return parse(_beside(values, path.parent), str(path))
+
+
+def _beside(values: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The values with files of tasks found from where the suite lies."""
+    tasks = values.get("tasks")
+    if not isinstance(tasks, list):
+        return values
+    found = [
+        {**task, "file": str(folder / task["file"])}
+        if isinstance(task, dict) and isinstance(task.get("file"), str)
+        else task
+        for task in tasks
+    ]
+    return {**values, "tasks": found}
 
 
 def parse(values: Mapping[str, Any], where: str = "suite") -> Suite:

@@ -23,16 +23,21 @@ START = 0.1  # scale of what a network adds to a given image, which keeps its st
 class CNN(nnx.Module):
     """Convolution and max pooling in turn, one pair for each of `features`, then a dense layer: -> [n, outputs].
 
-    LeCun et al. 1998.
+    `shape` is (height, width, channels) of an image. LeCun et al. 1998.
     """
 
     def __init__(
-        self, side: int, features: tuple[int, ...], outputs: int, recipe: Recipe, batch_norm: bool = False
+        self,
+        shape: tuple[int, int, int],
+        features: tuple[int, ...],
+        outputs: int,
+        recipe: Recipe,
+        batch_norm: bool = False,
     ) -> None:
         self.convolutions = nnx.List(
-            [Convolution(a, b, recipe, batch_norm=batch_norm) for a, b in pairwise((1, *features))]
+            [Convolution(a, b, recipe, batch_norm=batch_norm) for a, b in pairwise((shape[2], *features))]
         )
-        flat = (side >> len(features)) ** 2 * features[-1]
+        flat = (shape[0] >> len(features)) * (shape[1] >> len(features)) * features[-1]
         self.output = linear(flat, outputs, recipe)
 
     def __call__(self, x: jax.Array) -> jax.Array:

@@ -3,6 +3,7 @@
 from bench.tasks import (
     attention,
     control,
+    families,
     generation,
     images,
     landscapes,
@@ -13,7 +14,7 @@ from bench.tasks import (
 )
 from bench.tasks.base import Problem, Task
 
-KINDS = (tabular, images, photos, sequences, attention, reconstruction, generation, control, landscapes)
+KINDS = (tabular, images, photos, sequences, attention, reconstruction, generation, control, landscapes, families)
 TASKS: dict[str, Task] = {task.name: task for kind in KINDS for task in kind.TASKS}
 
 __all__ = ["TASKS", "Problem", "Task"]

@@ -55,7 +55,7 @@ def load_digits(task: Task) -> dict[str, Part]:
 
 def cnn(side: int, features: tuple[int, ...], batch_norm: bool, recipe: "Recipe") -> "nnx.Module":
     """The model, once jax is there."""
-    return vision.CNN(side, features, 10, recipe, batch_norm)
+    return vision.CNN((side, side, 1), features, 10, recipe, batch_norm)
 
 
 def trained_flops(multiplications: list[int]) -> int:

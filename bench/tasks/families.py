@@ -1,0 +1,201 @@
+"""Model families for any data set: one table, `FAMILIES`, of functions from a data set to a task.
+
+The data sets to download are tasks by them, and so are arrays of a user's own.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
+from math import inf, prod
+from typing import TYPE_CHECKING, Any
+
+from bench.datasets import DATASETS, Dataset
+from bench.errors import InputError
+from bench.initializers import INITIALIZERS
+from bench.lazy import Lazy
+from bench.losses import ACCURACY, R2, Metric
+from bench.tasks import images, sequences, supervised
+from bench.tasks.base import Option, Task, Tree, variants
+from bench.tasks.tabular import LOSSES
+
+if TYPE_CHECKING:
+    import jax.numpy as jnp
+    from flax import nnx
+    from jax import Array
+
+    from bench import models, recurrent, vision
+    from bench.layers import Recipe
+else:
+    jnp = Lazy("jax.numpy")
+    models, recurrent, vision = Lazy("bench.models"), Lazy("bench.recurrent"), Lazy("bench.vision")
+
+INITIALIZATION = tuple(INITIALIZERS)
+
+
+def supervised_task(dataset: Dataset, name: str, target: float, baseline: float, loss: str, **facts: Any) -> Task:
+    """What tasks of every family that predicts y from x have in common."""
+    kind = "classification" if dataset.classes else "regression"
+    losses = LOSSES[kind]
+    return Task(
+        name=name,
+        kind=kind,
+        metric=ACCURACY if dataset.classes else R2,
+        target=target,
+        baseline=baseline,
+        samples=dataset.samples,
+        build=supervised.build,
+        load=supervised.load,
+        dataset=dataset,
+        options={
+            "model": facts.pop("model"),
+            "loss": losses[loss] if loss else next(iter(losses.values())),
+            "initialization": facts.pop("initialization"),
+        },
+        **facts,
+    )
+
+
+def mlp(
+    dataset: Dataset, name: str, target: float, baseline: float,
+    *, width: int = 128, depth: int = 2, initialization: str = "default", loss: str = "",
+) -> Task:  # fmt: skip
+    """A perceptron of `depth` hidden layers of `width` units; images and series are read as rows of numbers."""
+    sizes = (prod(dataset.shape), *[width] * depth, dataset.classes or 1)
+    return supervised_task(
+        dataset, name, target, baseline, loss,
+        summary=f"{dataset.summary}: {'-'.join(map(str, sizes))} perceptron",
+        parameters=sum(a * b + b for a, b in pairwise(sizes)),
+        flops=6 * sum(a * b for a, b in pairwise(sizes)) - 2 * sizes[0] * sizes[1],
+        model=partial(perceptron, sizes),
+        initialization=initialization,
+    )  # fmt: skip
+
+
+def perceptron(sizes: tuple[int, ...], recipe: "Recipe") -> "nnx.Module":
+    """The model, once jax is there."""
+    return models.MLP(sizes, recipe)
+
+
+def cnn(
+    dataset: Dataset, name: str, target: float, baseline: float,
+    *, width: int = 16, batch_norm: bool = False, initialization: str = "default", loss: str = "",
+) -> Task:  # fmt: skip
+    """Convolution and pooling twice, then a dense layer; for images (height, width, channels), sides by fours."""
+    shape = dataset.shape
+    if len(shape) != 3 or shape[0] % 4 or shape[1] % 4:
+        raise InputError(
+            f"{dataset.source}: got samples of the shape {shape}; expected images (height, width, channels) "
+            "whose sides are multiples of 4 for the model cnn",
+            "mlp takes any shape",
+        )
+    high, wide, channels = shape
+    features, outputs = (width, 2 * width), dataset.classes or 1
+    kernels = [9 * channels * width, 18 * width**2, high * wide // 16 * 2 * width * outputs]
+    pixels = [high * wide, high * wide // 4, 1]
+    return supervised_task(
+        dataset, name, target, baseline, loss,
+        summary=f"{dataset.summary}: convolutional network of {width} and {2 * width} channels",
+        parameters=sum(kernels) + sum(features) + outputs + (2 * sum(features) if batch_norm else 0),
+        flops=images.trained_flops([a * b for a, b in zip(kernels, pixels, strict=True)]),
+        model=partial(convolutional, shape, features, outputs, batch_norm),
+        initialization=initialization,
+    )  # fmt: skip
+
+
+def convolutional(
+    shape: tuple[int, int, int], features: tuple[int, ...], outputs: int, batch_norm: bool, recipe: "Recipe"
+) -> "nnx.Module":
+    """The model, once jax is there."""
+    return vision.CNN(shape, features, outputs, recipe, batch_norm)
+
+
+def rnn(
+    dataset: Dataset, name: str, target: float, baseline: float,
+    *, width: int = 64, initialization: str = "default", loss: str = "",
+) -> Task:  # fmt: skip
+    """An Elman network along the first axis of a sample: the steps of a series, the rows of an image."""
+    if len(dataset.shape) < 2:
+        raise InputError(
+            f"{dataset.source}: got samples of the shape {dataset.shape}; expected (time, features) for the model rnn",
+            "mlp takes any shape",
+        )
+    shape, outputs = (dataset.shape[0], prod(dataset.shape[1:])), dataset.classes or 1
+    return supervised_task(
+        dataset, name, target, baseline, loss,
+        summary=f"{dataset.summary}: Elman network of {width} units",
+        parameters=sequences.weights("rnn", shape, width, outputs),
+        flops=sequences.flops("rnn", shape, width, outputs),
+        model=partial(sequences.reader, "rnn", shape, width, outputs),
+        initialization=initialization,
+    )  # fmt: skip
+
+
+def autoencoder(
+    dataset: Dataset, name: str, target: float, baseline: float,
+    *, width: int = 128, code: int = 16, initialization: str = "default",
+) -> Task:  # fmt: skip
+    """A perceptron that passes x through `code` numbers and is judged by how much of its variance comes out again."""
+    size = prod(dataset.shape)
+    sizes = (size, width, code, width, size)
+    return Task(
+        name=name,
+        kind="reconstruction",
+        summary=f"{dataset.summary}: {'-'.join(map(str, sizes))} autoencoder",
+        metric=EXPLAINED,
+        target=target,
+        baseline=0.0,
+        samples=dataset.samples,
+        parameters=sum(a * b + b for a, b in pairwise(sizes)),
+        flops=6 * sum(a * b for a, b in pairwise(sizes)) - 2 * sizes[0] * sizes[1],
+        build=supervised.build,
+        load=load_itself,
+        dataset=dataset,
+        options={
+            "model": partial(perceptron, sizes),
+            "loss": reconstruction_error,
+            "initialization": initialization,
+        },
+    )
+
+
+def load_itself(task: Task) -> dict[str, Tree]:
+    """x as what is to be predicted."""
+    return {part: (x, x.reshape(len(x), -1)) for part, (x, _) in supervised.load(task).items()}
+
+
+def reconstruction_error(outputs: "Array", targets: "Array") -> "Array":
+    """Mean over samples and features of (x̂ - x)²."""
+    return jnp.square(outputs - targets).mean()
+
+
+def explained(outputs: "Array", targets: "Array") -> "Array":
+    """1 - Σ(x̂ - x)² / Σ(x - mean of each feature)²: 0 for the mean of these very samples."""
+    return 1 - jnp.square(outputs - targets).sum() / jnp.square(targets - targets.mean(0)).sum()
+
+
+EXPLAINED = Metric("variance explained", explained, "maximize", worst=-inf, unit="%", scale=100.0)
+FAMILIES: dict[str, Callable[..., Task]] = {"mlp": mlp, "cnn": cnn, "rnn": rnn, "autoencoder": autoencoder}
+ACCEPTS: dict[str, dict[str, Option]] = {
+    "mlp": {"width": int, "depth": int, "initialization": INITIALIZATION},
+    "cnn": {"width": int, "batch_norm": bool, "initialization": INITIALIZATION},
+    "rnn": {"width": int, "initialization": INITIALIZATION},
+    "autoencoder": {"width": int, "code": int, "initialization": INITIALIZATION},
+}
+
+
+def entry(dataset: Dataset, model: str, name: str, target: float, baseline: float) -> Task:
+    """The task of a data set and a family, with the options that a suite may set."""
+    return variants(partial(FAMILIES[model], dataset, name, target, baseline), ACCEPTS[model])
+
+
+TASKS = tuple(
+    entry(DATASETS[data], model, f"{data}_{model}", target, baseline)
+    for data, model, target, baseline in (
+        ("mnist", "mlp", 0.97, 0.1135),  # ones, the most frequent digit
+        ("mnist", "cnn", 0.985, 0.1135),
+        ("fashion_mnist", "mlp", 0.87, 0.1),
+        ("fashion_mnist", "cnn", 0.9, 0.1),
+        ("cifar10", "cnn", 0.6, 0.1),
+        ("california", "mlp", 0.75, 0.0),
+    )
+)

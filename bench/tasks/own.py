@@ -1,0 +1,70 @@
+"""Tasks of a user's own that a suite names by a file: arrays in a `.npz`, or a Python file with a `TASK`."""
+
+import importlib.util
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from bench.datasets import own
+from bench.datasets.base import Dataset
+from bench.errors import InputError
+from bench.tasks.base import Task
+from bench.tasks.families import FAMILIES, entry
+
+PERFECT = 1.0  # accuracy, R² and share of variance: what is aimed at where the suite names no target
+NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,50}"
+
+
+def task(path: Path, model: str = "", target: float = PERFECT) -> Task:
+    """The task of a file. Raises `InputError` with what is wrong with it."""
+    if path.suffix == ".py":
+        return _from_python(path)
+    if model not in FAMILIES:
+        raise InputError(f"{path}: got the model {model or 'nothing'}; expected one of {', '.join(FAMILIES)}")
+    if not re.fullmatch(NAME, path.stem):
+        expected = "letters, digits and . _ - before .npz, as they name the task"
+        raise InputError(f"{path}: got the name {path.stem!r}; expected {expected}")
+    dataset = own.dataset(path)
+    baseline = 0.0 if model == "autoencoder" else constant_score(path, dataset)
+    return entry(dataset, model, f"{path.stem}_{model}", target, baseline)
+
+
+def constant_score(path: Path, dataset: Dataset) -> float:
+    """What the most frequent class, or the mean, of train scores on test."""
+    import numpy as np
+
+    with path.open("rb") as raw, np.load(raw, allow_pickle=False) as held:
+        train, test = (held[f"y_{part}"].reshape(-1) for part in ("train", "test"))
+    if dataset.classes:
+        return float((test == np.bincount(train).argmax()).mean())
+    return float(1 - np.square(test - train.mean()).sum() / max(np.square(test - test.mean()).sum(), 1e-30))
+
+
+def _from_python(path: Path) -> Task:
+    """The `TASK` that a Python file defines; the file is run."""
+    try:
+        module = _module(path)
+    except FileNotFoundError:
+        raise InputError(f"{path}: got no such file; expected a Python file with a TASK") from None
+    except Exception as error:  # whatever the file raises
+        raise InputError(f"{path}: got {type(error).__name__}: {error}; expected a Python file that runs") from None
+    found = getattr(module, "TASK", None)
+    if not isinstance(found, Task):
+        got = "no TASK" if found is None else f"a TASK that is a {type(found).__name__}"
+        raise InputError(f"{path}: got {got}; expected TASK = bench.tasks.Task(...)")
+    return found
+
+
+def _module(path: Path) -> ModuleType:
+    import cloudpickle
+
+    name = f"bench_own_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise InputError(f"{path}: got a file that is no Python; expected one with a TASK")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    cloudpickle.register_pickle_by_value(module)  # workers cannot import it by its name
+    return module

@@ -1,0 +1,122 @@
+"""Tasks of a user's own: arrays in a file, and a Python file."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench import suite
+from bench.errors import InputError
+from bench.launch import run
+from bench.plan import make
+from bench.tasks import TASKS, own
+from bench.tasks.families import FAMILIES
+
+SUITE: dict[str, Any] = {
+    "name": "own", "activations": ["relu"], "optimizers": ["adam"], "steps": 20, "batch_size": 16, "eval_every": 10,
+    "learning_rates": {"low": 1e-2, "high": 1e-2, "num": 1}, "seeds": {"tune": 1, "evaluate": 2},
+}  # fmt: skip
+PYTHON = """
+from dataclasses import replace
+
+import jax.numpy as jnp
+
+from bench.tasks import TASKS
+
+
+def loss(outputs, targets):
+    return 2 * jnp.square(outputs[:, 0] - targets).mean()
+
+
+DIABETES = TASKS["diabetes_mlp"]
+TASK = replace(DIABETES, name="own_python", make=None, accepts={}, options={**DIABETES.options, "loss": loss})
+"""
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """Eight by eight pixels whose brighter half is the label."""
+    random = np.random.default_rng(0)
+    y = random.integers(0, 2, 160)
+    x = random.normal(0, 1, (160, 8, 8, 1)) + np.where(y == 1, 1, -1)[:, None, None, None] * np.eye(8)[None, :, :, None]
+    np.savez(tmp_path / "mine.npz", x_train=x[:120], y_train=y[:120], x_test=x[120:], y_test=y[120:])
+    return tmp_path / "mine.npz"
+
+
+@pytest.fixture(autouse=True)
+def table() -> Iterator[None]:
+    """What a test enters is gone after it."""
+    before = dict(TASKS)
+    yield
+    TASKS.clear()
+    TASKS.update(before)
+
+
+@pytest.mark.parametrize("model", sorted(FAMILIES))
+def test_every_family_builds_what_it_declares(model: str, images: Path) -> None:
+    import jax
+    import jax.numpy as jnp
+
+    from bench.activations import ACTIVATIONS
+
+    task = own.task(images, model)
+    problem = task.build(task, (ACTIVATIONS["relu"],), jnp.int32(0))
+    parameters, state = problem.init(jax.random.key(0))
+    assert sum(leaf.size for leaf in jax.tree.leaves(parameters)) == task.parameters
+    loss, metric = problem.evaluate(parameters, state, task.load(task)["validation"])
+    assert np.isfinite(float(loss)) and np.isfinite(float(metric))
+
+
+def test_a_suite_names_a_file_beside_it(images: Path, tmp_path: Path) -> None:
+    (tmp_path / "suite.toml").write_text(
+        'name = "own"\ntasks = [{ file = "mine.npz", model = "mlp", width = 8 }]\n'
+        'activations = ["relu"]\noptimizers = ["adam"]\nsteps = 40\nbatch_size = 16\neval_every = 10\n'
+        "[learning_rates]\nlow = 1e-2\nhigh = 1e-2\nnum = 1\n[seeds]\ntune = 1\nevaluate = 2\n"
+    )
+    found = run(tmp_path / "suite.toml", out=tmp_path / "run", workers=1)
+    assert set(found.lanes["status"]) == {"ok"}
+    assert found.convergence["task"].tolist() == ["mine_mlp(width=8)"]
+    assert found.convergence["test_metric"][0] > found.manifest["tasks"]["mine_mlp(width=8)"]["baseline"]
+
+
+def test_a_python_file_is_run_in_the_workers(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(PYTHON)
+    given = suite.parse(SUITE | {"tasks": [{"file": str(tmp_path / "own.py")}]})
+    found = run(given, out=tmp_path / "run", workers=1)
+    assert set(found.lanes["status"]) == {"ok"} and set(found.lanes["task"]) == {"own_python"}
+
+
+def test_the_plan_of_a_described_suite_is_the_same(images: Path) -> None:
+    given = suite.parse(SUITE | {"tasks": [{"file": str(images), "model": "cnn"}]})
+    assert make(suite.parse(given.described())).sha256 == make(given).sha256
+
+
+@pytest.mark.parametrize(
+    ("task", "expected"),
+    [
+        ({"model": "mlp", "file": "nowhere.npz"}, "no such file"),
+        ({"model": "cnm"}, "expected one of mlp, cnn, rnn, autoencoder"),
+        ({}, "got the model nothing"),
+        ({"model": "mlp", "depht": 3}, "depht: got an unknown argument"),
+        ({"model": 3}, "the model as a string"),
+    ],
+)
+def test_what_does_not_fit_is_told(task: dict[str, Any], expected: str, images: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        suite.parse(SUITE | {"tasks": [{"file": str(images)} | task]})
+    told = " ".join(caught.value.problems)
+    assert expected in told or expected.replace("got the model", "with the model") in told
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [("x = 1", "no TASK"), ("TASK = 3", "a TASK that is a int"), ("1 / 0", "ZeroDivisionError: division by zero")],
+)
+def test_a_python_file_without_a_task_is_told(code: str, expected: str, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(code)
+    with pytest.raises(InputError, match=expected):
+        own.task(tmp_path / "own.py")
+    with pytest.raises(InputError, match="no such file"):
+        own.task(tmp_path / "other.py")
