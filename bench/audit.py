@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from bench import crosstask, stats
 from bench.verdicts import leader
@@ -28,6 +29,8 @@ class Run(Protocol):
     def throughput(self) -> pd.DataFrame: ...
     @property
     def times(self) -> pd.DataFrame: ...
+    @property
+    def exhibits(self) -> Mapping[tuple[str, str, str], NDArray[np.float32]]: ...
     @property
     def manifest(self) -> Mapping[str, Any]: ...
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from bench import embedded, figures, tables
 from bench.audit import Finding, Run, audit
@@ -118,6 +119,7 @@ class Slice:
     convergence: pd.DataFrame
     throughput: pd.DataFrame
     times: pd.DataFrame
+    exhibits: Mapping[tuple[str, str, str], NDArray[np.float32]]
     manifest: Mapping[str, Any]
 
     @classmethod
@@ -125,7 +127,8 @@ class Slice:
         """The part of `run` that is about `task`."""
         lanes, table, speeds = (f[f["task"] == task] for f in (run.lanes, run.convergence, run.throughput))
         curves = run.curves[run.curves["lane"].isin(lanes["lane"])]
-        return cls(run.name, lanes, curves, table, speeds, run.times, run.manifest)
+        shown = {cell: array for cell, array in run.exhibits.items() if cell[0] == task}
+        return cls(run.name, lanes, curves, table, speeds, run.times, shown, run.manifest)
 
 
 def _sections(run: Run, names: Iterator[str], drawn: Mapping[str, figures.Style], several: bool) -> tuple[Section, ...]:

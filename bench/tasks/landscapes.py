@@ -211,7 +211,7 @@ def contours(
     z = gap(*np.meshgrid(x, y))
     z = np.log10(np.maximum(z, least)) if logarithmic else z
     return {
-        "title": "log10 (f − f*)" if logarithmic else "f − f*",
+        "title": f"The way over {'log10 (f − f*)' if logarithmic else 'f − f*'}",
         "x": x.round(4).tolist(),
         "y": y.round(4).tolist(),
         "z": z.round(3).tolist(),
@@ -237,6 +237,7 @@ def task_of(name: str, summary: str, landscape: Landscape, *, target: float, bas
         build=build,
         load=load,
         uses_activation=False,
+        baseline_is="the middle of the starts",
         options={"landscape": landscape},
         exhibit="path",
         shown=shown,
@@ -365,6 +366,7 @@ def logistic_regression() -> Task:
         load=load_logistic,
         dataset=CANCER,
         uses_activation=False,
+        baseline_is="the middle of the starts",
         exhibit="path",
         shown=shown_logistic,
     )
