@@ -23,7 +23,7 @@ PLAIN = Style(PALETTE[0], "o", "-")
 DOTS: dict[str, Any] = {"alpha": 0.8, "lw": 2.2, "solid_capstyle": "round"}
 WIDE = 10.2  # inches of figures of lines
 PIXELS = (2.4, 1.6)  # most inches of a picture's width, most of its height
-MOST_POINTS, MOST_LINES = 400, 6
+MOST_POINTS, MOST_LINES, BOX_ROWS = 400, 6, 2
 SPREAD = ("leader", "median", "worst")
 
 
@@ -88,15 +88,15 @@ def boxes(shown: Mapping[Pair, Array], meta: Meta, labels: Mapping[Pair, str], d
     """Arrays [n, 8 + height width]: the predicted x, y, width, height as shares of the picture, the true ones, and the
     picture in 0..1, of `meta["size"]` = (height, width)."""
     high, wide = meta["size"]
-    count = len(next(iter(shown.values())))
-    canvas, axes = _panels(labels, _raster_size(high, wide * count + count - 1))
+    columns = math.ceil(len(next(iter(shown.values()))) / BOX_ROWS)
+    canvas, axes = _panels(labels, _raster_size(BOX_ROWS * (high + 1) - 1, columns * (wide + 1) - 1))
     for pair, array in shown.items():
         ax = axes[pair]
-        _show(ax, _mosaic(array[:, 8:].reshape(-1, high, wide), 1))
+        _show(ax, _mosaic(array[:, 8:].reshape(-1, high, wide), BOX_ROWS))
         for number, row in enumerate(array):
             for box, color, dash in ((row[4:8], "#ffffff", "-"), (row[:4], PALETTE[1], (0, (2.5, 1)))):
                 x, y, w, h = np.nan_to_num(box) * [wide, high, wide, high]
-                place = (x + number * (wide + 1) - 0.5, y - 0.5)
+                place = (x + number % columns * (wide + 1) - 0.5, y + number // columns * (high + 1) - 0.5)
                 for ink, width, line in (("#000000", 2.6, "-"), (color, 1.3, dash)):  # seen on light and on dark
                     ax.add_patch(Rectangle(place, w, h, fill=False, edgecolor=ink, ls=line, lw=width))
     return canvas
@@ -126,11 +126,11 @@ def path(shown: Mapping[Pair, Array], meta: Meta, labels: Mapping[Pair, str], dr
     canvas, axes = _panels(labels, (2.6, 2.6))
     for pair, array in shown.items():
         ax, color = axes[pair], drawn[pair].color
-        ax.contour(x, y, z, levels=levels, colors=svg.INK, alpha=0.25, linewidths=0.6)
+        ax.contour(x, y, z, levels=levels, colors=svg.INK, alpha=0.25, linewidths=0.6, linestyles="solid")
         known = array[np.isfinite(array).all(axis=1)]
         ax.plot(*known.T, color=color, marker=".", ms=4, lw=1.2)
-        for place, mark in ((known[:1], "o"), (known[-1:], drawn[pair].marker)):
-            ax.plot(*place.T, ls="", marker=mark, ms=6.5, color=color, mfc="none" if mark == "o" else color)
+        ax.plot(*known[:1].T, ls="", marker="o", ms=6.5, color=color, mfc="none")
+        ax.plot(*known[-1:].T, ls="", marker=drawn[pair].marker, ms=6.5, color=color)
         minima = np.asarray(meta.get("minima", np.empty((0, 2))), dtype=float).reshape(-1, 2)
         ax.plot(*minima.T, ls="", marker="*", ms=8, mew=0, color=svg.INK)
         ax.set(xlim=(x.min(), x.max()), ylim=(y.min(), y.max()))
@@ -151,7 +151,7 @@ def series(shown: Mapping[Pair, Array], meta: Meta, labels: Mapping[Pair, str], 
         ax.margins(x=0)
         ax.locator_params(axis="y", nbins=4)
         ax.set_title(svg.label(labels[pair]), loc="left", fontweight="bold")
-        ax.set_xlabel(svg.label(meta["x"]))
+        ax.set_xlabel(svg.label(meta.get("x", "")))
     return canvas
 
 

@@ -25,7 +25,7 @@ else:
 
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}  # products of the width of the state
 TITLES = {"rnn": "Elman network", "lstm": "LSTM", "gru": "GRU"}
-MACRO = (0, 8)  # growth of GDP, change of unemployment
+MACRO = (1, 0)  # growth of GDP, change of unemployment
 OPTIONS: dict[str, Option] = {"width": int, "initialization": tuple(INITIALIZERS)}
 
 
