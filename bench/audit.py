@@ -152,12 +152,12 @@ def _completeness(run: Run) -> Iterator[Finding]:
     status, lanes, planned = run.manifest["status"], run.lanes, int(run.manifest["plan"]["lanes"])
     missing = planned - int((lanes["status"] != "interrupted").sum())
     if status != "complete" or missing:
-        left = f"; {missing:,} of its {planned:,} networks were not trained" if missing else ""
+        left = f"; {missing:,} of its {planned:,} {stats.noun(lanes, 2)} were not trained" if missing else ""
         yield Finding("fault", f"This run is {status if status != 'complete' else 'incomplete'}{left}.")
     failed = int((lanes["status"] == "failed").sum())
     if failed:
         yield Finding(
-            "fault", f"{_networks(failed)} failed for reasons outside the training, which counts as the worst."
+            "fault", f"{_trained(lanes, failed)} failed for reasons outside the training, which counts as the worst."
         )
     cells = run.convergence
     most = cells.groupby("task")["seeds"].transform("max")
@@ -174,7 +174,9 @@ def _target(run: Run, lanes: pd.DataFrame, table: pd.DataFrame, entry: Mapping[s
     first = run.curves[(run.curves["step"] == 0) & run.curves["lane"].isin(lanes["lane"])]["validation_metric"]
     met = int((metric.sign * first >= metric.sign * target).sum())
     if met:
-        yield Finding("fault", f"{_networks(met)} met the target before the first step: steps to it mean nothing here.")
+        yield Finding(
+            "fault", f"{_trained(lanes, met)} met the target before the first step: steps to it mean nothing here."
+        )
     evaluated = table[table["seeds"] > 0]
     if len(evaluated) and np.isinf(evaluated["steps_to_target"]).all():
         yield Finding("note", f"No cell reached the target of {metric.plain(target)} within the steps given.")
@@ -187,7 +189,7 @@ def _below_baseline(table: pd.DataFrame, entry: Mapping[str, Any]) -> Iterator[F
         constant = metric.plain(baseline)
         yield Finding(
             "warning",
-            f"{_of(worse, table)} worse than always predicting one constant ({constant}): {_names(worse)}.",
+            f"{_of(worse, table)} worse than {entry.get('baseline_is', 'always predicting one constant')} ({constant}): {_names(worse)}.",
         )
 
 
@@ -208,13 +210,13 @@ def _divergence(lanes: pd.DataFrame, table: pd.DataFrame) -> Iterator[Finding]:
     counts = [int((diverged["phase"] == phase).sum()) for phase in ("tune", "evaluate")]
     if counts[1]:
         cells = table[table["diverged_share"] > 0]
-        text = f"{_networks(counts[1])} diverged in evaluation, which counts as the worst: {_names(cells)}."
+        text = f"{_trained(lanes, counts[1])} diverged in evaluation, which counts as the worst: {_names(cells)}."
         yield Finding("warning", text)
     if counts[0]:
         tuned = int((lanes["phase"] == "tune").sum())
         yield Finding(
             "note",
-            f"{counts[0]:,} of {tuned:,} networks diverged while tuning.",
+            f"{counts[0]:,} of {tuned:,} {stats.noun(lanes, 2)} diverged while tuning.",
         )
 
 
@@ -244,8 +246,8 @@ def _timing(throughput: pd.DataFrame) -> Iterator[Finding]:
         yield Finding("note", text)
 
 
-def _networks(count: int) -> str:
-    return f"{count:,} network{'s' * (count != 1)}"
+def _trained(lanes: pd.DataFrame, count: int) -> str:
+    return f"{count:,} {stats.noun(lanes, count)}"
 
 
 def _of(part: pd.DataFrame, whole: pd.DataFrame) -> str:

@@ -183,7 +183,9 @@ def _rasters(tiles: Mapping[Pair, Array], meta: Meta, labels: Mapping[Pair, str]
     canvas, axes = _panels(labels, _raster_size(high, wide))
     for place, (pair, tile) in enumerate(tiles.items()):
         _show(axes[pair], tile)
-        axes[pair].set_yticks((np.arange(len(names)) + 0.5) * high / len(names) - 0.5, names if place == 0 else [""] * len(names))
+        axes[pair].set_yticks(
+            (np.arange(len(names)) + 0.5) * high / len(names) - 0.5, names if place == 0 else [""] * len(names)
+        )
         axes[pair].tick_params(length=0)
     return canvas
 

@@ -68,6 +68,12 @@ def cell_label(activation: str, optimizer: str) -> str:
     return optimizer if activation == "none" else f"{activation} + {optimizer}"
 
 
+def noun(frame: pd.DataFrame, count: int = 1) -> str:
+    """What is trained in the rows of `frame`: networks, or runs where no task has an activation."""
+    alone = len(frame) > 0 and bool((frame["activation"] == "none").all())
+    return f"{'run' if alone else 'network'}{'s' * (count != 1)}"
+
+
 def scores(frame: pd.DataFrame, column: str, tasks: Tasks) -> Floats:
     """`frame[column]` [rows] with the task's worst value where a lane diverged, failed or is not a number."""
     worst = frame["task"].map({name: Metric.of(task).worst for name, task in tasks.items()}).to_numpy(dtype=float)
