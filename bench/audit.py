@@ -64,7 +64,15 @@ def audit_together(runs: Sequence[Run]) -> list[Finding]:
         if len(set(values.values())) > 1:
             told = "; ".join(f"{name}: {value or 'unknown'}" for name, value in values.items())
             found.append(Finding(level, f"The runs differ in {what}: {told}."))
+    shared = {task for run in runs for task in run.manifest["tasks"]}
+    unlike = [task for task in sorted(shared) if len(_digests(runs, task)) > 1]
+    if unlike:
+        found.append(Finding("warning", f"The runs differ in the data of {', '.join(unlike)}."))
     return sorted(found, key=lambda finding: LEVELS.index(finding.level))
+
+
+def _digests(runs: Sequence[Run], task: str) -> set[object]:
+    return {run.manifest["tasks"][task].get("data_sha256") for run in runs if task in run.manifest["tasks"]}
 
 
 def _packages(run: Run) -> str:
@@ -81,14 +89,8 @@ def _environment(name: str) -> Callable[[Run], str]:
     return lambda run: str(run.manifest["environment"].get(name, ""))
 
 
-def _data(run: Run) -> str:
-    tasks = run.manifest["tasks"].items()
-    return ", ".join(f"{name} {str(entry.get('data_sha256'))[:8]}" for name, entry in sorted(tasks))
-
-
 TOGETHER: tuple[tuple[str, str, Callable[[Run], str]], ...] = (
     ("warning", "training", _suite),
-    ("warning", "data", _data),
     ("warning", "software", _packages),
     ("warning", "precision", _environment("precision")),
     (
@@ -186,10 +188,10 @@ def _below_baseline(table: pd.DataFrame, entry: Mapping[str, Any]) -> Iterator[F
     metric, baseline = stats.Metric.of(entry), float(entry["baseline"])
     worse = table[metric.sign * table["test_metric"] < metric.sign * baseline]
     if len(worse):
-        constant = metric.plain(baseline)
+        constant = f"{entry.get('baseline_is', 'always predicting one constant')} ({metric.plain(baseline)})"
         yield Finding(
             "warning",
-            f"{_of(worse, table)} worse than {entry.get('baseline_is', 'always predicting one constant')} ({constant}): {_names(worse)}.",
+            f"{_of(worse, table)} worse than {constant}: {_names(worse)}.",
         )
 
 

@@ -27,7 +27,7 @@ class Verdict:
     cells: int
     seeds: int
     metric: Metric
-    at_end: int = 0  # cells, if several, that all reach the end of the metric's scale on every seed
+    at_end: int = 0  # how many cells, if several, reach the best value of the metric on every seed
     steps: float = np.inf  # of the winner to the target
 
     @property
@@ -45,14 +45,13 @@ class Verdict:
         return _sentence(who, value, others=self.cells - 1, tied=len(self.tied))
 
     def _at_end(self, who: str, value: str) -> str:
-        count = f"All {self.cells}" if self.at_end == self.cells else f"{self.at_end} of {self.cells}"
+        every = "Both" if self.cells == 2 else f"All {self.cells}"
+        count = every if self.at_end == self.cells else f"{self.at_end} of {self.cells}"
         end = "ceiling" if self.metric.sign > 0 else "floor"
-        after = (
-            f"the soonest at the target, after {self.steps:,.0f} steps" if np.isfinite(self.steps) else "one of them"
-        )
+        after = f", {who} at the target the soonest, after {self.steps:,.0f} steps" if np.isfinite(self.steps) else ""
         more = len(self.tied) - (self.at_end - 1)
         rest = f" {more} more cannot be told from them." if more > 0 else ""
-        return f"{count} cells reach the {end}, {value}, on every seed; {who} is {after}.{rest}"
+        return f"{count} cells reach the {end}, {value}, on every seed{after}.{rest}"
 
 
 def _sentence(who: str, value: str, others: int, tied: int) -> str:
@@ -91,18 +90,10 @@ def verdict(lanes: pd.DataFrame, table: pd.DataFrame, tasks: Tasks, task: str) -
     winner = (str(best["activation"]), str(best["optimizer"]))
     tied = indistinguishable(lanes, tasks, task, winner)
     spread = _half_width(best["ci_low"], best["ci_high"])
-    count = _at_end(table[table["task"] == task], best, metric.sign * float(tasks[task]["baseline"]), metric)
+    own = table[table["task"] == task]
+    count = int((np.isclose(own["test_metric"], metric.best, rtol=1e-5) & (own["rank"] == best["rank"])).sum())
     steps = float(best["steps_to_target"])
-    return Verdict(task, winner, mean, spread, tied, cells, seeds, metric, count, steps)
-
-
-def _at_end(table: pd.DataFrame, best: "pd.Series[Any]", baseline: float, metric: Metric) -> int:
-    """How many cells tie with the best exactly and without any spread, better than the baseline; 0 for one alone."""
-    if metric.sign * best["test_metric"] <= baseline:
-        return 0
-    same = (table["rank"] == best["rank"]) & (table["ci_high"] - table["ci_low"] < 1e-9 * max(1, abs(best["ci_high"])))
-    count = int(same.sum())
-    return count if count > 1 else 0
+    return Verdict(task, winner, mean, spread, tied, cells, seeds, metric, count if count > 1 else 0, steps)
 
 
 def _half_width(low: float, high: float) -> float:

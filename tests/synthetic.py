@@ -13,7 +13,7 @@ from bench import stats
 
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky_relu", "prelu", "elu", "maxout")
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam")
-ACCURACY = {"name": "accuracy", "direction": "maximize", "unit": "%", "scale": 100, "worst": 0.0}
+ACCURACY = {"name": "accuracy", "direction": "maximize", "unit": "%", "scale": 100, "worst": 0.0, "best": 1.0}
 RMSE = {"name": "RMSE", "direction": "minimize", "unit": "", "scale": 1, "worst": np.inf}
 THROUGHPUT = {
     "device": "cpu",

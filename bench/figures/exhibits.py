@@ -103,7 +103,7 @@ def boxes(shown: Mapping[Pair, Array], meta: Meta, labels: Mapping[Pair, str], d
 
 
 def points(shown: Mapping[Pair, Array], meta: Meta, labels: Mapping[Pair, str], drawn: Mapping[Pair, Style]) -> Canvas:
-    """Arrays [n, 2], thinned evenly to 400, over grey discs at `meta["reference"]` [m, 2] of `meta["reference_radius"]`."""
+    """Arrays [n, 2], thinned evenly to 400, over grey discs of `meta["reference_radius"]` at `meta["reference"]`."""
     reference, radius = np.asarray(meta["reference"], dtype=float), float(meta["reference_radius"])
     canvas, axes = _panels(labels, (2.4, 2.4))
     limits = _limits(np.concatenate([reference - radius, reference + radius]))

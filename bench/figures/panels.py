@@ -52,7 +52,7 @@ def curves(
         )
         return canvas
 
-    verb = "descend" if stats.noun(table) == "run" else "learn"
+    title = "How the runs descend" if stats.noun(table) == "run" else "How the networks learn"
     hidden = _outside(scaled, limits)
     band = "bands stand in each cell's own section; " if light else "band: the middle half of them; "
     reading = (
@@ -61,9 +61,7 @@ def curves(
         "The axis leaves out the very first steps"
         + (f"; {hidden} of {len(table)} cells end outside it." if hidden else ".")
     )
-    return svg.figure(
-        f"{prefix}-curves", f"How the {stats.noun(table, 2)} {verb}", draw, _curve_finding(bands, metric), reading
-    )
+    return svg.figure(f"{prefix}-curves", title, draw, _curve_finding(bands, metric), reading)
 
 
 def sensitivity(
@@ -97,7 +95,7 @@ def sensitivity(
 
     reading = (
         f"Mean validation {metric.name} of the tuning {stats.noun(table, 2)} at each learning rate of the grid. "
-        f"Ring: the rate chosen for evaluation; cross: at least one {stats.noun(table)} diverged and counts as the worst. "
+        f"Ring: the rate chosen for evaluation; cross: at least one {stats.noun(table)} diverged, the worst score. "
         "A wide plateau forgives a careless choice; a ring at either end asks for a wider grid."
     )
     finding = _rate_finding(rates, metric)

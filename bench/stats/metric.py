@@ -27,13 +27,15 @@ class Metric:
     unit: str
     scale: float
     worst: float
+    best: float = np.nan  # beyond which nothing goes, where there is such a value
 
     @classmethod
     def of(cls, task: Mapping[str, Any]) -> "Metric":
         """The metric of one entry of a manifest's `tasks`."""
         entry = task["metric"]
         worst, scale = float(entry["worst"]), float(entry["scale"])
-        return cls(entry["name"], entry["direction"], entry["unit"], scale, worst)
+        best = np.nan if entry.get("best") is None else float(entry["best"])
+        return cls(entry["name"], entry["direction"], entry["unit"], scale, worst, best)
 
     @property
     def sign(self) -> int:
