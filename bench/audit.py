@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from bench import crosstask, stats
 from bench.verdicts import leader
@@ -28,6 +29,8 @@ class Run(Protocol):
     def throughput(self) -> pd.DataFrame: ...
     @property
     def times(self) -> pd.DataFrame: ...
+    @property
+    def exhibits(self) -> Mapping[tuple[str, str, str], NDArray[np.float32]]: ...
     @property
     def manifest(self) -> Mapping[str, Any]: ...
 
@@ -61,7 +64,15 @@ def audit_together(runs: Sequence[Run]) -> list[Finding]:
         if len(set(values.values())) > 1:
             told = "; ".join(f"{name}: {value or 'unknown'}" for name, value in values.items())
             found.append(Finding(level, f"The runs differ in {what}: {told}."))
+    shared = {task for run in runs for task in run.manifest["tasks"]}
+    unlike = [task for task in sorted(shared) if len(_digests(runs, task)) > 1]
+    if unlike:
+        found.append(Finding("warning", f"The runs differ in the data of {', '.join(unlike)}."))
     return sorted(found, key=lambda finding: LEVELS.index(finding.level))
+
+
+def _digests(runs: Sequence[Run], task: str) -> set[object]:
+    return {run.manifest["tasks"][task].get("data_sha256") for run in runs if task in run.manifest["tasks"]}
 
 
 def _packages(run: Run) -> str:
@@ -78,14 +89,8 @@ def _environment(name: str) -> Callable[[Run], str]:
     return lambda run: str(run.manifest["environment"].get(name, ""))
 
 
-def _data(run: Run) -> str:
-    tasks = run.manifest["tasks"].items()
-    return ", ".join(f"{name} {str(entry.get('data_sha256'))[:8]}" for name, entry in sorted(tasks))
-
-
 TOGETHER: tuple[tuple[str, str, Callable[[Run], str]], ...] = (
     ("warning", "training", _suite),
-    ("warning", "data", _data),
     ("warning", "software", _packages),
     ("warning", "precision", _environment("precision")),
     (
@@ -149,12 +154,12 @@ def _completeness(run: Run) -> Iterator[Finding]:
     status, lanes, planned = run.manifest["status"], run.lanes, int(run.manifest["plan"]["lanes"])
     missing = planned - int((lanes["status"] != "interrupted").sum())
     if status != "complete" or missing:
-        left = f"; {missing:,} of its {planned:,} networks were not trained" if missing else ""
+        left = f"; {missing:,} of its {planned:,} {stats.noun(lanes, 2)} were not trained" if missing else ""
         yield Finding("fault", f"This run is {status if status != 'complete' else 'incomplete'}{left}.")
     failed = int((lanes["status"] == "failed").sum())
     if failed:
         yield Finding(
-            "fault", f"{_networks(failed)} failed for reasons outside the training, which counts as the worst."
+            "fault", f"{_trained(lanes, failed)} failed for reasons outside the training, which counts as the worst."
         )
     cells = run.convergence
     most = cells.groupby("task")["seeds"].transform("max")
@@ -171,7 +176,9 @@ def _target(run: Run, lanes: pd.DataFrame, table: pd.DataFrame, entry: Mapping[s
     first = run.curves[(run.curves["step"] == 0) & run.curves["lane"].isin(lanes["lane"])]["validation_metric"]
     met = int((metric.sign * first >= metric.sign * target).sum())
     if met:
-        yield Finding("fault", f"{_networks(met)} met the target before the first step: steps to it mean nothing here.")
+        yield Finding(
+            "fault", f"{_trained(lanes, met)} met the target before the first step: steps to it mean nothing here."
+        )
     evaluated = table[table["seeds"] > 0]
     if len(evaluated) and np.isinf(evaluated["steps_to_target"]).all():
         yield Finding("note", f"No cell reached the target of {metric.plain(target)} within the steps given.")
@@ -181,10 +188,10 @@ def _below_baseline(table: pd.DataFrame, entry: Mapping[str, Any]) -> Iterator[F
     metric, baseline = stats.Metric.of(entry), float(entry["baseline"])
     worse = table[metric.sign * table["test_metric"] < metric.sign * baseline]
     if len(worse):
-        constant = metric.plain(baseline)
+        constant = f"{entry.get('baseline_is', 'always predicting one constant')} ({metric.plain(baseline)})"
         yield Finding(
             "warning",
-            f"{_of(worse, table)} worse than always predicting one constant ({constant}): {_names(worse)}.",
+            f"{_of(worse, table)} worse than {constant}: {_names(worse)}.",
         )
 
 
@@ -205,13 +212,13 @@ def _divergence(lanes: pd.DataFrame, table: pd.DataFrame) -> Iterator[Finding]:
     counts = [int((diverged["phase"] == phase).sum()) for phase in ("tune", "evaluate")]
     if counts[1]:
         cells = table[table["diverged_share"] > 0]
-        text = f"{_networks(counts[1])} diverged in evaluation, which counts as the worst: {_names(cells)}."
+        text = f"{_trained(lanes, counts[1])} diverged in evaluation, which counts as the worst: {_names(cells)}."
         yield Finding("warning", text)
     if counts[0]:
         tuned = int((lanes["phase"] == "tune").sum())
         yield Finding(
             "note",
-            f"{counts[0]:,} of {tuned:,} networks diverged while tuning.",
+            f"{counts[0]:,} of {tuned:,} {stats.noun(lanes, 2)} diverged while tuning.",
         )
 
 
@@ -241,8 +248,8 @@ def _timing(throughput: pd.DataFrame) -> Iterator[Finding]:
         yield Finding("note", text)
 
 
-def _networks(count: int) -> str:
-    return f"{count:,} network{'s' * (count != 1)}"
+def _trained(lanes: pd.DataFrame, count: int) -> str:
+    return f"{count:,} {stats.noun(lanes, count)}"
 
 
 def _of(part: pd.DataFrame, whole: pd.DataFrame) -> str:

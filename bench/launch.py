@@ -209,9 +209,11 @@ def _task(task: Task, data: str | None) -> dict[str, Any]:
         "metric": task.metric.described(),
         "target": task.target,
         "baseline": task.baseline,
+        "baseline_is": task.baseline_is,
         "samples": task.samples._asdict(),
         "parameters": task.parameters,
         "data_sha256": data,
+        "uses_activation": task.uses_activation,
         "exhibit": task.exhibit,
         "shown": task.shown(task) if task.shown else {},
     }

@@ -84,6 +84,7 @@ class Metric:
     worst: float
     unit: str = ""
     scale: float = 1.0
+    best: float | None = None  # beyond which nothing goes: a floor or a ceiling
 
     def described(self) -> dict[str, Any]:
         """The metric as plain values."""
@@ -94,6 +95,6 @@ class Metric:
         return a > b if self.direction == "maximize" else a < b
 
 
-ACCURACY = Metric("accuracy", accuracy, "maximize", worst=0.0, unit="%", scale=100.0)
+ACCURACY = Metric("accuracy", accuracy, "maximize", worst=0.0, unit="%", scale=100.0, best=1.0)
 R2 = Metric("R²", r2, "maximize", worst=float("-inf"))
 MSE = Metric("mean squared error", squared_error, "minimize", worst=float("inf"))

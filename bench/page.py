@@ -9,14 +9,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from bench import embedded, figures, tables
+from bench import crosstask, embedded, figures, tables
+from bench.across import Across, across
 from bench.audit import Finding, Run, audit
 from bench.heat import Heat, heat
-from bench.stats import Metric, cell_label
-from bench.verdicts import Verdict, verdict
+from bench.optimizers import OPTIMIZERS
+from bench.stats import Metric, cell_label, noun
+from bench.verdicts import Verdict, power_line, verdict
 
 MANY_CELLS, MOST_WORKERS = 300, 8
+CONSTANT = "always predicting one constant"
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,7 @@ class Section:
     margin: str
     setting: str
     verdict: Verdict
+    causes: tuple[str, ...]
     figures: Mapping[str, figures.Figure]
     cells: tables.Table
     matrix: tables.Table
@@ -55,6 +60,7 @@ class Part:
     slug: str
     run: Run
     sections: tuple[Section, ...]
+    across: Across | None
     findings: tuple[Finding, ...]
     figures: Mapping[str, figures.Figure]
     asked: tuple[str, ...]
@@ -99,6 +105,7 @@ def _part(run: Run, slug: str, names: Iterator[str], several: bool) -> Part:
         slug=slug,
         run=run,
         sections=_sections(run, names, drawn, several),
+        across=across(run, slug),
         findings=tuple(audit(run)),
         figures=figures.of_run(run, slug),
         asked=_asked(run),
@@ -118,6 +125,7 @@ class Slice:
     convergence: pd.DataFrame
     throughput: pd.DataFrame
     times: pd.DataFrame
+    exhibits: Mapping[tuple[str, str, str], NDArray[np.float32]]
     manifest: Mapping[str, Any]
 
     @classmethod
@@ -125,7 +133,8 @@ class Slice:
         """The part of `run` that is about `task`."""
         lanes, table, speeds = (f[f["task"] == task] for f in (run.lanes, run.convergence, run.throughput))
         curves = run.curves[run.curves["lane"].isin(lanes["lane"])]
-        return cls(run.name, lanes, curves, table, speeds, run.times, run.manifest)
+        shown = {cell: array for cell, array in run.exhibits.items() if cell[0] == task}
+        return cls(run.name, lanes, curves, table, speeds, run.times, shown, run.manifest)
 
 
 def _sections(run: Run, names: Iterator[str], drawn: Mapping[str, figures.Style], several: bool) -> tuple[Section, ...]:
@@ -151,8 +160,9 @@ def _section(run: Run, task: str, slug: str, drawn: Mapping[str, figures.Style],
         several=several,
         facts=_facts(run.manifest["tasks"][task], found.metric),
         margin=_margin(table, found),
-        setting=_setting(run.manifest["tasks"][task], found),
+        setting=_setting(run, task, found),
         verdict=found,
+        causes=_causes(run, task, found.metric),
         figures=figures.of_task(run, task, found, drawn, slug),
         cells=tables.cells(table, speeds, found),
         matrix=tables.matrix(table, found),
@@ -170,7 +180,7 @@ def _facts(entry: Mapping[str, Any], metric: Metric) -> str:
     return (
         f"{entry['summary'].rstrip('.')}. {data}{entry['parameters']:,} parameters. "
         f"Judged by {metric.name}, {better} is better; target {metric.plain(entry['target'])} on validation "
-        f"data; always predicting one constant scores {metric.told(entry['baseline'])}."
+        f"data; {entry.get('baseline_is', CONSTANT)} scores {metric.told(entry['baseline'])}."
     )
 
 
@@ -196,10 +206,27 @@ def _ahead(best: float, other: float, metric: Metric) -> str:
     return f"{metric.show(gap)}{f' {unit}' if unit else ''} ahead of" if gap > 0 else "level with"
 
 
-def _setting(entry: Mapping[str, Any], found: Verdict) -> str:
+def _causes(run: Run, task: str, metric: Metric) -> tuple[str, ...]:
+    """What made the difference on a task, and how many seeds it would take to see a smaller one: in sentences."""
+    tasks = {task: run.manifest["tasks"][task]}
+    lanes = run.lanes[run.lanes["task"] == task]
+    sides = [side for side in ("activation", "optimizer") if lanes[side].nunique() > 1]
+    effects = [crosstask.main_effect(lanes, tasks, task, side) for side in sides]
+    told = [
+        *crosstask.variance_sentences(crosstask.variance_by_task(lanes, tasks), tasks, task),
+        *(crosstask.main_effect_sentence(effect, metric) for effect in effects if len(sides) > 1),
+        crosstask.default_sentence(crosstask.default_against_tuned(lanes, tasks), metric),
+        power_line(lanes, run.convergence, tasks, task),
+    ]
+    return tuple(sentence for sentence in told if sentence)
+
+
+def _setting(run: Run, task: str, found: Verdict) -> str:
     """On what: the task in words, and how many cells and seeds."""
     counts = f"{_count(found.cells, 'cell')} with {_count(found.seeds, 'evaluation seed')} each"
-    return f"On: {entry['summary'].rstrip('.')}. {counts}, every network scored on test data that tuning never saw."
+    summary, what = run.manifest["tasks"][task]["summary"].rstrip("."), noun(run.convergence)
+    seen = "on test data that tuning never saw" if what == "network" else "from starts that tuning never saw"
+    return f"On: {summary}. {counts}, every {what} scored {seen}."
 
 
 def _asked(run: Run) -> tuple[str, ...]:
@@ -207,25 +234,39 @@ def _asked(run: Run) -> tuple[str, ...]:
     lanes, manifest = run.lanes, run.manifest
     trained = lanes[lanes["status"] != "interrupted"]
     if trained.empty:
-        return ("No network was trained.",)
-    counts = [_count(len(manifest[kind]), kind[:-1]) for kind in ("activations", "optimizers", "tasks")]
-    cells, networks = (int(manifest["plan"][kind]) for kind in ("cells", "lanes"))
+        return (f"No {noun(lanes)} was trained.",)
+    activations = [_count(lanes.loc[lanes["activation"] != "none", "activation"].nunique(), "activation")]
+    counts = [_count(len(manifest[kind]), kind[:-1]) for kind in ("optimizers", "tasks")]
+    counts = counts if noun(lanes) == "run" else activations + counts
+    cells, planned, what = int(manifest["plan"]["cells"]), int(manifest["plan"]["lanes"]), noun(lanes)
     seeds = lanes.groupby("phase")["seed"].nunique().reindex(["tune", "evaluate"], fill_value=0)
     return (
-        f"{' × '.join(counts)}: {_count(cells, 'cell')}, {_count(networks, 'network')}. Each network trains "
+        f"{' × '.join(counts)}: {_count(cells, 'cell')}, {_count(planned, what)}. Each {what} trains "
         f"for {_range(trained['steps'])} steps of {_range(trained['batch_size'])} examples.",
         f"Each cell is tuned alike: {_rates(lanes)}, {_count(seeds['tune'], 'seed')} each; the best rate on "
         f"validation data is kept. It is trained afresh with {_count(seeds['evaluate'], 'other seed')} and "
-        "scored on test data, which tuning never sees. A network that diverges counts as the worst.",
+        f"scored {'on test data' if what == 'network' else 'from starts'}, which tuning never sees. "
+        f"A {what} that diverges counts as the worst.",
     )
 
 
 def _rates(lanes: Any) -> str:
-    grid = sorted(lanes.loc[lanes["phase"] == "tune", "learning_rate"].unique())
-    most = int(lanes[lanes["phase"] == "tune"].groupby(["task", "optimizer"])["learning_rate"].nunique().max())
+    """The learning rates that were tried and, of optimizers that find their own, the factors of it."""
+    tuned = lanes[lanes["phase"] == "tune"]
+    names = tuned["optimizer"].str.partition("(")[0]
+    factors = names.isin([name for name, optimizer in OPTIMIZERS.items() if optimizer.multiplier])
+    kinds = ((tuned[~factors], "learning rate"), (tuned[factors], "factor"))
+    told = [_grid(rows, what) for rows, what in kinds if len(rows)]
+    own = " of the rate that an optimizer finds itself" if factors.any() else ""
+    return f"{' or '.join(told)}{own}" if told else "one learning rate"
+
+
+def _grid(tuned: pd.DataFrame, what: str) -> str:
+    grid = sorted(tuned["learning_rate"].unique())
+    most = int(tuned.groupby(["task", "optimizer"])["learning_rate"].nunique().max())
     if most <= 1:
-        return "one learning rate"
-    return f"{'up to ' * (most < len(grid))}{most} learning rates between {grid[0]:g} and {grid[-1]:g}"
+        return f"one {what}"
+    return f"{'up to ' * (most < len(grid))}{most} {what}s between {grid[0]:g} and {grid[-1]:g}"
 
 
 def _commands(run: Run) -> tuple[str, ...]:
@@ -240,7 +281,7 @@ def _effort(run: Run) -> str:
     trained = int((run.lanes["status"] != "interrupted").sum())
     wall_s = float(run.times["seconds"].sum()) / max(workers, 1)
     machine = run.manifest["environment"]["processor"]
-    return f"{_count(trained, 'network')} in {wall_s:,.0f} s on {_count(workers, 'worker')}, {machine}"
+    return f"{_count(trained, noun(run.lanes))} in {wall_s:,.0f} s on {_count(workers, 'worker')}, {machine}"
 
 
 def _flat(entries: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

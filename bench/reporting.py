@@ -9,7 +9,8 @@ from pathlib import Path
 import pandas as pd
 from markupsafe import Markup
 
-from bench import embedded, stats, tables, templating
+from bench import crosstask, embedded, stats, tables, templating
+from bench.across import together
 from bench.audit import Run
 from bench.errors import InputError
 from bench.page import Part, kicker_of, parts_of, title_of
@@ -21,6 +22,8 @@ FRAMES: dict[str, Callable[[Run], pd.DataFrame]] = {
     "cells": lambda run: run.convergence,
     "learning_rates": lambda run: stats.learning_rate_sensitivity(run.lanes, run.manifest["tasks"]),
     "curves": lambda run: stats.curve_bands(run.curves, run.lanes, run.manifest["tasks"]),
+    "leaderboard": lambda run: crosstask.leaderboard(run.lanes, run.convergence, run.manifest["tasks"]),
+    "variance": lambda run: crosstask.variance_by_task(run.lanes, run.manifest["tasks"]),
     "throughput": lambda run: run.throughput,
     "times": lambda run: run.times,
 }
@@ -57,7 +60,8 @@ def render(runs: Sequence[Run]) -> dict[str, bytes]:
     if not runs:
         raise InputError("report: got no run; expected at least one")
     parts = parts_of(runs)
-    head = {"parts": parts, "title": title_of(parts), "kicker": kicker_of(parts)}
+    verdicts = [(part.run.name, section.verdict) for part in parts for section in part.sections]
+    head = {"together": together(runs, verdicts), "parts": parts, "title": title_of(parts), "kicker": kicker_of(parts)}
     texts = _figure_files(parts) | _table_files(parts) | {"report.md": templating.markdown("report.md", **head)}
     files = {name: text.encode() for name, text in texts.items()}
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
@@ -80,6 +84,7 @@ def _page(head: Mapping[str, object], parts: Sequence[Part]) -> str:
 def _figure_files(parts: Sequence[Part]) -> dict[str, str]:
     groups = [part.figures for part in parts]
     groups += [section.figures for part in parts for section in part.sections]
+    groups += [{"profiles": part.across.figure} for part in parts if part.across and part.across.figure]
     return {f"figures/{figure.name}.svg": figure.file for group in groups for figure in group.values()}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from bench import stats, store
 from bench.errors import DataError
@@ -63,6 +64,29 @@ class Run:
         counts = np.diff(lists["step"].offsets.to_numpy())
         lane = np.repeat(self._shards.column("lane").to_numpy(zero_copy_only=False), counts)
         return pd.DataFrame({"lane": lane, **{name: values.flatten().to_numpy() for name, values in lists.items()}})
+
+    @cached_property
+    def exhibits(self) -> dict[tuple[str, str, str], NDArray[np.float32]]:
+        """What each cell (task, activation, optimizer) has to show, of the first evaluation seed that has it.
+
+        An array of the shape that its kind in `bench.figures.exhibits` takes; of a path [evaluations, 2].
+        """
+        keys = self._shards.select(["task", "activation", "optimizer", "phase", "seed"]).to_pandas()
+        order = {seed: place for place, seed in enumerate(self.manifest["seeds"]["evaluate"])}
+        keys = keys[keys["phase"] == "evaluate"].sort_values("seed", key=lambda seeds: seeds.map(order), kind="stable")
+        found: dict[tuple[str, str, str], NDArray[np.float32]] = {}
+        for row, *key in keys[stats.CELL].itertuples(name=None):
+            cell = (key[0], key[1], key[2])
+            if cell not in found and (array := self._exhibit(row)) is not None:
+                found[cell] = array
+        return found
+
+    def _exhibit(self, row: int) -> NDArray[np.float32] | None:
+        exhibit, shape, trace = (self._shards.column(c)[row] for c in ("exhibit", "exhibit_shape", "curve_trace"))
+        if exhibit.is_valid:
+            found: NDArray[np.float32] = exhibit.values.to_numpy().reshape(shape.as_py())
+            return found
+        return np.array(trace.as_py(), np.float32) if trace.is_valid else None
 
     @cached_property
     def convergence(self) -> pd.DataFrame:

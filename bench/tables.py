@@ -1,6 +1,6 @@
 """The tables of a report, as a person reads them: what stands in each entry and what it is sorted by."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,6 +86,42 @@ def matrix(table: pd.DataFrame, verdict: Verdict) -> Table:
 
     rows = [Row((Entry(row, row), *(entry(row, column) for column in across))) for row in down]
     return Table((Column("", False), *(Column(column, True) for column in across)), tuple(rows))
+
+
+def leaderboard(board: pd.DataFrame, level: Sequence[object] = ()) -> Table:
+    """Cells over all tasks, the best mean rank first; `level` are those that cannot be told from the first."""
+    readers: list[Read] = [
+        *([_text("activation")] if (board["activation"] != "none").any() else []),
+        _text("optimizer"),
+        _number("tasks", "tasks", lambda v: f"{v:g}", "it was evaluated on"),
+        _number("mean rank", "mean_rank", lambda v: f"{v:.2f}", "over the tasks; 1 is the best"),
+        _number("profile score", "profile", lambda v: f"{v:.2f}", "area under its performance profile, 0 to 1"),
+        _number(
+            "leads or level", "lead_share", lambda v: f"{v * 100:.0f} %",
+            "share of the tasks in which it is the leader or cannot be told from it",
+        ),
+    ]  # fmt: skip
+    rows = []
+    for place, row in enumerate(board.to_dict("records")):
+        pair = (row["activation"], row["optimizer"])
+        known = LEVEL if pair in level else ""
+        name, shown = cell_label(*pair), LEADER if place == 0 and level else known
+        rows.append(Row(tuple(read(row) for _, read in readers), shown, name))
+    return Table(tuple(column for column, _ in readers), tuple(rows))
+
+
+def leaders(verdicts: Sequence[tuple[str, Verdict]]) -> Table:
+    """A row a run and task: its leader, how good that is, and how many cannot be told from it."""
+    titles = {"run": False, "task": False, "leader": False, "test metric": True, "level with it": True, "cells": True}
+    rows = []
+    for run, found in verdicts:
+        who = cell_label(*found.winner) if found.winner else UNKNOWN
+        told = f"{found.metric.told(found.mean, found.half_width)} {found.metric.name}" if found.winner else UNKNOWN
+        counts = len(found.tied), found.cells
+        texts = [Entry(text, text) for text in (run, found.task, who)]
+        numbers = [Entry(told, _key(found.mean) if found.winner else ""), *(Entry(str(n), str(n)) for n in counts)]
+        rows.append(Row((*texts, *numbers), "", f"{run} {found.task}"))
+    return Table(tuple(Column(title, number) for title, number in titles.items()), tuple(rows))
 
 
 def _readers(metric: Metric, named: bool) -> list[Read]:

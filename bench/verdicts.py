@@ -27,6 +27,8 @@ class Verdict:
     cells: int
     seeds: int
     metric: Metric
+    at_end: int = 0  # how many cells, if several, reach the best value of the metric on every seed
+    steps: float = np.inf  # of the winner to the target
 
     @property
     def sentence(self) -> str:
@@ -38,7 +40,18 @@ class Verdict:
             return f"{lost} diverged, so there is nothing to compare."
         who = cell_label(*self.winner)
         value = f"{self.metric.told(self.mean, self.half_width)} test {self.metric.name}"
+        if self.at_end:
+            return self._at_end(who, f"{self.metric.told(self.mean)} test {self.metric.name}")
         return _sentence(who, value, others=self.cells - 1, tied=len(self.tied))
+
+    def _at_end(self, who: str, value: str) -> str:
+        every = "Both" if self.cells == 2 else f"All {self.cells}"
+        count = every if self.at_end == self.cells else f"{self.at_end} of {self.cells}"
+        end = "ceiling" if self.metric.sign > 0 else "floor"
+        after = f", {who} at the target the soonest, after {self.steps:,.0f} steps" if np.isfinite(self.steps) else ""
+        more = len(self.tied) - (self.at_end - 1)
+        rest = f" {more} more cannot be told from them." if more > 0 else ""
+        return f"{count} cells reach the {end}, {value}, on every seed{after}.{rest}"
 
 
 def _sentence(who: str, value: str, others: int, tied: int) -> str:
@@ -77,7 +90,10 @@ def verdict(lanes: pd.DataFrame, table: pd.DataFrame, tasks: Tasks, task: str) -
     winner = (str(best["activation"]), str(best["optimizer"]))
     tied = indistinguishable(lanes, tasks, task, winner)
     spread = _half_width(best["ci_low"], best["ci_high"])
-    return Verdict(task, winner, mean, spread, tied, cells, seeds, metric)
+    own = table[table["task"] == task]
+    count = int((np.isclose(own["test_metric"], metric.best, rtol=1e-5) & (own["rank"] == best["rank"])).sum())
+    steps = float(best["steps_to_target"])
+    return Verdict(task, winner, mean, spread, tied, cells, seeds, metric, count if count > 1 else 0, steps)
 
 
 def _half_width(low: float, high: float) -> float:

@@ -13,7 +13,7 @@ from bench import stats
 
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky_relu", "prelu", "elu", "maxout")
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam")
-ACCURACY = {"name": "accuracy", "direction": "maximize", "unit": "%", "scale": 100, "worst": 0.0}
+ACCURACY = {"name": "accuracy", "direction": "maximize", "unit": "%", "scale": 100, "worst": 0.0, "best": 1.0}
 RMSE = {"name": "RMSE", "direction": "minimize", "unit": "", "scale": 1, "worst": np.inf}
 THROUGHPUT = {
     "device": "cpu",
@@ -35,6 +35,10 @@ def task_entry(**changes: Any) -> dict[str, Any]:
         "metric": ACCURACY,
         "target": 0.95,
         "baseline": 0.101,
+        "baseline_is": "always predicting one constant",
+        "uses_activation": True,
+        "exhibit": "",
+        "shown": {},
         "samples": {"train": 1077, "validation": 360, "test": 360},
         "parameters": 26122,
         "data_sha256": "ab" * 32,
@@ -62,6 +66,7 @@ class SyntheticRun:
     times: pd.DataFrame
     manifest: dict[str, Any]
     path: Path = Path("results/synthetic")
+    exhibits: dict[tuple[str, str, str], np.ndarray] = field(default_factory=dict)
     convergence: pd.DataFrame = field(init=False)
 
     def __post_init__(self) -> None:

@@ -171,6 +171,15 @@ def test_the_power_line_says_how_many_seeds() -> None:
             "a + x leads at 90.0 % ± 0.0 test accuracy; each of the 2 other cells can be told from it.",
         ),
         (
+            {"x": [1.0] * 5, "y": [1.0] * 5, "z": [0.1] * 5},
+            "2 of 3 cells reach the ceiling, 100.0 % test accuracy, on every seed, "
+            "a + x at the target the soonest, after 10 steps.",
+        ),
+        (
+            {"x": [1.0] * 5, "z": [0.1] * 5},
+            "a + x leads at 100.0 % ± 0.0 test accuracy; the other cell can be told from it.",
+        ),
+        (
             {"x": [0.9]},
             "a + x reaches 90.0 % test accuracy; it is the only cell, so there is nothing to compare it with.",
         ),

@@ -7,6 +7,7 @@ import pandas as pd
 from bench import stats
 from bench.audit import Run
 from bench.figures.bars import throughput, times
+from bench.figures.exhibits import chosen, exhibit
 from bench.figures.heatmaps import diverged_heatmap, metric_heatmap, steps_heatmap
 from bench.figures.panels import curves, sensitivity
 from bench.figures.style import Style, styles
@@ -30,6 +31,7 @@ def of_task(run: Run, task: str, verdict: Verdict, drawn: Mapping[str, Style], p
         "metric": metric_heatmap(prefix, table, verdict),
         "steps": steps_heatmap(prefix, table, verdict.metric.plain(entry["target"])),
         "diverged": diverged_heatmap(prefix, lanes),
+        "exhibit": _exhibit(run, task, table, verdict, drawn, prefix),
         "curves": curves(prefix, bands, table, entry, drawn, light) if len(bands) else None,
         "rates": sensitivity(prefix, rates, table, entry, drawn, light) if len(rates) else None,
         "throughput": throughput(prefix, speeds, drawn),
@@ -44,6 +46,15 @@ def of_run(run: Run, prefix: str) -> dict[str, Figure]:
         if run.times["seconds"].any()
         else {}
     )
+
+
+def _exhibit(
+    run: Run, task: str, table: pd.DataFrame, verdict: Verdict, drawn: Mapping[str, Style], prefix: str
+) -> Figure | None:
+    entry = run.manifest["tasks"][task]
+    arrays = {(a, o): array for (of, a, o), array in run.exhibits.items() if of == task}
+    kind = entry.get("exhibit")
+    return exhibit(kind, prefix, arrays, entry["shown"], chosen(table, verdict, arrays), drawn) if kind else None
 
 
 def _of(frame: pd.DataFrame, task: str) -> pd.DataFrame:

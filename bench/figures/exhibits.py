@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Circle, Rectangle
 from numpy.typing import ArrayLike, NDArray
 
 from bench.figures import svg
@@ -20,9 +20,10 @@ Array = NDArray[np.float64]
 Arrays = Mapping[Pair, ArrayLike]
 Meta = Mapping[str, Any]
 PLAIN = Style(PALETTE[0], "o", "-")
-DOTS: dict[str, Any] = {"color": svg.INK, "alpha": 0.3, "lw": 2.2, "solid_capstyle": "round"}
+DOTS: dict[str, Any] = {"alpha": 0.8, "lw": 2.2, "solid_capstyle": "round"}
+WIDE = 10.2  # inches of figures of lines
 PIXELS = (2.4, 1.6)  # most inches of a picture's width, most of its height
-MOST_POINTS, MOST_LINES = 400, 6
+MOST_POINTS, MOST_LINES, BOX_ROWS = 400, 6, 2
 SPREAD = ("leader", "median", "worst")
 
 
@@ -48,8 +49,8 @@ def exhibit(
 ) -> svg.Figure | None:
     """The exhibit of `cells` (see `chosen`); None where no cell has one.
 
-    `kind` is a key of `EXHIBITS`, which says what shape of array and what `meta` each kind takes; `meta["title"]` is
-    the figure's title, `meta["finding"]` may say what is to be seen.
+    `kind` is a key of `EXHIBITS`, which says what shape of array each kind takes and what of `meta`, a task's `shown`;
+    `meta["title"]` is the figure's title.
     """
     shown = {pair: np.asarray(arrays[pair], dtype=float) for pair in cells if pair in arrays}
     if not shown:
@@ -57,8 +58,8 @@ def exhibit(
     labels = {pair: f"{cell_label(*pair)} ({cells[pair]})" for pair in shown}
     drawn = {pair: styles.get(pair[1], PLAIN) for pair in shown}
     who = ", ".join(labels.values())
-    finding = str(meta.get("finding", f"{meta['title']}, by {who}."))
-    reading = f"{READINGS[kind]} The first evaluation seed of each cell: one network, not a mean. Chosen by rank."
+    finding = f"{meta['title']}: {who}."
+    reading = f"{READINGS[kind]} The first evaluation seed of each cell, not a mean. The cells were chosen by rank."
     draw = EXHIBITS[kind]
     return svg.figure(
         f"{prefix}-{kind}", str(meta["title"]), lambda: draw(shown, meta, labels, drawn), finding, reading
@@ -69,48 +70,49 @@ def exhibit(
 
 
 def images(shown: Mapping[Pair, Array], meta: Meta, labels: Mapping[Pair, str], drawn: Mapping[Pair, Style]) -> Canvas:
-    """Arrays [n, height, width, 1 or 3] in 0..1, laid out in `meta["rows"]` rows, named by `meta["row_labels"]`."""
-    return _rasters({pair: _mosaic(array, int(meta.get("rows", 1))) for pair, array in shown.items()}, meta, labels)
+    """Arrays [n, height, width, 1 or 3] in 0..1, row after row; `meta["rows"]` names the rows."""
+    return _rasters({pair: _mosaic(array, len(_rows(meta))) for pair, array in shown.items()}, meta, labels)
 
 
 def masks(shown: Mapping[Pair, Array], meta: Meta, labels: Mapping[Pair, str], drawn: Mapping[Pair, Style]) -> Canvas:
-    """Arrays [n, height, width] of class indices; in `rows` and `row_labels` as images are. Class 0 is grey."""
+    """Arrays [n, height, width] of class indices; in `rows` as images are. Class 0 is grey."""
     colors = np.array([[0.9, 0.9, 0.9], *[[int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)] for c in PALETTE]])
     tiles = {
-        pair: _mosaic(colors[np.where(a > 0, 1 + (a.astype(int) - 1) % len(PALETTE), 0)], int(meta.get("rows", 1)))
+        pair: _mosaic(colors[np.where(a > 0, 1 + (a.astype(int) - 1) % len(PALETTE), 0)], len(_rows(meta)))
         for pair, a in shown.items()
     }
     return _rasters(tiles, meta, labels)
 
 
 def boxes(shown: Mapping[Pair, Array], meta: Meta, labels: Mapping[Pair, str], drawn: Mapping[Pair, Style]) -> Canvas:
-    """Arrays [n, 4] of predicted x, y, width, height as shares of the picture, over `meta["images"]` [n, height, width,
-    1 or 3], against the true `meta["reference"]` [n, 4]."""
-    pictures, truth = (np.asarray(meta[key], dtype=float) for key in ("images", "reference"))
-    count, high, wide = pictures.shape[:3]
-    canvas, axes = _panels(labels, _raster_size(high, wide * count + count - 1))
+    """Arrays [n, 8 + height width]: the predicted x, y, width, height as shares of the picture, the true ones, and the
+    picture in 0..1, of `meta["size"]` = (height, width)."""
+    high, wide = meta["size"]
+    columns = math.ceil(len(next(iter(shown.values()))) / BOX_ROWS)
+    canvas, axes = _panels(labels, _raster_size(BOX_ROWS * (high + 1) - 1, columns * (wide + 1) - 1))
     for pair, array in shown.items():
         ax = axes[pair]
-        _show(ax, _mosaic(pictures, 1))
-        for number, (own, true) in enumerate(zip(array[:count], truth, strict=False)):
-            for box, color, dash in ((true, "#ffffff", "-"), (own, PALETTE[1], (0, (2.5, 1)))):
-                x, y, w, h = np.asarray(box) * [wide, high, wide, high]
-                place = (x + number * (wide + 1) - 0.5, y - 0.5)
+        _show(ax, _mosaic(array[:, 8:].reshape(-1, high, wide), BOX_ROWS))
+        for number, row in enumerate(array):
+            for box, color, dash in ((row[4:8], "#ffffff", "-"), (row[:4], PALETTE[1], (0, (2.5, 1)))):
+                x, y, w, h = np.nan_to_num(box) * [wide, high, wide, high]
+                place = (x + number % columns * (wide + 1) - 0.5, y + number // columns * (high + 1) - 0.5)
                 for ink, width, line in (("#000000", 2.6, "-"), (color, 1.3, dash)):  # seen on light and on dark
                     ax.add_patch(Rectangle(place, w, h, fill=False, edgecolor=ink, ls=line, lw=width))
     return canvas
 
 
 def points(shown: Mapping[Pair, Array], meta: Meta, labels: Mapping[Pair, str], drawn: Mapping[Pair, Style]) -> Canvas:
-    """Arrays [n, 2], drawn over the grey `meta["reference"]` [m, 2]; both thinned evenly to 400."""
-    reference = _thinned(np.asarray(meta.get("reference", np.empty((0, 2))), dtype=float).reshape(-1, 2), MOST_POINTS)
+    """Arrays [n, 2], thinned evenly to 400, over grey discs of `meta["reference_radius"]` at `meta["reference"]`."""
+    reference, radius = np.asarray(meta["reference"], dtype=float), float(meta["reference_radius"])
     canvas, axes = _panels(labels, (2.4, 2.4))
-    limits = _limits(reference if len(reference) else np.concatenate(list(shown.values())))
+    limits = _limits(np.concatenate([reference - radius, reference + radius]))
     for pair, array in shown.items():
-        axes[pair].plot(*_dots(reference, limits), **DOTS)
+        for place in reference:
+            axes[pair].add_patch(Circle((place[0], place[1]), radius, color=svg.INK, alpha=0.18, lw=0))
         own = _thinned(array, MOST_POINTS)
         inside = own[((own >= limits[:, 0]) & (own <= limits[:, 1])).all(axis=1)]
-        axes[pair].plot(*_dots(inside, limits), **DOTS | {"color": drawn[pair].color, "alpha": 0.8})
+        axes[pair].plot(*_dots(inside, limits), **DOTS | {"color": drawn[pair].color})
         axes[pair].set(xlim=limits[0], ylim=limits[1], aspect="equal")
     _label_left(axes)
     return canvas
@@ -124,11 +126,11 @@ def path(shown: Mapping[Pair, Array], meta: Meta, labels: Mapping[Pair, str], dr
     canvas, axes = _panels(labels, (2.6, 2.6))
     for pair, array in shown.items():
         ax, color = axes[pair], drawn[pair].color
-        ax.contour(x, y, z, levels=levels, colors=svg.INK, alpha=0.25, linewidths=0.6)
+        ax.contour(x, y, z, levels=levels, colors=svg.INK, alpha=0.25, linewidths=0.6, linestyles="solid")
         known = array[np.isfinite(array).all(axis=1)]
         ax.plot(*known.T, color=color, marker=".", ms=4, lw=1.2)
-        for place, mark in ((known[:1], "o"), (known[-1:], drawn[pair].marker)):
-            ax.plot(*place.T, ls="", marker=mark, ms=6.5, color=color, mfc="none" if mark == "o" else color)
+        ax.plot(*known[:1].T, ls="", marker="o", ms=6.5, color=color, mfc="none")
+        ax.plot(*known[-1:].T, ls="", marker=drawn[pair].marker, ms=6.5, color=color)
         minima = np.asarray(meta.get("minima", np.empty((0, 2))), dtype=float).reshape(-1, 2)
         ax.plot(*minima.T, ls="", marker="*", ms=8, mew=0, color=svg.INK)
         ax.set(xlim=(x.min(), x.max()), ylim=(y.min(), y.max()))
@@ -137,20 +139,19 @@ def path(shown: Mapping[Pair, Array], meta: Meta, labels: Mapping[Pair, str], dr
 
 
 def series(shown: Mapping[Pair, Array], meta: Meta, labels: Mapping[Pair, str], drawn: Mapping[Pair, Style]) -> Canvas:
-    """Arrays [lines, t], each over the truth `meta["reference"]` [lines, t] in grey; at most 6 lines, one a row."""
-    truth = np.asarray(meta["reference"], dtype=float)
-    count = min(len(truth), MOST_LINES, *(len(array) for array in shown.values()))
-    canvas = Canvas(figsize=(3.1 * len(shown), 0.9 * count + 0.5))
-    axes = canvas.subplots(count, len(shown), sharex=True, sharey="row", squeeze=False)
-    for column, (pair, array) in enumerate(shown.items()):
-        for row in range(count):
-            ax = axes[row, column]
-            ax.plot(truth[row], color=svg.INK, alpha=0.35, lw=2.4)
-            ax.plot(array[row], color=drawn[pair].color, lw=1.2)
-            ax.margins(x=0)
-            ax.locator_params(axis="y", nbins=3)
-        axes[0, column].set_title(svg.label(labels[pair]), loc="left", fontweight="bold")
-        axes[-1, column].set_xlabel(svg.label(meta.get("xlabel", "")))
+    """Arrays [lines, t]; where `meta["rows"]` names them, the first is the truth and the other is drawn over it."""
+    over = len(_rows(meta)) > 1
+    canvas = Canvas(figsize=(WIDE if len(shown) > 1 else WIDE * 0.65, 2.1))
+    axes = canvas.subplots(1, len(shown), sharex=True, sharey=True, squeeze=False).ravel()
+    for ax, (pair, array) in zip(axes, shown.items(), strict=True):
+        if over:
+            ax.plot(array[0], color=svg.INK, alpha=0.35, lw=2.4)
+        for line in array[1:] if over else array[:MOST_LINES]:
+            ax.plot(line, color=drawn[pair].color, lw=1.2, alpha=1 if over else 0.6)
+        ax.margins(x=0)
+        ax.locator_params(axis="y", nbins=4)
+        ax.set_title(svg.label(labels[pair]), loc="left", fontweight="bold")
+        ax.set_xlabel(svg.label(meta.get("x", "")))
     return canvas
 
 
@@ -165,11 +166,11 @@ EXHIBITS: dict[str, Draw] = {
 }
 READINGS = {
     "images": "Pictures as the network was given and gave them.",
-    "points": "Colour: what the network drew; grey: the data it was to imitate.",
+    "points": "Colour: what the network drew; grey: where the data are that it was to imitate.",
     "masks": "One colour a class, grey the background.",
     "boxes": "Dashed: predicted; white: true.",
     "path": "From the ring to the filled marker, a point an evaluation; lines of equal height; stars: the minima.",
-    "series": "Colour: predicted; grey: true.",
+    "series": "Colour: what the network did; grey, where there is one: the truth.",
 }
 
 
@@ -177,15 +178,21 @@ READINGS = {
 
 
 def _rasters(tiles: Mapping[Pair, Array], meta: Meta, labels: Mapping[Pair, str]) -> Canvas:
-    rows = int(meta.get("rows", 1))
+    names = [svg.label(name) for name in _rows(meta)]
     high, wide = next(iter(tiles.values())).shape[:2]
     canvas, axes = _panels(labels, _raster_size(high, wide))
     for place, (pair, tile) in enumerate(tiles.items()):
         _show(axes[pair], tile)
-        names = [svg.label(label) for label in meta.get("row_labels", [])] if place == 0 else []
-        axes[pair].set_yticks((np.arange(len(names)) + 0.5) * high / max(rows, 1) - 0.5, names)
+        axes[pair].set_yticks(
+            (np.arange(len(names)) + 0.5) * high / len(names) - 0.5, names if place == 0 else [""] * len(names)
+        )
         axes[pair].tick_params(length=0)
     return canvas
+
+
+def _rows(meta: Meta) -> list[str]:
+    """The names of an exhibit's rows: one without a name where the task names none."""
+    return [str(name) for name in meta.get("rows", [""])]
 
 
 def _raster_size(high: int, wide: int) -> tuple[float, float]:

@@ -47,7 +47,7 @@ def metric_heatmap(prefix: str, table: pd.DataFrame, verdict: Verdict) -> svg.Fi
     reading = (
         f"Mean test {metric.name}{unit} over fresh seeds, each cell at its own best learning rate. The "
         "brighter the better. Thick outline: the leader; thin outline: cannot be told from it."
-        + (" Hatched: at least one network diverged and counts as the worst." if lost else "")
+        + (f" Hatched: at least one {stats.noun(table)} diverged and counts as the worst." if lost else "")
     )
     finding = _metric_finding(table, metric) if verdict.winner else verdict.sentence
     title = f"Test {metric.name}"
@@ -81,10 +81,10 @@ def diverged_heatmap(prefix: str, lanes: pd.DataFrame) -> svg.Figure | None:
     grid = Grid(values, text, (0.0, max(table["share"].max(), 0.5)), scale=DARK_IS_MUCH)
     most = table.sort_values("share", ascending=False, kind="stable").iloc[0]
     finding = (
-        f"{int(diverged.sum()):,} of {len(trained):,} networks diverged, the largest share with "
+        f"{int(diverged.sum()):,} of {len(trained):,} {stats.noun(lanes, 2)} diverged, the largest share with "
         f"{cell_label(most['activation'], most['optimizer'])}: {most['share'] * 100:.0f} %."
     )
-    reading = "Share of a cell's networks, at all learning rates, that diverged. Darker is more."
+    reading = f"Share of a cell's {stats.noun(lanes, 2)}, at all learning rates, that diverged. Darker is more."
     return svg.figure(f"{prefix}-diverged", "Share that diverged", lambda: _draw(grid), finding, reading)
 
 

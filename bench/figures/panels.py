@@ -52,6 +52,7 @@ def curves(
         )
         return canvas
 
+    title = "How the runs descend" if stats.noun(table) == "run" else "How the networks learn"
     hidden = _outside(scaled, limits)
     band = "bands stand in each cell's own section; " if light else "band: the middle half of them; "
     reading = (
@@ -60,7 +61,7 @@ def curves(
         "The axis leaves out the very first steps"
         + (f"; {hidden} of {len(table)} cells end outside it." if hidden else ".")
     )
-    return svg.figure(f"{prefix}-curves", "How the networks learn", draw, _curve_finding(bands, metric), reading)
+    return svg.figure(f"{prefix}-curves", title, draw, _curve_finding(bands, metric), reading)
 
 
 def sensitivity(
@@ -93,8 +94,8 @@ def sensitivity(
         return canvas
 
     reading = (
-        f"Mean validation {metric.name} of the tuning networks at each learning rate of the grid. "
-        "Ring: the rate chosen for evaluation; cross: at least one network diverged and counts as the worst. "
+        f"Mean validation {metric.name} of the tuning {stats.noun(table, 2)} at each learning rate of the grid. "
+        f"Ring: the rate chosen for evaluation; cross: at least one {stats.noun(table)} diverged, the worst score. "
         "A wide plateau forgives a careless choice; a ring at either end asks for a wider grid."
     )
     finding = _rate_finding(rates, metric)

@@ -13,7 +13,7 @@ from bench.stats.cells import (
     iqm,
     summary,
 )
-from bench.stats.metric import CELL, Floats, Metric, Pair, Tasks, cell_label, finished, score_table, scores
+from bench.stats.metric import CELL, Floats, Metric, Pair, Tasks, cell_label, finished, noun, score_table, scores
 from bench.stats.moderated import LEVEL, moderated_tests
 from bench.stats.pairs import (
     between_runs,
@@ -77,6 +77,7 @@ __all__ = [
     "iqm",
     "learning_rate_sensitivity",
     "moderated_tests",
+    "noun",
     "paired_differences",
     "performance_profile",
     "probability_of_improvement",

@@ -27,13 +27,15 @@ class Metric:
     unit: str
     scale: float
     worst: float
+    best: float = np.nan  # beyond which nothing goes, where there is such a value
 
     @classmethod
     def of(cls, task: Mapping[str, Any]) -> "Metric":
         """The metric of one entry of a manifest's `tasks`."""
         entry = task["metric"]
         worst, scale = float(entry["worst"]), float(entry["scale"])
-        return cls(entry["name"], entry["direction"], entry["unit"], scale, worst)
+        best = np.nan if entry.get("best") is None else float(entry["best"])
+        return cls(entry["name"], entry["direction"], entry["unit"], scale, worst, best)
 
     @property
     def sign(self) -> int:
@@ -66,6 +68,12 @@ class Metric:
 def cell_label(activation: str, optimizer: str) -> str:
     """A cell's name: `relu + adam`, or the optimizer alone where a task has no activation."""
     return optimizer if activation == "none" else f"{activation} + {optimizer}"
+
+
+def noun(frame: pd.DataFrame, count: int = 1) -> str:
+    """What is trained in the rows of `frame`: networks, or runs where no task has an activation."""
+    alone = len(frame) > 0 and bool((frame["activation"] == "none").all())
+    return f"{'run' if alone else 'network'}{'s' * (count != 1)}"
 
 
 def scores(frame: pd.DataFrame, column: str, tasks: Tasks) -> Floats:

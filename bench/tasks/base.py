@@ -58,7 +58,7 @@ class Task:
     summary: str
     metric: Metric
     target: float  # of the validation metric
-    baseline: float  # what a constant predictor scores on the test part
+    baseline: float  # what `baseline_is` scores on the test part
     samples: Samples
     parameters: int  # with an activation that has none of its own
     flops: int  # of one forward and backward pass, per example
@@ -66,6 +66,7 @@ class Task:
     load: Callable[["Task"], dict[str, Tree]]
     dataset: Dataset | None = None
     uses_activation: bool = True
+    baseline_is: str = "always predicting one constant"
     version: int = 1
     options: dict[str, Any] = field(default_factory=dict)
     accepts: Mapping[str, Option] = field(default_factory=dict)

@@ -154,7 +154,7 @@ def missed(alive: "Array") -> "Array":
     return (STEPS - mean_return(alive)) / STEPS
 
 
-RETURN = Metric("mean return", mean_return, "maximize", worst=0.0, unit=" steps")
+RETURN = Metric("mean return", mean_return, "maximize", worst=0.0, unit="steps", best=float(STEPS))
 
 
 def cartpole(width: int = 32, depth: int = 1, initialization: str = "default") -> Task:
@@ -185,7 +185,7 @@ def cartpole(width: int = 32, depth: int = 1, initialization: str = "default") -
 
 def shown(task: Task) -> dict[str, Any]:
     """What a report says beside the curves."""
-    return {"title": "Angle of the pole in degrees, until an episode is over", "x": "step", "seconds_a_step": SECONDS}
+    return {"title": "Angle of the pole in degrees, until an episode is over", "x": f"step of {SECONDS} s"}
 
 
 TASKS = (variants(cartpole, {"width": int, "depth": int, "initialization": tuple(INITIALIZERS)}),)

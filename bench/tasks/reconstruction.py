@@ -139,7 +139,7 @@ def negative_elbo(outputs: tuple["Array", "Array", "Array"], pixels: "Array") ->
 
 
 EXPLAINED = Metric("variance explained", explained, "maximize", worst=-inf, unit="%", scale=100.0)
-ELBO = Metric("negative ELBO", negative_elbo, "minimize", worst=inf, unit=" nats")
+ELBO = Metric("negative ELBO", negative_elbo, "minimize", worst=inf, unit="nats")
 
 
 def coder(

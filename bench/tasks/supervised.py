@@ -55,7 +55,7 @@ def network(
 def build(task: Task, activations: tuple["Activation", ...], index: "Array") -> Problem:
     """The problem of minimizing the mean loss of `options["model"](recipe)` over a batch (x, y).
 
-    What a report shows is `draw(x, y, outputs)` of the first samples of the test part, `options["exhibit"]` = (samples,
+    What a report shows is `draw(x, y, outputs)` of samples spread over the test part, `options["exhibit"]` = (samples,
     draw), where the task names its kind.
     """
     init, outputs = network(task, activations, index)
@@ -77,7 +77,7 @@ def build(task: Task, activations: tuple["Activation", ...], index: "Array") -> 
 
     def exhibit(parameters: Tree, state: Tree, data: dict[str, Tree]) -> "Array":
         samples, draw = task.options["exhibit"]
-        x, y = (values[:samples] for values in data["test"])
+        x, y = (values[:: max(1, len(values) // samples)][:samples] for values in data["test"])
         return draw(x, y, outputs("evaluate", parameters, state, x)[0])
 
     return Problem(

@@ -1,0 +1,91 @@
+"""What a report says of a run's tasks together, and of several runs together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench import crosstask, tables
+from bench.audit import Finding, Run, audit_together
+from bench.figures.profiles import profiles
+from bench.figures.svg import Figure
+from bench.stats import cell_label
+from bench.verdicts import Verdict
+
+
+@dataclass(frozen=True)
+class Across:
+    """The tasks of one run together: what is said, the leaderboard, and the performance profiles."""
+
+    sentences: tuple[str, ...]
+    board: tables.Table
+    figure: Figure | None
+
+
+@dataclass(frozen=True)
+class Together:
+    """Several runs together: what they agree on, a line a run and task, and what makes them hard to compare."""
+
+    sentences: tuple[str, ...]
+    table: tables.Table
+    findings: tuple[Finding, ...]
+
+
+def across(run: Run, slug: str) -> Across | None:
+    """What the tasks of `run` say together; None where fewer than two can be compared.
+
+    Tasks without an activation, such as landscapes, are compared among themselves where a run has no others.
+    """
+    cells = run.convergence[run.convergence["seeds"] > 0]
+    compared = crosstask.comparable(cells)
+    names = list(compared["task"].unique())
+    if len(names) < 2:
+        return None
+    tasks = {name: run.manifest["tasks"][name] for name in names}
+    lanes = run.lanes[run.lanes["task"].isin(names)]
+    board, test = crosstask.leaderboard(lanes, compared, tasks), crosstask.rank_test(compared)
+    told = [test.sentence, crosstask.flips_sentence(compared)]
+    first = board.iloc[0]
+    if first["mean_rank"] == first["mean_rank"]:
+        best = cell_label(first["activation"], first["optimizer"])
+        head = f"{best} has the best mean rank, {first['mean_rank']:.1f} of {len(board)}, over {len(names)} tasks"
+        told.insert(
+            0, f"{head}; it leads or cannot be told from the leader in {100 * first['lead_share']:.0f} % of them."
+        )
+    apart = [name for name in run.manifest["tasks"] if name not in tasks]
+    if apart:
+        told.append(f"Left out, as they have other cells or none that was evaluated: {', '.join(apart)}.")
+    by_score = board.sort_values("profile", ascending=False, kind="stable")
+    pairs = list(by_score[["activation", "optimizer"]].itertuples(index=False, name=None))
+    return Across(
+        tuple(sentence for sentence in told if sentence),
+        tables.leaderboard(board, [] if test.refusal or not test.p_value < 0.05 else test.level),
+        profiles(slug, crosstask.profile_curves(compared), pairs, len(names)),
+    )
+
+
+def together(runs: Sequence[Run], verdicts: Sequence[tuple[str, Verdict]]) -> Together | None:
+    """What several runs say together; `verdicts` are their tasks' with the name of the run; None of a single one."""
+    if len(runs) < 2:
+        return None
+    tasks = dict.fromkeys(verdict.task for _, verdict in verdicts)
+    told = [_shared(task, [(run, v) for run, v in verdicts if v.task == task]) for task in tasks]
+    return Together(
+        tuple(sentence for sentence in told if sentence),
+        tables.leaders(verdicts),
+        tuple(audit_together(runs)),
+    )
+
+
+def _shared(task: str, found: Sequence[tuple[str, Verdict]]) -> str:
+    """Whether the runs that share a task agree on its leader; "" of a single one."""
+    led = [(run, verdict) for run, verdict in found if verdict.winner]
+    if len(led) < 2:
+        return ""
+    every = set.intersection(*({v.winner, *v.tied} for _, v in led))
+    names = {cell_label(*v.winner) for _, v in led if v.winner}
+    if len(names) == 1:
+        return f"{task}: {names.pop()} leads in all {len(led)} runs."
+    leaders = "; ".join(f"{run}: {cell_label(*v.winner)}" for run, v in led if v.winner)
+    common = sorted(cell_label(*pair) for pair in every if pair)
+    few = ", ".join(common[:4]) + (f" and {len(common) - 4} more" if len(common) > 4 else "")
+    rest = f" In every run one of those that may be the best: {few}." if common else " No cell may be the best in all."
+    return f"{task}: the leaders differ ({leaders}).{rest}"
