@@ -124,15 +124,16 @@ def row(shard: Shard, lane: Lane, outcome: Outcome, i: int) -> Row:
         "curve_train_loss": train_loss.tolist(),
         "curve_validation_loss": validation_loss.tolist(),
         "curve_validation_metric": metric.tolist(),
-        **shown(lane, outcome, i),
+        **(shown(outcome, i) if lane.phase == "evaluate" and lane.seed == shard.shown_seed else NOTHING_SHOWN),
     }
 
 
-def shown(lane: Lane, outcome: Outcome, i: int) -> Row:
-    """What a report may show of a lane that was evaluated: its way and its exhibit, flat, with the exhibit's shape."""
-    found: Row = {"curve_trace": None, "exhibit": None, "exhibit_shape": None}
-    if lane.phase != "evaluate":
-        return found
+NOTHING_SHOWN: Row = {"curve_trace": None, "exhibit": None, "exhibit_shape": None}
+
+
+def shown(outcome: Outcome, i: int) -> Row:
+    """What a report may show of a lane: its way and its exhibit, flat, with the exhibit's shape."""
+    found = dict(NOTHING_SHOWN)
     if outcome.trace is not None:
         found["curve_trace"] = np.asarray(outcome.trace[i], np.float32).tolist()
     if outcome.exhibit is not None:

@@ -19,7 +19,7 @@ from bench.suite import Suite, Work
 from bench.tasks import Task
 
 MAX_LANES = 1_000_000
-OPTIMIZERS_PER_PROGRAM = 8  # compile time grows with each branch; eight still compile in seconds
+OPTIMIZERS_PER_PROGRAM = 10  # compile time grows with each branch; ten still compile in seconds
 SHARD_LANE_STEPS = 20_000  # a few seconds of work: what a crash can cost
 NO_ACTIVATION = Activation("none", lambda x: x)
 
@@ -123,6 +123,7 @@ class Shard:
     id: str
     program: Program
     lanes: tuple[Lane, ...]
+    shown_seed: int = -1  # the lanes of this seed keep what a report shows of them
 
     @property
     def phase(self) -> str:
@@ -228,9 +229,9 @@ class Plan:
     def _shards(self, block: Block, phase: str, lanes: list[Lane]) -> list[Shard]:
         chunks = max(1, SHARD_LANE_STEPS // (block.program.width * block.program.steps))
         size = chunks * block.program.width
-        number = self._numbers[block]
+        number, shown_seed = self._numbers[block], self.suite.seeds.evaluate_list()[0]
         return [
-            Shard(f"{number:05d}-{phase}-{part:03d}", block.program, tuple(lanes[start : start + size]))
+            Shard(f"{number:05d}-{phase}-{part:03d}", block.program, tuple(lanes[start : start + size]), shown_seed)
             for part, start in enumerate(range(0, len(lanes), size))
         ]
 
