@@ -179,15 +179,16 @@ def _facts(entry: Mapping[str, Any], metric: Metric) -> str:
     better = "more" if metric.sign > 0 else "less"
     return (
         f"{entry['summary'].rstrip('.')}. {data}{entry['parameters']:,} parameters. "
-        f"Judged by {metric.name}, {better} is better; target {metric.plain(entry['target'])} on validation "
-        f"data; {entry.get('baseline_is', CONSTANT)} scores {metric.told(entry['baseline'])}."
+        f"Judged by {metric.name}, {better} is better; target {metric.plain(entry['target'])}"
+        f"{' on validation data' * bool(samples)}; {entry.get('baseline_is', CONSTANT)} scores "
+        f"{metric.told(entry['baseline'])}."
     )
 
 
 def _margin(table: pd.DataFrame, found: Verdict) -> str:
     """By how much the leader leads: ahead of the next and of the middle cell; empty where there is no other."""
     ranked = table[table["rank"].notna()].sort_values(["rank", "steps_to_target"], kind="stable").to_dict("records")
-    if found.winner is None or len(ranked) < 2:
+    if found.winner is None or found.at_end or len(ranked) < 2:
         return ""
     metric, best = found.metric, ranked[0]["test_metric"]
     middle = ranked[len(ranked) // 2]
@@ -239,13 +240,14 @@ def _asked(run: Run) -> tuple[str, ...]:
     counts = [_count(len(manifest[kind]), kind[:-1]) for kind in ("optimizers", "tasks")]
     counts = counts if noun(lanes) == "run" else activations + counts
     cells, planned, what = int(manifest["plan"]["cells"]), int(manifest["plan"]["lanes"]), noun(lanes)
+    batches, kept = trained["batch_size"], "" if what == "run" else " on validation data"
     seeds = lanes.groupby("phase")["seed"].nunique().reindex(["tune", "evaluate"], fill_value=0)
     return (
         f"{' × '.join(counts)}: {_count(cells, 'cell')}, {_count(planned, what)}. Each {what} trains "
-        f"for {_range(trained['steps'])} steps of {_range(trained['batch_size'])} examples.",
-        f"Each cell is tuned alike: {_rates(lanes)}, {_count(seeds['tune'], 'seed')} each; the best rate on "
-        f"validation data is kept. It is trained afresh with {_count(seeds['evaluate'], 'other seed')} and "
-        f"scored {'on test data' if what == 'network' else 'from starts'}, which tuning never sees. "
+        f"for {_range(trained['steps'])} steps of {_range(batches)} example{'s' * (batches.max() > 1)}.",
+        f"Each cell is tuned alike: {_rates(lanes)}, {_count(seeds['tune'], 'seed')} each; the best one{kept} "
+        f"is kept. It is trained afresh with {_count(seeds['evaluate'], 'other seed')} and "
+        f"scored {'on test data' if what == 'network' else 'from other starts'}, which tuning never sees. "
         f"A {what} that diverges counts as the worst.",
     )
 

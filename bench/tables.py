@@ -126,7 +126,8 @@ def leaders(verdicts: Sequence[tuple[str, Verdict]]) -> Table:
 
 def _readers(metric: Metric, named: bool) -> list[Read]:
     unit = f" ({metric.unit})" if metric.unit else ""
-    cost = "of one worker for one network: steps x seconds of a step / width of the chunk it trains in"
+    what = "network" if named else "run"
+    cost = f"of one worker for one {what}: steps x seconds of a step / width of the chunk it trains in"
     return [
         _number("rank", "rank", lambda v: f"{v:g}", "1 is the best; equals share the mean rank"),
         *([_text("activation")] if named else []),
@@ -144,13 +145,13 @@ def _readers(metric: Metric, named: bool) -> list[Read]:
             "less",
         ),
         _number("seconds to target", "seconds_to_target", lambda v: f"{v:.2g}", cost, "less"),
-        _number("diverged", "diverged_share", lambda v: f"{v * 100:.0f} %", "share of the evaluation networks", "less"),
+        _number("diverged", "diverged_share", lambda v: f"{v * 100:.0f} %", f"share of the evaluation {what}s", "less"),
         (Column("learning rate", True, "chosen on validation data; * at the edge of its grid"), _rate),
         _number(
             "lane-steps/s",
             "speed",
             lambda v: f"{v:,.0f}",
-            "steps of single networks by one worker, all workers busy",
+            f"steps of single {what}s by one worker, all workers busy",
             "more",
         ),
     ]

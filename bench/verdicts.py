@@ -48,7 +48,9 @@ class Verdict:
         every = "Both" if self.cells == 2 else f"All {self.cells}"
         count = every if self.at_end == self.cells else f"{self.at_end} of {self.cells}"
         end = "ceiling" if self.metric.sign > 0 else "floor"
-        after = f", {who} at the target the soonest, after {self.steps:,.0f} steps" if np.isfinite(self.steps) else ""
+        after = (
+            f"; the soonest at the target is {who}, after {self.steps:,.0f} steps" if np.isfinite(self.steps) else ""
+        )
         more = len(self.tied) - (self.at_end - 1)
         rest = f" {more} more cannot be told from them." if more > 0 else ""
         return f"{count} cells reach the {end}, {value}, on every seed{after}.{rest}"

@@ -108,3 +108,13 @@ def test_trials_and_regions_are_there_for_every_cell(run: SyntheticRun) -> None:
     curves = crosstask.profile_curves(run.convergence)
     assert set(curves.columns) == {"activation", "optimizer", "ratio", "share"}
     assert len(stats.summary(run.lanes, TASKS)) == 30
+
+
+def test_what_tuning_brought_is_told(run: SyntheticRun) -> None:
+    table = crosstask.default_against_tuned(run.lanes, TASKS)
+    own = table[table["task"] == "a"]
+    better, known = int(own["beaten"].sum()), int(own["default_rate"].notna().sum())
+    told = crosstask.default_sentence(own, Metric.of(TASKS["a"]))
+    assert f"was better in {better} of {known} cells" in told
+    assert f"is {100 * own['gain'].median():.1f} points." in told
+    assert crosstask.default_sentence(own.assign(default_rate=np.nan), Metric.of(TASKS["a"])) == ""

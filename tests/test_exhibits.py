@@ -12,6 +12,7 @@ from synthetic import make_run
 from bench.figures import styles
 from bench.figures.exhibits import EXHIBITS, READINGS, chosen, exhibit
 from bench.figures.svg import Figure
+from bench.tasks import TASKS
 from bench.verdicts import verdict
 
 CELLS = [("relu", "adam"), ("tanh", "sgd"), ("relu", "sgd")]
@@ -36,6 +37,22 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
         {"rows": ["truth", "forecast"], "x": "hour"},
     ),
 }
+
+
+NEEDED = {
+    "images": {"rows"}, "masks": {"rows"}, "boxes": {"size"}, "points": {"reference", "reference_radius"},
+    "path": {"x", "y", "z", "minima"}, "series": {"x"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [name for name, task in TASKS.items() if task.exhibit])
+def test_every_task_says_what_its_kind_of_exhibit_needs(name: str) -> None:
+    task = TASKS[name]
+    assert task.shown is not None
+    told = task.shown(task)
+    assert set(NEEDED) == set(EXHIBITS)
+    assert NEEDED[task.exhibit] | {"title"} <= set(told)
+    assert all(isinstance(row, str) for row in told.get("rows", []))
 
 
 def show(kind: str, cells: int = 3, **changes: Any) -> Figure:

@@ -227,3 +227,38 @@ def test_times_add_up_over_sessions() -> None:
         "wait": 20.0 + 7.0 - 17.0,
     }  # fmt: skip
     assert sum(found.values()) == 2 * 10 + 7
+
+
+# --- exhibits -------------------------------------------------------------------------------------------------------
+
+
+def shown(path: Path, rows: list[dict[str, Any]]) -> Run:
+    """A run of these rows whose evaluation seeds are 12 and 11, in this order."""
+    with Store(path) as held:
+        held.write_manifest({"schema": store.SCHEMA_VERSION, "seeds": {"tune": [1], "evaluate": [12, 11]}})
+        common = {"task": "t", "activation": "relu", "optimizer": "adam", "phase": "evaluate", "hyperparameters": {}}
+        held.commit("00000", [common | {"lane": str(i)} | row for i, row in enumerate(rows)], {})
+    return Run(path)
+
+
+def test_the_first_evaluation_seed_that_has_an_exhibit_is_shown(tmp_path: Path) -> None:
+    def flat(start: int) -> dict[str, Any]:
+        return {"exhibit": np.arange(start, start + 6.0).tolist(), "exhibit_shape": [2, 3]}
+
+    rows = [
+        {"seed": 12, "phase": "tune", **flat(50)},
+        {"seed": 11, **flat(0)},
+        {"seed": 12, **flat(10)},
+        {"seed": 12, "optimizer": "sgd"},
+        {"seed": 11, "optimizer": "sgd", **flat(20)},
+        {"seed": 11, "optimizer": "lion"},
+    ]
+    found = shown(tmp_path / "run", rows).exhibits
+    assert {cell[2]: array[0, 0] for cell, array in found.items()} == {"adam": 10, "sgd": 20}
+    assert found["t", "relu", "adam"].tolist() == [[10, 11, 12], [13, 14, 15]]
+
+
+def test_a_way_is_shown_where_there_is_no_exhibit(tmp_path: Path) -> None:
+    way = [[0.5, 1.0], [0.25, 0.5], [0.0, 0.0]]
+    found = shown(tmp_path / "run", [{"seed": 12, "activation": "none", "curve_trace": way}]).exhibits
+    assert found["t", "none", "adam"].tolist() == way

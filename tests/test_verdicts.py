@@ -172,8 +172,8 @@ def test_the_power_line_says_how_many_seeds() -> None:
         ),
         (
             {"x": [1.0] * 5, "y": [1.0] * 5, "z": [0.1] * 5},
-            "2 of 3 cells reach the ceiling, 100.0 % test accuracy, on every seed, "
-            "a + x at the target the soonest, after 10 steps.",
+            "2 of 3 cells reach the ceiling, 100.0 % test accuracy, on every seed; "
+            "the soonest at the target is a + x, after 10 steps.",
         ),
         (
             {"x": [1.0] * 5, "z": [0.1] * 5},

@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 
 from bench.figures import svg
 from bench.figures.style import PALETTE, Style
-from bench.stats import cell_label
+from bench.stats import cell_label, noun
 
 PLAIN = "#7d8590"
 ROW, LETTER = 0.24, 0.08  # inches a bar, and a letter of its label
@@ -29,7 +29,7 @@ def throughput(prefix: str, speeds: pd.DataFrame, styles: Mapping[str, Style]) -
     rest = f", {ratio:.1f} times as fast as {last}" if len(timed) > 1 else ""
     finding = f"{first} is fastest at {speed:,.0f} lane-steps a second{rest}."
     reading = (
-        "Lane-steps a second of one worker while all were busy; a lane is one network in training. "
+        f"Lane-steps a second of one worker while all were busy; a lane is one {noun(speeds)} in training. "
         "Bar: median over the other side of the grid; line: its slowest to its fastest. Longer is cheaper."
     )
     return svg.figure(

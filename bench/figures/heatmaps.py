@@ -98,14 +98,15 @@ def _metric_finding(table: pd.DataFrame, metric: stats.Metric) -> str:
 
 
 def _steps_finding(table: pd.DataFrame, soonest: list[Pair], target: str) -> str:
+    where = "" if stats.noun(table) == "run" else " on validation data"
     if not soonest:
-        return f"No cell reaches {target} on validation data."
+        return f"No cell reaches {target}{where}."
     more = f" and {len(soonest) - 1} more" if len(soonest) > 1 else ""
     missed = int(np.isinf(table["steps_to_target"]).sum())
     least = table["steps_to_target"].min()
     rest = f"; {missed} of {len(table)} cells miss it." if missed else "."
     first = f"{cell_label(*soonest[0])}{more}"
-    return f"Soonest at {target} on validation data: {first}, after {least:,.0f} steps{rest}"
+    return f"Soonest at {target}{where}: {first}, after {least:,.0f} steps{rest}"
 
 
 def _pairs(table: pd.DataFrame) -> list[Pair]:

@@ -1,0 +1,98 @@
+"""What the tasks of a run, and several runs, say together."""
+
+from xml.etree import ElementTree
+
+import pytest
+from synthetic import REGRESSION, SyntheticRun, make_run, task_entry
+
+from bench.across import across, together
+from bench.verdicts import verdict
+
+TASKS = {name: task_entry() for name in "abcd"} | {"e": REGRESSION}
+
+
+@pytest.fixture(scope="module")
+def run() -> SyntheticRun:
+    return make_run(["relu", "tanh"], ["sgd", "momentum", "adam"], TASKS, evaluate=6)
+
+
+def without_activation(run: SyntheticRun, *tasks: str) -> SyntheticRun:
+    """The run with cells of one activation alone, named none, in these tasks."""
+    lanes = run.lanes[~(run.lanes["task"].isin(tasks) & (run.lanes["activation"] != "relu"))].copy()
+    lanes.loc[lanes["task"].isin(tasks), "activation"] = "none"
+    return SyntheticRun(run.name, lanes, run.curves, run.throughput, run.times, run.manifest)
+
+
+def test_five_tasks_have_a_leaderboard_a_test_and_profiles(run: SyntheticRun) -> None:
+    found = across(run, "run")
+    assert found is not None
+    assert "has the best mean rank" in found.sentences[0]
+    assert "of 6, over 5 tasks" in found.sentences[0]
+    assert "Friedman" in found.sentences[1]
+    assert "change their order" in found.sentences[2]
+    assert [column.title for column in found.board.columns][:4] == ["activation", "optimizer", "tasks", "mean rank"]
+    assert len(found.board.rows) == 6
+    ranks = [float(row.entries[3].key) for row in found.board.rows]
+    assert ranks == sorted(ranks)
+    assert sum(ranks) == pytest.approx(21)
+    assert found.figure is not None
+    text = " ".join(ElementTree.fromstring(found.figure.file).itertext())
+    assert "share of the 5 tasks" in text
+    assert all(row.name in text for row in found.board.rows)
+
+
+def test_two_tasks_are_too_few_for_a_test_and_one_for_anything() -> None:
+    two = across(make_run(["relu"], ["sgd", "adam"], {"a": task_entry(), "b": task_entry()}), "run")
+    assert two is not None
+    assert any("too few for a test across tasks" in sentence for sentence in two.sentences)
+    assert not any(row.mark for row in two.board.rows)
+    assert across(make_run(["relu"], ["sgd", "adam"]), "run") is None
+
+
+def test_tasks_without_activations_stay_out_of_a_ranking_with_them(run: SyntheticRun) -> None:
+    found = across(without_activation(run, "a"), "run")
+    assert found is not None
+    assert "over 4 tasks" in found.sentences[0]
+    assert found.sentences[-1].endswith(": a.")
+    assert all("none" not in row.name for row in found.board.rows)
+
+
+def test_tasks_without_activations_alone_are_ranked_by_optimizer(run: SyntheticRun) -> None:
+    found = across(without_activation(run, *TASKS), "run")
+    assert found is not None
+    assert "activation" not in [column.title for column in found.board.columns]
+    assert {row.name for row in found.board.rows} == {"sgd", "momentum", "adam"}
+
+
+def test_nothing_evaluated_says_nothing() -> None:
+    tasks = {"a": task_entry(), "b": task_entry()}
+    assert across(make_run(["relu"], ["sgd"], tasks, keep_evaluated=0), "run") is None
+
+
+def of(*runs: SyntheticRun) -> list[tuple[str, object]]:
+    return [
+        (r.name, verdict(r.lanes, r.convergence, r.manifest["tasks"], t)) for r in runs for t in r.manifest["tasks"]
+    ]
+
+
+def test_runs_that_agree_and_runs_that_differ_say_so() -> None:
+    one, two = (make_run(["relu"], ["sgd", "adam"], name=name) for name in ("one", "two"))
+    found = together([one, two], of(one, two))  # type: ignore[arg-type]
+    assert found is not None
+    assert found.sentences == ("digits_mlp: relu + " + str(of(one)[0][1].winner[1]) + " leads in all 2 runs.",)  # type: ignore[attr-defined]
+    assert [row.entries[0].text for row in found.table.rows] == ["one", "two"]
+    assert found.findings == ()
+    done = two.lanes["phase"] == "evaluate"
+    loser = "adam" if "sgd" in found.sentences[0] else "sgd"
+    two.lanes.loc[done & (two.lanes["optimizer"] == loser), "test_metric"] += 0.2
+    two = SyntheticRun("two", two.lanes, two.curves, two.throughput, two.times, two.manifest)
+    two.manifest["environment"]["precision"] = "bfloat16"
+    found = together([one, two], of(one, two))  # type: ignore[arg-type]
+    assert found is not None
+    assert found.sentences[0].startswith("digits_mlp: the leaders differ (one: relu + ")
+    assert "differ in precision" in found.findings[0].text
+
+
+def test_a_single_run_has_nothing_to_be_told_with() -> None:
+    run = make_run(["relu"], ["sgd"])
+    assert together([run], of(run)) is None  # type: ignore[arg-type]

@@ -1,0 +1,79 @@
+"""The words of a report: each says what was done, and no more."""
+
+import numpy as np
+import pytest
+from synthetic import SyntheticRun, make_run, task_entry
+
+from bench.page import parts_of
+from bench.reporting import render
+
+LANDSCAPE = task_entry(
+    kind="landscape",
+    summary="A valley",
+    baseline=1.0,
+    baseline_is="the middle of the starts",
+    uses_activation=False,
+    samples={"train": 0, "validation": 0, "test": 0},
+    exhibit="path",
+    shown={"title": "The way", "x": [-1.0, 0.0, 1.0], "y": [-1.0, 0.0, 1.0], "z": np.eye(3).tolist(), "minima": []},
+)
+
+
+@pytest.fixture(scope="module")
+def landscapes() -> SyntheticRun:
+    run = make_run(["none"], ["sgd", "prodigy"], {"valley": LANDSCAPE}, evaluations=4)
+    run.exhibits[("valley", "none", "sgd")] = np.zeros((5, 2), np.float32)
+    return run
+
+
+def test_a_run_without_activations_speaks_of_runs_and_starts(landscapes: SyntheticRun) -> None:
+    (part,) = parts_of([landscapes])
+    asked, (section,) = " ".join(part.asked), part.sections
+    assert "network" not in asked + section.setting + " ".join(f.text for f in part.findings)
+    assert asked.startswith("2 optimizers × 1 task: 2 cells, ")
+    assert "the middle of the starts scores" in section.facts
+    assert "every run scored from starts that tuning never saw" in section.setting
+    assert section.figures["curves"].title == "How the runs descend"
+
+
+def test_factors_of_a_rate_are_not_mixed_with_rates(landscapes: SyntheticRun) -> None:
+    (part,) = parts_of([landscapes])
+    assert "5 learning rates between 0.0001 and 1 or 5 factors between 0.0001 and 1" in part.asked[1]
+    assert "of the rate that an optimizer finds itself" in part.asked[1]
+
+
+def test_what_was_made_is_shown_in_page_and_markdown(landscapes: SyntheticRun) -> None:
+    files = render([landscapes])
+    assert "figures/valley-path.svg" in files
+    assert "The way: sgd (leader)." in files["index.html"].decode()
+    assert "(figures/valley-path.svg)" in files["report.md"].decode()
+    assert "a paired t test" not in files["index.html"].decode()
+
+
+def test_what_made_the_difference_is_told_of_each_task() -> None:
+    (part,) = parts_of([make_run(["relu", "tanh"], ["sgd", "adam"], evaluations=4)])
+    told = part.sections[0].causes
+    assert told[0].startswith("Of the spread in test accuracy, ")
+    assert told[1].startswith("Of the spread in validation accuracy, ")
+    assert [sentence for sentence in told if "is the best activation" in sentence]
+    assert [sentence for sentence in told if "is the best optimizer" in sentence]
+    assert "seeds would be needed" in told[-1]
+
+
+def test_several_runs_open_with_a_table_of_their_leaders() -> None:
+    runs = [make_run(["relu"], ["adam"], evaluations=4, name=name) for name in ("one", "two")]
+    files = render(runs)
+    page, text = files["index.html"].decode(), files["report.md"].decode()
+    assert page.index("leads in all 2 runs") < page.index("The leader of each task of each run") < page.index("<main>")
+    rows = [line for line in text.splitlines() if line.startswith("| one |")]
+    assert rows[0].startswith("| one | digits\\_mlp | relu + adam | ")
+
+
+def test_several_tasks_have_their_leaderboard_before_the_first_of_them() -> None:
+    run = make_run(["relu"], ["sgd", "adam"], {"a": task_entry(), "b": task_entry()}, evaluations=4)
+    files = render([run])
+    page, text = files["index.html"].decode(), files["report.md"].decode()
+    assert page.index("Over all tasks") < page.index('id="section-a"')
+    assert "figures/run-profiles.svg" in files
+    assert "(figures/run-profiles.svg)" in text
+    assert "| relu | " in text[text.index("## Over all tasks") : text.index("## a")]
