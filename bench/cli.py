@@ -133,7 +133,7 @@ def plan(
     ] = "cpu",
     as_json: Json = False,
 ) -> None:
-    """Cells, lanes, programs, steps and a guess at the time of a suite.
+    """Cells, lanes, programs and a guess at the time of a suite.
 
     Trains nothing.
     """

@@ -15,7 +15,7 @@ Observer = Callable[[int, int | None], None]
 
 app = typer.Typer(
     name="data",
-    help="Data sets: which there are, and fetching those that come from the network.",
+    help="Data sets: list them, and fetch those to download.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,

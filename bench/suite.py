@@ -573,7 +573,7 @@ def read(path: str | Path) -> Suite:
         text = path.read_bytes().decode("utf-8")
     except FileNotFoundError:
         known = {file.stem for file in suite_files()}
-        expected = nearest("a suite file or a suite's name", Path(path).stem, known)
+        expected = nearest("a suite file or a suite's name", Path(path).stem, known, "bench list suites")
         raise InputError(f"{path}: got no such file; expected {expected}") from None
     except IsADirectoryError:
         raise InputError(f"{path}: got a directory; expected a suite file (TOML)") from None

@@ -22,7 +22,7 @@ from bench.optimizers import OPTIMIZERS
 from bench.tasks import TASKS
 
 PYTHON_M_BENCH = (sys.executable, "-m", "bench")
-VERBS = ("list", "plan", "run", "report", "compare", "verify", "info")
+VERBS = ("list", "plan", "run", "report", "compare", "verify", "train", "predict", "validate", "info", "data")
 BAD_SUITE = 'name = "bad"\ntasks = ["wine"]\nsteps = 0'
 
 

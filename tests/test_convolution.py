@@ -29,7 +29,7 @@ def oracle(x: jax.Array, kernel: jax.Array) -> jax.Array:
     return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
 
-@pytest.mark.parametrize("window", [1, 3, 5])
+@pytest.mark.parametrize("window", [1, pytest.param(3), pytest.param(5, marks=pytest.mark.slow)])
 def test_convolution_and_its_gradients_are_those_of_xla_in_float64(window: int) -> None:
     random = np.random.default_rng(window)
     shape = (window, window, 8, 5)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from marks import by_default
 
 from bench import execute
 from bench.activations import ACTIVATIONS
@@ -20,7 +21,7 @@ from bench.tasks import TASKS, control, generation, networks, reconstruction
 from bench.train import Outcome
 
 EACH = [task.name for kind in (reconstruction, generation, control) for task in kind.TASKS]
-ONE_BY_DEFAULT = [pytest.param(name, marks=[] if name == "ring_gan" else pytest.mark.slow) for name in EACH]
+ONE_BY_DEFAULT = by_default(EACH, ["ring_gan"])
 LEARNS = {  # name: activation, optimizer, learning rate, steps, batch size
     "digits_autoencoder": ("tanh", "adam", 3e-3, 300, 64),
     "digits_denoising": ("tanh", "adam", 3e-3, 600, 64),
@@ -82,7 +83,7 @@ def test_declares_its_parameters_its_data_and_what_it_shows(name: str) -> None:
         assert exhibit.min() >= 0 and exhibit.max() <= 1
 
 
-@pytest.mark.parametrize("name", EACH)
+@pytest.mark.parametrize("name", ONE_BY_DEFAULT)
 def test_declares_the_work_of_its_gradient(name: str) -> None:
     task, made, size = TASKS[name], problem(name, "relu"), 32
     parameters, state = jax.jit(made.init)(jax.random.key(0))
@@ -102,7 +103,7 @@ def products(text: str) -> int:
     return sum(2 * prod(shape(of)) * shapes[left][int(axis)] for of, left, axis in found)
 
 
-@pytest.mark.parametrize("name", EACH)
+@pytest.mark.parametrize("name", ONE_BY_DEFAULT)
 def test_each_option_makes_a_task_that_has_the_parameters_it_says(name: str) -> None:
     others = {"width": 24, "depth": 3, "initialization": "orthogonal", "code": 3, "noise": 0.5, "latent": 5}
     for option in TASKS[name].accepts:
@@ -147,7 +148,7 @@ def test_the_compiled_gradient_is_that_of_float64_without_jit(name: str, monkeyp
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=2e-5 * max(np.abs(expected).max(), 1e-3))
 
 
-@pytest.mark.parametrize("name", EACH)
+@pytest.mark.parametrize("name", ONE_BY_DEFAULT)
 def test_the_gradient_is_that_of_the_objective_and_needs_its_key(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(control, "STEPS", 40)
     made = problem(name)
@@ -254,6 +255,7 @@ def test_the_ring_is_eight_gaussians(part: str) -> None:
         assert generation.coverage(points, None) > 0.93
 
 
+@pytest.mark.slow
 def test_the_discrepancy_is_that_of_two_loops_and_knows_digits_from_what_is_none() -> None:
     data = TASKS["digits_gan"].load(TASKS["digits_gan"])
     train, (validation, _), (test, _) = data["train"][0], data["validation"], data["test"]
@@ -278,6 +280,7 @@ def test_the_discrepancy_is_that_of_two_loops_and_knows_digits_from_what_is_none
     assert np.median(distances[np.triu_indices(len(train), 1)]) / 2 == pytest.approx(generation.BANDWIDTH, rel=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["ring_gan", "digits_gan"])
 def test_each_player_has_the_gradient_of_its_own_loss(name: str) -> None:
     made, task = problem(name), TASKS[name]

@@ -70,7 +70,11 @@ def product_flops(equation: Any) -> float:
     return 2.0 * float(np.prod(equation.outvars[0].aval.shape)) * float(np.prod([left[axis] for axis in contracted]))
 
 
-@pytest.mark.parametrize(("name", "arguments"), VARIANTS, ids=str)
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [pytest.param(*v, marks=[] if v[0] == "digits_cnn" and not v[1] else pytest.mark.slow) for v in VARIANTS],
+    ids=str,
+)
 def test_parameters_and_flops_are_those_of_the_model(name: str, arguments: dict[str, Any]) -> None:
     task = TASKS[name].configured(arguments)
     problem = task.build(task, RELU, jnp.int32(0))

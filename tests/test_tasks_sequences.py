@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from jax.extend.core import jaxprs_in_params
 from jax.interpreters.partial_eval import dce_jaxpr
+from marks import by_default
 
 from bench import execute
 from bench.activations import ACTIVATIONS
@@ -22,6 +23,7 @@ from bench.tasks.sequences import draw_adding
 NAMES = [task.name for task in (*sequences.TASKS, *attention.TASKS)]
 BATCH = 8
 every_task = pytest.mark.parametrize("name", NAMES)
+few_tasks = pytest.mark.parametrize("name", by_default(NAMES, ["digits_rnn"]))
 
 
 def problem(task: Task, activation: str = "tanh") -> Problem:
@@ -66,7 +68,7 @@ def test_the_entry_says_what_is_built(name: str) -> None:
         assert len(parts(name)["train"][1]) == task.samples.train
 
 
-@every_task
+@few_tasks
 def test_flops_are_those_of_the_products(name: str) -> None:
     task = TASKS[name]
     built, (parameters, state) = problem(task), shapes(task)
@@ -80,7 +82,7 @@ def in_float64(tree: Any) -> Any:
     return jax.tree.map(lambda a: np.asarray(a, np.float64 if a.dtype == np.float32 else a.dtype), tree)
 
 
-@every_task
+@few_tasks
 def test_the_compiled_gradient_is_that_of_float64(name: str) -> None:
     task = TASKS[name].configured({"width": 8} | ({"length": 20} if name == "adding_rnn" else {}))
     built = problem(task)
@@ -100,6 +102,7 @@ def test_the_compiled_gradient_is_that_of_float64(name: str) -> None:
             np.testing.assert_allclose(a, b, rtol=1e-3, atol=2e-6)
 
 
+@pytest.mark.slow
 def test_a_batch_of_the_adding_problem_is_drawn_from_the_key() -> None:
     task = TASKS["adding_rnn"]
     (x, y), (other, _) = (draw_adding(jax.random.key(seed), 200, 30) for seed in (0, 1))
@@ -153,7 +156,7 @@ def test_persistence_scores_what_the_summary_says(name: str) -> None:
     assert f"persistence {score:.2f}" in task.summary
 
 
-@every_task
+@few_tasks
 def test_no_network_meets_the_target_before_it_is_trained(name: str) -> None:
     task = TASKS[name]
     built = problem(task, "relu")
@@ -177,7 +180,7 @@ def trained(name: str, activation: str, optimizer: Any, rates: list[float], step
     ]
 
 
-@pytest.mark.parametrize("name", ["digits_gru", "adding_rnn", "modular_transformer"])
+@pytest.mark.parametrize("name", by_default(NAMES, ["sunspots_rnn"]))
 def test_a_lane_in_a_chunk_is_the_lane_alone(name: str) -> None:
     together, alone = trained(name, "maxout", OPTIMIZERS["adam"], [0.003, 0.1], 4, 16)
     for a, b in zip(jax.tree.leaves(together), jax.tree.leaves(alone), strict=True):
@@ -185,6 +188,7 @@ def test_a_lane_in_a_chunk_is_the_lane_alone(name: str) -> None:
     assert not np.array_equal(together.train_loss[0], together.train_loss[1])
 
 
+@pytest.mark.slow
 def test_a_forecast_is_shown_beside_the_truth() -> None:
     outcome, _ = trained("macro_rnn", "tanh", OPTIMIZERS["adam"], [0.003, 0.003], 4, 16)
     _, y = parts("macro_rnn")["test"]

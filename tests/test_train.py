@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from marks import OFFLINE, by_default
 
 from bench import execute, plan, suite, train
 from bench.activations import ACTIVATIONS
@@ -141,7 +142,7 @@ def test_a_lane_follows_the_float64_oracle(wine: Bench, activation: str, optimiz
 
 
 EVERY_GRADIENT = [
-    *(pytest.param(name, "tanh", marks=pytest.mark.slow) for name in sorted(TASKS) if TASKS[name].uses_activation),
+    *(pytest.param(name, "tanh", marks=pytest.mark.slow) for name in OFFLINE if TASKS[name].uses_activation),
     ("wine_mlp", "prelu"),
     ("wine_mlp", "maxout"),
 ]
@@ -218,7 +219,9 @@ def test_windows_of_no_steps_only_evaluate(wine: Bench) -> None:
     assert np.isnan(outcome.train_loss[0]).all()
 
 
-@pytest.mark.parametrize("name", sorted(name for name, task in TASKS.items() if task.uses_activation))
+@pytest.mark.parametrize(
+    "name", by_default([name for name in OFFLINE if TASKS[name].uses_activation], ["digits_mlp", "diabetes_mlp"])
+)
 def test_no_initial_network_meets_the_target(name: str) -> None:
     task = TASKS[name]
     part = task.load(task)["validation"]
@@ -232,6 +235,7 @@ def test_no_initial_network_meets_the_target(name: str) -> None:
         assert not task.metric.better(float(untrained(jax.random.key(seed))), task.target)
 
 
+@pytest.mark.slow
 def test_chunks_of_mixed_activations_agree_with_chunks_of_one() -> None:
     lanes = [lane(activation, "adam", 0.01, 5) for activation in ACTS[:4]]
     mixed = Bench(program(mixed=True)).run(lanes)
