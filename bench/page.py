@@ -244,7 +244,7 @@ def _asked(run: Run) -> tuple[str, ...]:
     seeds = lanes.groupby("phase")["seed"].nunique().reindex(["tune", "evaluate"], fill_value=0)
     return (
         f"{' × '.join(counts)}: {_count(cells, 'cell')}, {_count(planned, what)}. Each {what} trains "
-        f"for {_range(trained['steps'])} steps of {_range(batches)} example{'s' * (batches.max() > 1)}.",
+        f"for {_range(trained['steps'])} steps of {_range(batches)} example{'s' * bool(batches.max() > 1)}.",
         f"Each cell is tuned alike: {_rates(lanes)}, {_count(seeds['tune'], 'seed')} each; the best one{kept} "
         f"is kept. It is trained afresh with {_count(seeds['evaluate'], 'other seed')} and "
         f"scored {'on test data' if what == 'network' else 'from other starts'}, which tuning never sees. "
