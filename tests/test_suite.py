@@ -74,7 +74,10 @@ class TestMessages:
         [
             ({"tasks": []}, "tasks: got []; expected at least one entry"),
             ({"tasks": "wine_mlp"}, 'tasks: got "wine_mlp"; expected a list'),
-            ({"tasks": ["wne_mlp"]}, 'tasks[0]: got "wne_mlp"; expected the name of a task, perhaps wine_mlp'),
+            (
+                {"tasks": ["win_mlp"]},
+                'tasks[0]: got "win_mlp"; expected the name of a task, perhaps wine_mlp or mnist_mlp',
+            ),
             ({"tasks": ["wine_mlp", 3]}, "tasks[1]: got 3; expected a name, or a table with a name"),
             ({"tasks": ["wine_mlp"] * 2}, "tasks: got wine_mlp more than once; expected each once"),
             ({"activations": []}, "activations: got []; expected at least one entry"),
