@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from synthetic import REGRESSION, task_entry
+from synthetic import REGRESSION, make_run, task_entry
 from test_stats import evaluated
 
 from bench import stats
@@ -109,3 +109,11 @@ def test_a_method_that_wins_or_cannot_be_told_is_not() -> None:
     assert stats.under_tuned(evaluated({"adam": near, "momentum": GOOD}), ACCURACY, CONTAINS).empty
     assert stats.under_tuned(evaluated({"momentum": near, "rmsprop": GOOD}), ACCURACY, CONTAINS).empty
     assert stats.under_tuned(evaluated({}), ACCURACY, CONTAINS).empty
+
+
+def test_a_task_that_was_not_begun_has_no_rates() -> None:
+    empty = make_run(["relu"], ["sgd"], {"a": task_entry()}).lanes.iloc[:0]
+    assert stats.learning_rate_sensitivity(empty, {"a": task_entry()}).empty
+    assert stats.default_against_tuned(
+        stats.learning_rate_sensitivity(empty, {"a": task_entry()}), {"a": task_entry()}, {}
+    ).empty

@@ -41,6 +41,7 @@ def learning_rate_sensitivity(lanes: pd.DataFrame, tasks: Tasks) -> pd.DataFrame
 def best_learning_rates(sensitivity: pd.DataFrame, tasks: Tasks) -> "pd.Series[float]":
     """The rate of each cell with the best mean on validation data; the lowest of several."""
     signs = sensitivity["task"].map({name: -Metric.of(task).sign for name, task in tasks.items()})
+    signs = signs.astype(float)  # of no rows pandas would keep the type of the names
     ranked = sensitivity.assign(order=sensitivity["validation_metric"] * signs)
     ranked = ranked.sort_values(["order", "learning_rate"], kind="stable")
     return ranked.groupby(CELL, sort=False)["learning_rate"].first()
