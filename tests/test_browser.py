@@ -186,7 +186,7 @@ def test_every_link_leads_somewhere(visit: Any, written: Path) -> None:
 def test_every_figure_is_drawn(visit: Any, written: Path) -> None:
     page = visit(written)
     boxes = page.eval_on_selector_all("figure svg", "found => found.map(one => one.getBoundingClientRect().height)")
-    assert len(boxes) == 7
+    assert len(boxes) == 8
     assert all(height > 50 for height in boxes)
     for file in sorted((written.parent / "figures").glob("*.svg")):
         assert visit_file(page, file) > 50, file
@@ -213,7 +213,7 @@ def test_it_is_whole_without_script(visit: Any, written: Path) -> None:
     assert not page.locator(".view").is_visible()
     assert page.locator("#section-digits-mlp table.heat").is_visible()
     assert page.locator("#section-digits-mlp table.cells").is_visible()
-    assert page.locator("figure svg").count() == 7
+    assert page.locator("figure svg").count() == 8
 
 
 def test_hostile_names_are_shown_as_text(visit: Any, hostile: Path) -> None:

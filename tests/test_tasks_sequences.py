@@ -208,7 +208,7 @@ def test_a_forecast_is_shown_beside_the_truth() -> None:
         ("digits_gru", "tanh", 0.01, 200, 64),
         ("adding_rnn", "relu", 0.003, 500, 64),
         ("sunspots_rnn", "tanh", 0.003, 200, 32),
-        ("macro_rnn", "relu", 0.001, 200, 32),
+        ("macro_rnn", "relu", 0.003, 200, 32),
         ("digits_transformer", "relu", 0.01, 500, 32),
     ],
 )
