@@ -168,7 +168,7 @@ def default_sentence(table: pd.DataFrame, metric: Metric) -> str:
     unit = "points" if metric.unit == "%" else metric.unit
     brought = f"{metric.show(gain)} {unit}".rstrip() if np.isfinite(gain) else "what the other loses to divergence"
     text = f"Another learning rate than the optimizer's conventional one was better in {better} of {len(known)} cells"
-    return f"{text}; over them all the middle gain in validation {metric.name} is {brought}."
+    return f"{text}; the median gain in validation {metric.name} over all of them is {brought}."
 
 
 def best_so_far(lanes: pd.DataFrame, tasks: Tasks) -> pd.DataFrame:

@@ -196,7 +196,7 @@ def _margin(table: pd.DataFrame, found: Verdict) -> str:
         (ranked[1], f"the next, {cell_label(ranked[1]['activation'], ranked[1]['optimizer'])}"),
         (middle, f"the middle one of {len(ranked)}"),
     )]  # fmt: skip
-    return f"{told[0][0].upper()}{told[0][1:]}{f' and {told[1]}' if len(ranked) > 2 else ''}."
+    return f"{told[0][0].upper()}{told[0][1:]}{f', and {told[1]}' if len(ranked) > 2 else ''}."
 
 
 def _ahead(best: float, other: float, metric: Metric) -> str:

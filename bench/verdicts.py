@@ -109,8 +109,9 @@ def against_best(lanes: pd.DataFrame, tasks: Tasks, task: str, best: Pair) -> pd
     taken seed by seed, and the noise is that of all cells which are not far behind: `stats.moderated_tests`. Cells that
     lost a seed to divergence do not speak for it. An infinite score stands at the worst finite one.
 
-    What it holds to: the truly best cell is `best` or tied with it at least 95 times in 100. It does not hold
-    to telling no equal cells apart: `best` was picked for being high, so among many equal cells some will be.
+    What it holds to, by simulation: the truly best cell is `best` or tied with it more than 95 times in 100, save in
+    the extremes that docs/statistics.md names. It does not hold to telling no equal cells apart: `best` was picked for
+    being high, so among many equal cells some will be.
     Source: Hsu, Multiple Comparisons: Theory and Methods, 1996, chapter 4, for the reading as a set of
     possible bests. Columns: activation, optimizer, `difference` (mean, cell - best), `p_value` (adjusted), `tied`
     (p_value of 5 % or more).
