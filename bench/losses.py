@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from bench.lazy import Lazy
@@ -89,6 +90,12 @@ class Metric:
     def described(self) -> dict[str, Any]:
         """The metric as plain values."""
         return {k: v for k, v in asdict(self).items() if k != "function"}
+
+    def told(self, value: float) -> str:
+        """The value as a person reads it, with its unit."""
+        if not isfinite(value):
+            return "–"
+        return f"{value * self.scale:.1f} {self.unit}" if self.unit else f"{value * self.scale:.3g}"
 
     def better(self, a: float, b: float) -> bool:
         """Whether a is better than b; not a number is never better."""

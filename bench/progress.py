@@ -44,15 +44,11 @@ class Leader:
             score, metric = sum(values) / len(values), self.metrics[task]
             if isfinite(score) and (task not in best or metric.better(score, best[task][0])):
                 cell = optimizer if activation == "none" else f"{activation} + {optimizer}"
-                best[task] = score, f"{cell} {_shown(score, metric)}"
+                best[task] = score, f"{cell} {metric.told(score)}"
         if not best:
             return ""
         latest = next(reversed(best))
         return f"best so far: {best[latest][1]}{f' ({latest})' if len(best) > 1 else ''}"
-
-
-def _shown(value: float, metric: Metric) -> str:
-    return f"{value * metric.scale:.1f} {metric.unit}" if metric.unit else f"{value * metric.scale:.3g}"
 
 
 def line(state: State, leader: Leader, now: float) -> str:

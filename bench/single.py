@@ -6,15 +6,17 @@ from typing import Annotated, Any
 
 import typer
 
-from bench.errors import BenchError, InputError
+from bench.errors import FAILED_LANES, BenchError, InputError
 
-DIVERGED = 5
+DEFAULTS: dict[str, Any] = {
+    "activation": "relu", "optimizer": "adam", "learning_rate": 0.001, "steps": 500, "batch_size": 64,
+}  # fmt: skip
 
 
 def train(
     task: Annotated[str, typer.Argument(metavar="TASK", help="A task's name; `bench list tasks`.")],
-    activation: Annotated[str, typer.Option(help="An activation's name.")] = "relu",
-    optimizer: Annotated[str, typer.Option(help="An optimizer's name.")] = "adam",
+    activation: Annotated[str | None, typer.Option(help="An activation's name; by default relu.")] = None,
+    optimizer: Annotated[str | None, typer.Option(help="An optimizer's name; by default adam.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="By default 0.001.")] = None,
     steps: Annotated[int | None, typer.Option(help="Training steps; by default 500.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Samples of a step; by default 64.")] = None,
@@ -28,27 +30,29 @@ def train(
 
     With --best RUN activation, optimizer, learning rate and length of training are those that lead there.
     """
-    from bench import fit, suite
+    from bench import fit
+    from bench.suite import parse
 
     if out.exists() and not (out / "model.json").exists() and (out.is_file() or any(out.iterdir())):
         raise InputError(f"--out {out}: got something else's files; expected a new directory or an older model")
     if device not in ("cpu", "gpu"):
         raise InputError(f"--device: got {device!r}; expected one of cpu, gpu")
+    set_here = {
+        key: of for key, of in {
+            "activation": activation, "optimizer": optimizer, "learning_rate": learning_rate, "steps": steps,
+            "batch_size": batch_size, "eval_every": eval_every,
+        }.items() if of is not None
+    }  # fmt: skip
+    if best and set_here:
+        options = ", ".join(f"--{key.replace('_', '-')}" for key in set_here)
+        raise InputError(f"--best {best}: got {options} beside it; expected one or the other")
+    seeds = {"tune": [int(seed == 0)], "evaluate": [seed]}
     if best:
-        given, rate = fit.cell_of(best, task)
+        found, rate = fit.cell_of(best, task)
+        given = parse({**found.described(), "seeds": seeds}, "train")
     else:
-        length = 500 if steps is None else steps
-        rate = 0.001 if learning_rate is None else learning_rate
-        given = suite.parse(
-            {
-                "name": "train", "tasks": [task], "activations": [activation], "optimizers": [optimizer],
-                "steps": length, "batch_size": 64 if batch_size is None else batch_size,
-                "eval_every": max(1, length // 20) if eval_every is None else eval_every,
-                "learning_rates": {"low": rate, "high": rate, "num": 1},
-                "seeds": {"tune": [int(seed == 0)], "evaluate": [seed]},
-            },
-            "train",
-        )  # fmt: skip
+        given = parse({**_cell(task, {**DEFAULTS, **set_here}), "seeds": seeds}, "train")
+        rate = given.learning_rates.low
     work = given.works[0]
     metric, cell = work.task.metric, given.tuned_optimizers[0][0].label
     if work.task.uses_activation:
@@ -58,7 +62,7 @@ def train(
     def observe(step: int, train_loss: float, validation_loss: float, score: float) -> None:
         bar = f"  {'█' * round(24 * score)}" if metric.scale == 100 and 0 <= score <= 1 else ""
         losses = f"train loss {_number(train_loss)}  validation loss {_number(validation_loss)}"
-        typer.echo(f"step {step:>7,}  {losses}  {metric.name} {_shown(score, metric)}{bar}")
+        typer.echo(f"step {step:>7,}  {losses}  {metric.name} {metric.told(score)}{bar}")
 
     network = fit.fit(given, rate, seed, device, observe)
     network.save(out)
@@ -68,17 +72,28 @@ def train(
             f"error: {out}: got a loss that is not finite at step {scores['stopped_at']}; expected one", err=True
         )
         typer.echo("hint: a smaller --learning-rate", err=True)
-        raise typer.Exit(DIVERGED)
-    typer.echo(f"test {metric.name}: {_shown(scores['test_metric'], metric)}")
+        raise typer.Exit(FAILED_LANES)
+    typer.echo(f"test {metric.name}: {metric.told(scores['test_metric'])}")
     typer.echo(f"model: {out}")
+
+
+def _cell(task: str, options: dict[str, Any]) -> dict[str, Any]:
+    """A suite of one cell as plain values, but for its seeds."""
+    steps, rate = options["steps"], options["learning_rate"]
+    return {
+        "name": "train",
+        "tasks": [task],
+        "activations": [options["activation"]],
+        "optimizers": [options["optimizer"]],
+        "steps": steps,
+        "batch_size": options["batch_size"],
+        "eval_every": options.get("eval_every", max(1, steps // 20)),
+        "learning_rates": {"low": rate, "high": rate, "num": 1},
+    }
 
 
 def _number(value: float) -> str:
     return f"{value:9.4g}" if math.isfinite(value) else f"{'–':>9}"
-
-
-def _shown(score: float, metric: Any) -> str:
-    return f"{score * metric.scale:.4g}{f' {metric.unit}' if metric.unit else ''}" if math.isfinite(score) else "–"
 
 
 def predict(

@@ -45,6 +45,8 @@ def test_divergence_is_said_and_keeps_the_model(tmp_path: Path) -> None:
         (["train", "wine_mlp", "--batch-size", "1000"], "expected at most 106"),
         (["train", "wine_mlp", "--learning-rate", "-1"], "expected a number above 0"),
         (["train", "wine_mlp", "--device", "tpu"], "expected one of cpu, gpu"),
+        (["train", "wine_mlp", "--seed", "-1"], "expected a whole number from 0 to 4,294,967,295"),
+        (["train", "wine_mlp", "--best", "results/first", "--steps", "9"], "got --steps beside it"),
         (["predict", "nowhere", "data.npz"], "expected a trained model"),
     ],
 )
