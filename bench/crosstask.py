@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from bench import stats
+from bench.labels import NO_ACTIVATION
 from bench.optimizers import OPTIMIZERS
 from bench.stats import CELL, LEVEL, Metric, RankTest, Tasks
 from bench.verdicts import against_row, verdict
@@ -19,7 +20,7 @@ def comparable(convergence: pd.DataFrame, by: tuple[str, ...] = CELLS) -> pd.Dat
 
     A task without one, such as a parabola, has other cells: it cannot stand in one table of ranks with the rest.
     """
-    without = convergence["activation"] == "none"
+    without = convergence["activation"] == NO_ACTIVATION
     return convergence[~without] if "activation" in by and not without.all() else convergence
 
 

@@ -38,8 +38,9 @@ def he(fan_in: int, fan_out: int) -> float:
 
 
 DEVIATIONS: dict[str, Deviation] = {"lecun": lecun, "glorot": glorot, "he": he}
+DRAWN: dict[str, Callable[[], Callable[..., "Array"]]] = {"orthogonal": lambda: jax.nn.initializers.orthogonal()}
 INITIALIZERS = {
-    "default": "what fits the activation",
+    "default": "What fits the activation.",
     **{name: str(of.__doc__) for name, of in DEVIATIONS.items()},
     "orthogonal": "A random rotation of singular values 1. Saxe, McClelland and Ganguli 2014.",
 }
@@ -48,13 +49,13 @@ INITIALIZERS = {
 def initializer(name: str, activations: Sequence["Activation"], index: "Array") -> Callable[..., "Array"]:
     """The function (key, shape, dtype) -> kernel for the activation that `index` picks.
 
-    `shape` is [..., fan_in, fan_out]; leading axes but a kernel's window are counted into both fans. Raises `KeyError`
+    `shape` is [..., fan_in, fan_out]; the axes before, a convolution's window, count into both fans. Raises `KeyError`
     for a name that the table does not have.
     """
-    if name == "orthogonal":
-        return jax.nn.initializers.orthogonal()
-    names = [activation.initializer if name == "default" else name for activation in activations]
-    deviations = [DEVIATIONS[chosen] for chosen in names]
+    if name in DRAWN:
+        return DRAWN[name]()
+    chosen = [{"default": activation.initializer}.get(name, name) for activation in activations]
+    deviations = [DEVIATIONS[one] for one in chosen]
 
     def draw(key: "Array", shape: Sequence[int], dtype: Any = jnp.float32, *_: Any, **__: Any) -> "Array":
         window = prod(shape[:-2])

@@ -105,3 +105,13 @@ class Metric:
 ACCURACY = Metric("accuracy", accuracy, "maximize", worst=0.0, unit="%", scale=100.0, best=1.0)
 R2 = Metric("R²", r2, "maximize", worst=float("-inf"))
 MSE = Metric("mean squared error", squared_error, "minimize", worst=float("inf"))
+
+# What a suite may choose, by what is predicted; the first is the default.
+LOSSES: dict[str, dict[str, Callable[..., Any]]] = {
+    "classification": {
+        "cross_entropy": cross_entropy, "squared_error": one_hot_error, "hinge": hinge, "focal": focal,
+    },
+    "regression": {
+        "squared_error": squared_error, "absolute_error": absolute_error, "huber": huber, "log_cosh": log_cosh,
+    },
+}  # fmt: skip

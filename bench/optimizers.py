@@ -73,7 +73,7 @@ class Optimizer:
 
     def factor(self, progress: Any) -> Any:
         """What the schedule multiplies the learning rate with when this share of the steps is done."""
-        return 1.0 if self.schedule.name == "constant" else self.schedule(progress)
+        return self.schedule(progress)
 
     def build(self, learning_rate: Any, key: Any = None, decay_mask: Mask | None = None) -> Any:
         """The optax transformation for a (traced) learning rate; its state must be made in the same trace.

@@ -15,6 +15,7 @@ from bench import crosstask, embedded, figures, tables
 from bench.across import Across, across
 from bench.audit import Finding, Run, audit
 from bench.heat import Heat, heat
+from bench.labels import NO_ACTIVATION
 from bench.optimizers import OPTIMIZERS
 from bench.stats import Metric, cell_label, noun
 from bench.verdicts import Verdict, power_line, verdict
@@ -236,7 +237,7 @@ def _asked(run: Run) -> tuple[str, ...]:
     trained = lanes[lanes["status"] != "interrupted"]
     if trained.empty:
         return (f"No {noun(lanes)} was trained.",)
-    activations = [_count(lanes.loc[lanes["activation"] != "none", "activation"].nunique(), "activation")]
+    activations = [_count(lanes.loc[lanes["activation"] != NO_ACTIVATION, "activation"].nunique(), "activation")]
     counts = [_count(len(manifest[kind]), kind[:-1]) for kind in ("optimizers", "tasks")]
     counts = counts if noun(lanes) == "run" else activations + counts
     cells, planned, what = int(manifest["plan"]["cells"]), int(manifest["plan"]["lanes"]), noun(lanes)

@@ -12,6 +12,7 @@ from itertools import pairwise
 from math import ceil, nan
 from typing import Any, NamedTuple
 
+from bench import labels
 from bench.activations import Activation
 from bench.errors import InputError
 from bench.optimizers import Optimizer
@@ -21,7 +22,7 @@ from bench.tasks import Task
 MAX_LANES = 1_000_000
 OPTIMIZERS_PER_PROGRAM = 10  # compile time grows with each branch; ten still compile in seconds
 SHARD_LANE_STEPS = 20_000  # a few seconds of work: what a crash can cost
-NO_ACTIVATION = Activation("none", lambda x: x)
+NO_ACTIVATION = Activation(labels.NO_ACTIVATION, lambda x: x)
 
 
 class Profile(NamedTuple):

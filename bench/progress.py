@@ -14,6 +14,7 @@ from typing import IO
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from bench.labels import cell_label
 from bench.losses import Metric
 from bench.runner import Progress as State
 from bench.runner import Row
@@ -43,8 +44,7 @@ class Leader:
         for (task, activation, optimizer), values in self.scores.items():
             score, metric = sum(values) / len(values), self.metrics[task]
             if isfinite(score) and (task not in best or metric.better(score, best[task][0])):
-                cell = optimizer if activation == "none" else f"{activation} + {optimizer}"
-                best[task] = score, f"{cell} {metric.told(score)}"
+                best[task] = score, f"{cell_label(activation, optimizer)} {metric.told(score)}"
         if not best:
             return ""
         latest = next(reversed(best))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench.labels import NO_ACTIVATION
 from bench.stats import Metric, cell_label
 from bench.verdicts import Verdict
 
@@ -63,7 +64,7 @@ def cells(table: pd.DataFrame, throughput: pd.DataFrame, verdict: Verdict) -> Ta
     """All cells of one task, the best first."""
     speed = throughput.groupby(["activation", "optimizer"])["lane_steps_per_s"].median().rename("speed")
     ordered = table.join(speed, on=["activation", "optimizer"]).sort_values(["rank", "steps_to_target"], kind="stable")
-    readers = _readers(verdict.metric, named=bool((table["activation"] != "none").any()))
+    readers = _readers(verdict.metric, named=bool((table["activation"] != NO_ACTIVATION).any()))
     rows = []
     for row in ordered.to_dict("records"):
         row["mark"] = mark(row["activation"], row["optimizer"], verdict)
@@ -91,7 +92,7 @@ def matrix(table: pd.DataFrame, verdict: Verdict) -> Table:
 def leaderboard(board: pd.DataFrame, level: Sequence[object] = ()) -> Table:
     """Cells over all tasks, the best mean rank first; `level` are those that cannot be told from the first."""
     readers: list[Read] = [
-        *([_text("activation")] if (board["activation"] != "none").any() else []),
+        *([_text("activation")] if (board["activation"] != NO_ACTIVATION).any() else []),
         _text("optimizer"),
         _number("tasks", "tasks", lambda v: f"{v:g}", "it was evaluated on"),
         _number("mean rank", "mean_rank", lambda v: f"{v:.2f}", "over the tasks; 1 is the best"),

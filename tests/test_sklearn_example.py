@@ -22,7 +22,7 @@ from bench.datasets import Samples
 from bench.optimizers import OPTIMIZERS
 from bench.plan import Lane, Program
 from bench.tasks import TASKS, Task
-from bench.tasks.tabular import perceptron
+from bench.tasks.families import perceptron
 
 PUBLISHED = {"sgd": 0.244, "momentum": 0.041, "nesterov": 0.043, "adam": 0.046}
 LEARNING_RATE = {"sgd": 0.2, "momentum": 0.2, "nesterov": 0.2, "adam": 0.01}

@@ -12,6 +12,7 @@ from matplotlib.patches import Rectangle
 
 from bench import stats
 from bench.figures import svg
+from bench.labels import NO_ACTIVATION
 from bench.stats import Pair, cell_label
 from bench.verdicts import Verdict
 
@@ -174,5 +175,5 @@ def _name(ax: Axes, values: pd.DataFrame) -> None:
     ax.grid(False)
     ax.xaxis.tick_top()
     ax.set_xticks(np.arange(len(columns)) + 0.5, columns, **turned)
-    ax.set_yticks(np.arange(len(rows)) + 0.5, ["" if row == "none" else row for row in rows], rotation=0)
+    ax.set_yticks(np.arange(len(rows)) + 0.5, ["" if row == NO_ACTIVATION else row for row in rows], rotation=0)
     ax.tick_params(length=0)

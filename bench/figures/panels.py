@@ -13,6 +13,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 from bench import stats
 from bench.figures import svg
 from bench.figures.style import PALETTE, Style
+from bench.labels import NO_ACTIVATION
 from bench.stats import Metric, cell_label
 
 ACROSS = 4  # panels side by side
@@ -170,7 +171,7 @@ def _panels(activations: Sequence[str], ylabel: str, xlabel: str) -> tuple[Canva
         lowest = index + columns >= count
         ax.tick_params(labelbottom=lowest)
         ax.set(ylabel=ylabel if index % columns == 0 else "", xlabel=xlabel if lowest else "")
-        ax.set_title("" if activation == "none" else svg.label(activation), loc="left", fontweight="bold")
+        ax.set_title("" if activation == NO_ACTIVATION else svg.label(activation), loc="left", fontweight="bold")
     return canvas, dict(zip(activations, axes, strict=False))
 
 

@@ -4,6 +4,7 @@
 says what the spread comes from, `tuning` what the learning rate did.
 """
 
+from bench.labels import cell_label
 from bench.stats.cells import (
     CONVERGENCE,
     QUARTILES,
@@ -13,7 +14,7 @@ from bench.stats.cells import (
     iqm,
     summary,
 )
-from bench.stats.metric import CELL, Floats, Metric, Pair, Tasks, cell_label, finished, noun, score_table, scores
+from bench.stats.metric import CELL, Floats, Metric, Pair, Tasks, finished, noun, score_table, scores
 from bench.stats.moderated import LEVEL, moderated_tests
 from bench.stats.pairs import (
     between_runs,

@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bench.labels import NO_ACTIVATION
+
 CELL = ["task", "activation", "optimizer"]
 Floats = NDArray[np.float64]
 Tasks = Mapping[str, Mapping[str, Any]]
@@ -65,14 +67,9 @@ class Metric:
         return f"{shown}{unit}{spread}"
 
 
-def cell_label(activation: str, optimizer: str) -> str:
-    """A cell's name: `relu + adam`, or the optimizer alone where a task has no activation."""
-    return optimizer if activation == "none" else f"{activation} + {optimizer}"
-
-
 def noun(frame: pd.DataFrame, count: int = 1) -> str:
     """What is trained in the rows of `frame`: networks, or runs where no task has an activation."""
-    alone = len(frame) > 0 and bool((frame["activation"] == "none").all())
+    alone = len(frame) > 0 and bool((frame["activation"] == NO_ACTIVATION).all())
     return f"{'run' if alone else 'network'}{'s' * (count != 1)}"
 
 

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 from bench.datasets import DATASETS, Samples
 from bench.initializers import INITIALIZERS
 from bench.lazy import Lazy
-from bench.losses import ACCURACY
+from bench.losses import ACCURACY, LOSSES
 from bench.tasks import supervised
 from bench.tasks.base import Option, Task, Tree, variants
-from bench.tasks.tabular import LOSSES
 
 if TYPE_CHECKING:
     from flax import nnx

@@ -13,10 +13,10 @@ from bench.datasets import DATASETS, Dataset
 from bench.errors import InputError
 from bench.initializers import INITIALIZERS
 from bench.lazy import Lazy
-from bench.losses import ACCURACY, R2, Metric
+from bench.losses import ACCURACY, LOSSES, R2, Metric
 from bench.tasks import images, sequences, supervised
 from bench.tasks.base import Option, Task, Tree, variants
-from bench.tasks.tabular import LOSSES
+from bench.tasks.reconstruction import squared_error
 
 if TYPE_CHECKING:
     import jax.numpy as jnp
@@ -57,13 +57,13 @@ def supervised_task(dataset: Dataset, name: str, target: float, baseline: float,
 
 def mlp(
     dataset: Dataset, name: str, target: float, baseline: float,
-    *, width: int = 128, depth: int = 2, initialization: str = "default", loss: str = "",
+    *, summary: str = "", width: int = 128, depth: int = 2, initialization: str = "default", loss: str = "",
 ) -> Task:  # fmt: skip
     """A perceptron of `depth` hidden layers of `width` units; images and series are read as rows of numbers."""
     sizes = (prod(dataset.shape), *[width] * depth, dataset.classes or 1)
     return supervised_task(
         dataset, name, target, baseline, loss,
-        summary=f"{dataset.summary}: {'-'.join(map(str, sizes))} perceptron",
+        summary=f"{summary or dataset.summary}, {'-'.join(map(str, sizes))} perceptron",
         parameters=sum(a * b + b for a, b in pairwise(sizes)),
         flops=6 * sum(a * b for a, b in pairwise(sizes)) - 2 * sizes[0] * sizes[1],
         model=partial(perceptron, sizes),
@@ -94,7 +94,7 @@ def cnn(
     pixels = [high * wide, high * wide // 4, 1]
     return supervised_task(
         dataset, name, target, baseline, loss,
-        summary=f"{dataset.summary}: convolutional network of {width} and {2 * width} channels",
+        summary=f"{dataset.summary}, convolutional network of {width} and {2 * width} channels",
         parameters=sum(kernels) + sum(features) + outputs + (2 * sum(features) if batch_norm else 0),
         flops=images.trained_flops([a * b for a, b in zip(kernels, pixels, strict=True)]),
         model=partial(convolutional, shape, features, outputs, batch_norm),
@@ -122,7 +122,7 @@ def rnn(
     shape, outputs = (dataset.shape[0], prod(dataset.shape[1:])), dataset.classes or 1
     return supervised_task(
         dataset, name, target, baseline, loss,
-        summary=f"{dataset.summary}: Elman network of {width} units",
+        summary=f"{dataset.summary}, Elman network of {width} units",
         parameters=sequences.weights("rnn", shape, width, outputs),
         flops=sequences.flops("rnn", shape, width, outputs),
         model=partial(sequences.reader, "rnn", shape, width, outputs),
@@ -140,7 +140,7 @@ def autoencoder(
     return Task(
         name=name,
         kind="reconstruction",
-        summary=f"{dataset.summary}: {'-'.join(map(str, sizes))} autoencoder",
+        summary=f"{dataset.summary}, {'-'.join(map(str, sizes))} autoencoder",
         metric=EXPLAINED,
         target=target,
         baseline=0.0,
@@ -152,7 +152,7 @@ def autoencoder(
         dataset=dataset,
         options={
             "model": partial(perceptron, sizes),
-            "loss": reconstruction_error,
+            "loss": squared_error,
             "initialization": initialization,
         },
     )
@@ -161,11 +161,6 @@ def autoencoder(
 def load_itself(task: Task) -> dict[str, Tree]:
     """x as what is to be predicted."""
     return {part: (x, x.reshape(len(x), -1)) for part, (x, _) in supervised.load(task).items()}
-
-
-def reconstruction_error(outputs: "Array", targets: "Array") -> "Array":
-    """Mean over samples and features of (x̂ - x)²."""
-    return jnp.square(outputs - targets).mean()
 
 
 def explained(outputs: "Array", targets: "Array") -> "Array":
@@ -183,9 +178,11 @@ ACCEPTS: dict[str, dict[str, Option]] = {
 }
 
 
-def entry(dataset: Dataset, model: str, name: str, target: float, baseline: float) -> Task:
-    """The task of a data set and a family, with the options that a suite may set."""
-    return variants(partial(FAMILIES[model], dataset, name, target, baseline), ACCEPTS[model])
+def entry(dataset: Dataset, model: str, name: str, target: float, baseline: float, **fixed: Any) -> Task:
+    """The task of a data set and a family, with the options that a suite may set; `fixed` are other defaults."""
+    losses = tuple(LOSSES["classification" if dataset.classes else "regression"])
+    choice: dict[str, Option] = {} if model == "autoencoder" else {"loss": losses}
+    return variants(partial(FAMILIES[model], dataset, name, target, baseline, **fixed), ACCEPTS[model] | choice)
 
 
 TASKS = tuple(

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 from bench.datasets import DATASETS, Samples
 from bench.initializers import INITIALIZERS
 from bench.lazy import Lazy
-from bench.losses import ACCURACY, MSE, R2, squared_error
+from bench.losses import ACCURACY, LOSSES, MSE, R2, squared_error
 from bench.tasks import supervised
 from bench.tasks.base import Option, Problem, Task, Tree, variants
-from bench.tasks.tabular import LOSSES
 
 if TYPE_CHECKING:
     import jax
