@@ -85,9 +85,9 @@ def fetch(
 
 def _downloads(names: list[str]) -> dict[str, Any]:
     """How each is got, None where it is bundled. Raises `InputError`, all unknown names at once."""
+    from bench.checks import nearest
     from bench.datasets import DATASETS
     from bench.datasets.downloaded import DOWNLOADS
-    from bench.suite import nearest
 
     table = {download.dataset.name: download for download in DOWNLOADS}
     unknown = [name for name in names if name not in DATASETS]

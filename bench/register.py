@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from bench.activations import ACTIVATIONS, Activation
+from bench.checks import NAME, NAMED
+from bench.entries import TYPES
 from bench.errors import InputError
 from bench.optimizers import OPTIMIZERS, Optimizer
-from bench.suite import NAME, NAMED, TYPES
 from bench.tasks import TASKS, Task
 
 Entry = TypeVar("Entry", Activation, Optimizer, Task)

@@ -51,6 +51,7 @@ def test_patches_are_squares_of_the_image() -> None:
     np.testing.assert_array_equal(found[1, 6], image[1, 2:4, 4:6].ravel())
 
 
+@pytest.mark.slow
 def test_the_order_of_tokens_counts() -> None:
     model = TokenTransformer(7, 2, 8, 2, 16, RECIPE)
     a, b = model(jnp.array([[1, 5], [5, 1]]))

@@ -397,6 +397,7 @@ print(run.lanes.groupby(["activation", "status"]).size().to_dict(), run.manifest
 """
 
 
+@pytest.mark.slow
 def test_lanes_of_an_activation_that_raises_are_failed_and_tried_again(tmp_path: Path) -> None:
     script, path = tmp_path / "script.py", tmp_path / "run"
     script.write_text(SCRIPT, "utf-8")  # as anyone would write it: no `if __name__ == "__main__":`

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from marks import by_default
 
 from bench import recurrent
 from bench.activations import ACTIVATIONS
@@ -58,8 +57,9 @@ def test_a_cell_with_tanh_is_that_of_flax(cell: Any, theirs: Any) -> None:
     np.testing.assert_allclose(last_state(ours, x), expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["relu", "prelu", "maxout"])
-@pytest.mark.parametrize("cell", by_default(["rnn", "lstm", "gru"], ["gru"]))
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
 def test_unrolled_and_scanned_are_one_network(cell: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = Recurrent(cell, (TIME, FEATURES), HIDDEN, 2, recipe((ACTIVATIONS[name],), 1))
     graph, parameters, rest = nnx.split(model, nnx.Param, ...)

@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 
 import bench
 from bench import suite
+from bench.budget import LearningRates, Seeds
+from bench.entries import ActivationEntry, Factors, OptimizerEntry
 from bench.errors import InputError
 from bench.locate import locate, suite_files
-from bench.suite import ActivationEntry, Factors, LearningRates, OptimizerEntry, Seeds, Suite
+from bench.suite import Suite
 
 GOOD: dict[str, Any] = {
     "name": "mine",

@@ -116,7 +116,8 @@ def test_each_option_makes_a_task_that_has_the_parameters_it_says(name: str) -> 
 # --- training -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ONE_BY_DEFAULT)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EACH)
 def test_a_lane_in_a_chunk_is_the_lane_alone(name: str) -> None:
     outcome = trained(name, [1e-3, 1e-2, 1e-3], 3, 8, OPTIMIZERS["adam"])
     assert np.isfinite(outcome.validation_loss).all()
@@ -132,7 +133,8 @@ def test_a_cell_meets_the_target(name: str) -> None:
     assert sum(task.metric.better(found, task.target) for found in outcome.validation_metric[:, -1]) >= 2
 
 
-@pytest.mark.parametrize("name", ONE_BY_DEFAULT)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EACH)
 def test_the_compiled_gradient_is_that_of_float64_without_jit(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(control, "STEPS", 40)
     made, key = problem(name), jax.random.key(3)
@@ -148,7 +150,8 @@ def test_the_compiled_gradient_is_that_of_float64_without_jit(name: str, monkeyp
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=2e-5 * max(np.abs(expected).max(), 1e-3))
 
 
-@pytest.mark.parametrize("name", ONE_BY_DEFAULT)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EACH)
 def test_the_gradient_is_that_of_the_objective_and_needs_its_key(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(control, "STEPS", 40)
     made = problem(name)

@@ -81,6 +81,7 @@ def test_a_suite_names_a_file_beside_it(images: Path, tmp_path: Path) -> None:
     assert found.convergence["test_metric"][0] > found.manifest["tasks"]["mine_mlp(width=8)"]["baseline"]
 
 
+@pytest.mark.slow
 def test_a_python_file_is_run_in_the_workers(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(PYTHON)
     given = suite.parse(SUITE | {"tasks": [{"file": str(tmp_path / "own.py")}]})

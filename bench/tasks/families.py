@@ -5,7 +5,6 @@ The data sets to download are tasks by them, and so are arrays of a user's own.
 
 from collections.abc import Callable
 from functools import partial
-from itertools import pairwise
 from math import inf, prod
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ from bench.errors import InputError
 from bench.initializers import INITIALIZERS
 from bench.lazy import Lazy
 from bench.losses import ACCURACY, LOSSES, R2, Metric
-from bench.tasks import images, sequences, supervised
+from bench.tasks import images, networks, sequences, supervised
 from bench.tasks.base import Option, Task, Tree, variants
 from bench.tasks.reconstruction import squared_error
 
@@ -64,8 +63,8 @@ def mlp(
     return supervised_task(
         dataset, name, target, baseline, loss,
         summary=f"{summary or dataset.summary}, {'-'.join(map(str, sizes))} perceptron",
-        parameters=sum(a * b + b for a, b in pairwise(sizes)),
-        flops=6 * sum(a * b for a, b in pairwise(sizes)) - 2 * sizes[0] * sizes[1],
+        parameters=networks.parameters(sizes),
+        flops=6 * networks.weights(sizes) - 2 * sizes[0] * sizes[1],
         model=partial(perceptron, sizes),
         initialization=initialization,
     )  # fmt: skip
@@ -145,8 +144,8 @@ def autoencoder(
         target=target,
         baseline=0.0,
         samples=dataset.samples,
-        parameters=sum(a * b + b for a, b in pairwise(sizes)),
-        flops=6 * sum(a * b for a, b in pairwise(sizes)) - 2 * sizes[0] * sizes[1],
+        parameters=networks.parameters(sizes),
+        flops=6 * networks.weights(sizes) - 2 * sizes[0] * sizes[1],
         build=supervised.build,
         load=load_itself,
         dataset=dataset,

@@ -1,0 +1,260 @@
+"""What a suite names: activations, optimizers, schedules and tasks with their arguments, and factors over them."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any, Self, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from bench.activations import ACTIVATIONS, Activation
+from bench.budget import LearningRates
+from bench.checks import Strict, listed, name_of, nearest, number, one_of, refused, repeated, short, truth, whole
+from bench.errors import InputError
+from bench.optimizers import COMMON, OPTIMIZERS, Optimizer
+from bench.schedules import SCHEDULES, Schedule
+from bench.tasks import TASKS, Task, own
+from bench.tasks.base import Option
+
+
+class Entry(Strict):
+    """An entry of the tables, by name or as a table with its name and arguments of its own."""
+
+    name: str
+    arguments: dict[str, Any] = Field(default_factory=dict)
+
+    @classmethod
+    def accepts(cls, name: str) -> Mapping[str, Option]:
+        """The arguments that the entry of this name takes, and their types."""
+        raise NotImplementedError
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gathered(cls, value: Any) -> Any:
+        """The file has an entry's arguments beside its name."""
+        if isinstance(value, str):
+            return {"name": value}
+        if not isinstance(value, Mapping):
+            raise refused("a name, or a table with a name")
+        own = {key: of for key, of in value.items() if key in cls.model_fields and key != "arguments"}
+        return {**own, "arguments": {key: of for key, of in value.items() if key not in own}}
+
+    @field_validator("arguments")
+    @classmethod
+    def _known(cls, arguments: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        """Each of its type; all that are wrong are told, each under its key."""
+        if "name" not in info.data:
+            return arguments
+        name, found, wrong = info.data["name"], {}, []
+        for key, value in arguments.items():
+            try:
+                found[key] = _argument(name, key, value, cls.accepts(name))
+            except PydanticCustomError as error:
+                wrong.append(InitErrorDetails(type=error, loc=(key,), input=value))
+        if wrong:
+            raise ValidationError.from_exception_data(name, wrong)
+        return found
+
+    @model_serializer(mode="wrap")
+    def _spread(self, serialize: Callable[[Self], dict[str, Any]]) -> dict[str, Any]:
+        found = serialize(self)
+        return {**{key: of for key, of in found.items() if key != "arguments"}, **self.arguments}
+
+
+def _argument(name: str, key: str, value: Any, accepts: Mapping[str, Option]) -> Any:
+    if key in accepts:
+        option = accepts[key]
+        check = one_of(option) if isinstance(option, tuple) else ARGUMENTS.get(key, TYPES[option])
+        return check(value)
+    expected = nearest(f"an argument of {name}", key, accepts) if accepts else f"none: {name} has no arguments"
+    raise refused(expected, "an unknown argument")
+
+
+TYPES: dict[type, Callable[[Any], Any]] = {
+    float: number(float, -3e38, 3e38, "a finite number"),
+    int: number(int, 0, 1_000_000),
+    bool: truth,
+}
+ARGUMENTS = {  # those with bounds of their own
+    "pieces": number(int, 2, 64),
+    "width": number(int, 1, 100_000),
+    "depth": number(int, 1, 1_000),
+    "clip_norm": number(float, 0, 3e38),
+    "dimension": number(int, 2, 1_000),
+    "condition": number(float, 1, 1e12),
+    "noise": number(float, 0, 1e6),
+}
+
+
+class ActivationEntry(Entry):
+    """An activation, by name or as a table with its arguments."""
+
+    name: Annotated[str, name_of("activation", "an", ACTIVATIONS)]
+
+    @classmethod
+    def accepts(cls, name: str) -> Mapping[str, Option]:
+        """Those with defaults in the table."""
+        return {key: type(value) for key, value in ACTIVATIONS[name].arguments.items()}
+
+    def resolve(self) -> Activation:
+        """The table's entry with these arguments."""
+        return ACTIVATIONS[self.name].configured(self.arguments)
+
+
+class ScheduleEntry(Entry):
+    """A learning-rate schedule, by name or as a table with its arguments."""
+
+    name: Annotated[str, name_of("schedule", "a", SCHEDULES)]
+
+    @classmethod
+    def accepts(cls, name: str) -> Mapping[str, Option]:
+        """Those with defaults in the table."""
+        return dict.fromkeys(SCHEDULES[name].arguments, float)
+
+    def resolve(self) -> Schedule:
+        """The table's entry with these arguments."""
+        return SCHEDULES[self.name].configured(self.arguments)
+
+
+class OptimizerEntry(Entry):
+    """An optimizer, by name or as a table with its arguments, a schedule and a grid of its own."""
+
+    name: Annotated[str, name_of("optimizer", "an", OPTIMIZERS)]
+    learning_rates: LearningRates | None = None
+    schedule: ScheduleEntry | None = None
+
+    @classmethod
+    def accepts(cls, name: str) -> Mapping[str, Option]:
+        """Those that the table says a suite may set, and those that any optimizer takes."""
+        return {**OPTIMIZERS[name].accepts, **dict.fromkeys(COMMON, float)}
+
+    def resolve(self) -> Optimizer:
+        """The table's entry with these arguments."""
+        return OPTIMIZERS[self.name].configured(self.arguments, self.schedule.resolve() if self.schedule else None)
+
+
+Steps = Annotated[int, whole(1, 10_000_000)]
+BatchSize = Annotated[int, whole(1, 1_000_000)]
+
+
+class TaskEntry(Entry):
+    """A task, by name or as a table with its options and a length of training of its own.
+
+    Or a file: arrays with a model family, or a Python file; it is then in the table of tasks from here on.
+    """
+
+    name: Annotated[str, name_of("task", "a", TASKS)]
+    file: str | None = None
+    model: str | None = None
+    target: Annotated[float, BeforeValidator(number(float, -3e38, 3e38, "a finite number"))] | None = None
+    steps: Steps | None = None
+    batch_size: BatchSize | None = None
+    eval_every: Steps | None = None
+
+    @classmethod
+    def accepts(cls, name: str) -> Mapping[str, Option]:
+        """Those that the table says a suite may set."""
+        return TASKS[name].accepts
+
+    def resolve(self) -> Task:
+        """The table's entry with these options."""
+        return TASKS[self.name].configured(self.arguments)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_file(cls, value: Any) -> Any:
+        """Enter the file's task into the table and name it."""
+        if not isinstance(value, Mapping) or "file" not in value:
+            return value
+        path, model, target = (value.get(key) for key in ("file", "model", "target"))
+        if not isinstance(path, str) or not isinstance(model, str | None):
+            raise refused("a file as a string, and the model as a string", short(dict(value)))
+        try:
+            found = own.task(Path(path), model or "", own.PERFECT if target is None else target)
+        except InputError as error:
+            told = [problem.partition(": got ")[2].partition("; expected ") for problem in error.problems]
+            raise refused("; ".join(t[2] for t in told), "; ".join(f"{path} with {t[0]}" for t in told)) from None
+        TASKS[found.name] = found
+        return {**value, "name": found.name}
+
+    @field_validator("batch_size")
+    @classmethod
+    def _within_data(cls, batch_size: int | None, info: ValidationInfo) -> int | None:
+        return at_most_the_data(batch_size, [info.data["name"]]) if batch_size and "name" in info.data else batch_size
+
+
+def at_most_the_data(batch_size: int, names: Iterable[str]) -> int:
+    found = [task for task in map(TASKS.__getitem__, names) if task.samples.train]
+    if found:
+        least = min(found, key=lambda task: task.samples.train)
+        if batch_size > least.samples.train:
+            raise refused(f"at most {least.samples.train}, the training samples of {least.name}")
+    return batch_size
+
+
+T = TypeVar("T")
+
+
+def _each_value_once(values: list[T]) -> list[T]:
+    told = [short(value.model_dump() if isinstance(value, BaseModel) else value) for value in values]
+    if twice := repeated(told):
+        raise refused("each value once", f"{listed(twice)} more than once")
+    return values
+
+
+Swept = Annotated[list[T], Field(min_length=1), AfterValidator(_each_value_once)]
+
+
+class Factors(Strict):
+    """What else is swept: each value of each key with every task, or with every optimizer."""
+
+    schedule: Swept[ScheduleEntry] | None = None
+    clip_norm: Swept[Any] | None = None
+    weight_decay: Swept[Any] | None = None
+    batch_size: Swept[BatchSize] | None = None
+    width: Swept[Any] | None = None
+    depth: Swept[Any] | None = None
+    initialization: Swept[Any] | None = None
+    loss: Swept[Any] | None = None
+
+    def of_optimizers(self) -> list[dict[str, Any]]:
+        """Every combination of what an optimizer is given."""
+        return _product({key: getattr(self, key) for key in ("schedule", *COMMON)})
+
+    def of_tasks(self) -> list[dict[str, Any]]:
+        """Every combination of what a task is given."""
+        return _product({key: getattr(self, key) for key in ("batch_size", *OPTIONS)})
+
+
+OPTIONS = ("width", "depth", "initialization", "loss")
+
+
+def _product(values: Mapping[str, Sequence[Any] | None]) -> list[dict[str, Any]]:
+    swept = {key: each for key, each in values.items() if each}
+    return [dict(zip(swept, combination, strict=True)) for combination in product(*swept.values())]
+
+
+E = TypeVar("E", TaskEntry, OptimizerEntry)
+
+
+def with_values(entry: E, values: Mapping[str, Any]) -> E:
+    """The entry with these values set, checked as if the file had them there."""
+    own = entry.model_dump(exclude_none=True)
+    if both := sorted(values.keys() & own.keys()):
+        raise refused(f"a factor that no entry sets itself, as {entry.name} does", ", ".join(both))
+    try:
+        return type(entry)(**own, **values) if values else entry
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise refused(str(first.get("ctx", {}).get("expected") or first["msg"]), short(first["input"])) from None
