@@ -38,6 +38,7 @@ def test_attention_is_that_of_jax(x: jax.Array) -> None:
     np.testing.assert_allclose(ours(x, x), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_block_that_carries_one_token_on_gives_the_last_of_all(x: jax.Array) -> None:
     one, every = (Block(WIDTH, HEADS, 8, recipe((ACTIVATIONS["tanh"],), 1), queries=n) for n in (1, 0))
     np.testing.assert_allclose(one(x)[:, 0], every(x)[:, -1], rtol=1e-5, atol=1e-6)

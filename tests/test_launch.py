@@ -148,6 +148,7 @@ def test_where_the_time_went_adds_up_to_workers_times_wall(smoke_run: Path) -> N
     assert run.manifest["execution"]["gemm_flops_per_s"] > 1e8
 
 
+@pytest.mark.slow
 def test_the_number_of_workers_changes_no_byte(smoke_run: Path, tmp_path: Path) -> None:
     before = bench.load(smoke_run).manifest["execution"]["workers"]
     run = bench.run("smoke", out=tmp_path / "run", workers=1 if before > 1 else 2)
@@ -155,6 +156,7 @@ def test_the_number_of_workers_changes_no_byte(smoke_run: Path, tmp_path: Path) 
     assert_alike(run.path, smoke_run)
 
 
+@pytest.mark.slow
 def test_a_complete_run_resumed_stays_as_it_is(smoke_run: Path, tmp_path: Path) -> None:
     path = Path(shutil.copytree(smoke_run, tmp_path / "run"))
     seen: list[int] = []

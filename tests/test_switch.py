@@ -28,6 +28,7 @@ def test_a_switched_activation_is_the_activation(index: int) -> None:
     np.testing.assert_allclose(slope, slope_expected, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_a_batched_index_picks_for_each_lane() -> None:
     x = jnp.linspace(-2, 2, 5)
     found = jax.vmap(lambda i: switched(SHARED, i)(x))(jnp.arange(len(SHARED)))

@@ -65,7 +65,7 @@ def trained(name: str, rates: list[float], steps: int, size: int, optimizer: Any
 # --- what they declare ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", EACH)
+@pytest.mark.parametrize("name", ONE_BY_DEFAULT)
 def test_declares_its_parameters_its_data_and_what_it_shows(name: str) -> None:
     task, made = TASKS[name], problem(name)
     shapes = jax.eval_shape(made.init, jax.random.key(0))[0]

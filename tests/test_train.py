@@ -249,6 +249,7 @@ def test_chunks_of_mixed_activations_agree_with_chunks_of_one() -> None:
         np.testing.assert_allclose(mixed.validation_loss[i], alone.validation_loss[0], rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_full_batch_gradient_descent_ignores_the_order() -> None:
     made = program(activations=("tanh",), full_batch=True, batch_size=TASKS["wine_mlp"].samples.train)
     made = dataclasses.replace(made, optimizers=(OPTIMIZERS["gradient_descent"],))
