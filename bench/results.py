@@ -25,6 +25,9 @@ class Run:
         self.path = Path(path)
         self.name = self.path.resolve().name
         self.manifest = store.read_manifest(self.path)
+        order = dict.fromkeys(cell[0] for cell in self.manifest["cells"])  # the suite's; the file has its keys sorted
+        place = {task: number for number, task in enumerate(order)}
+        self.manifest["tasks"] = dict(sorted(self.manifest["tasks"].items(), key=lambda item: place.get(item[0], -1)))
 
     @cached_property
     def journal(self) -> list[dict[str, Any]]:

@@ -61,6 +61,15 @@ def test_no_run_is_input_error(tmp_path: Path) -> None:
             bench.load(path)
 
 
+def test_tasks_are_in_the_order_of_the_suite(smoke_run: Path, tmp_path: Path) -> None:
+    manifest = store.read_manifest(smoke_run)
+    cells = [["zebra", *cell[1:]] for cell in manifest["cells"]] + manifest["cells"]
+    tasks = {**manifest["tasks"], "zebra": manifest["tasks"]["wine_mlp"]}
+    with Store(tmp_path) as held:
+        held.write_manifest(manifest | {"cells": cells, "tasks": tasks})
+    assert list(Run(tmp_path).manifest["tasks"]) == ["zebra", "wine_mlp"]
+
+
 def test_a_damaged_manifest_is_data_error(copy: Path) -> None:
     (copy / store.MANIFEST).write_bytes((copy / store.MANIFEST).read_bytes()[:-100])
     with pytest.raises(DataError, match="damaged JSON"):
@@ -235,7 +244,8 @@ def test_times_add_up_over_sessions() -> None:
 def shown(path: Path, rows: list[dict[str, Any]]) -> Run:
     """A run of these rows whose evaluation seeds are 12 and 11, in this order."""
     with Store(path) as held:
-        held.write_manifest({"schema": store.SCHEMA_VERSION, "seeds": {"tune": [1], "evaluate": [12, 11]}})
+        seeds = {"tune": [1], "evaluate": [12, 11]}
+        held.write_manifest({"schema": store.SCHEMA_VERSION, "seeds": seeds, "cells": [], "tasks": {}})
         common = {"task": "t", "activation": "relu", "optimizer": "adam", "phase": "evaluate", "hyperparameters": {}}
         held.commit("00000", [common | {"lane": str(i)} | row for i, row in enumerate(rows)], {})
     return Run(path)
