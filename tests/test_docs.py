@@ -70,6 +70,7 @@ def test_the_suites_shown_parse(page: Path) -> None:
             parse(values, page.name)
 
 
+@pytest.mark.slow
 def test_the_python_of_the_readme_runs(checkout: Path) -> None:
     for code in blocks("python", README):
         run([sys.executable, "-c", code], checkout)

@@ -198,6 +198,7 @@ def test_a_directory_in_use_is_refused(smoke_run: Path, tmp_path: Path) -> None:
 # --- killed, and resumed --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumed_is_the_undisturbed_run(suite: Path, undisturbed: Path, tmp_path: Path) -> None:
     path = tmp_path / "run"
     with started(suite, "--out", path) as process:
@@ -250,9 +251,8 @@ def test_a_killed_worker_costs_nothing_but_time(suite: Path, undisturbed: Path, 
 # --- stopped --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "number, code", [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_keeps_what_is_done(
     suite: Path, undisturbed: Path, tmp_path: Path, number: signal.Signals, code: int
 ) -> None:

@@ -69,6 +69,7 @@ def test_every_family_builds_what_it_declares(model: str, images: Path) -> None:
     assert np.isfinite(float(loss)) and np.isfinite(float(metric))
 
 
+@pytest.mark.slow
 def test_a_suite_names_a_file_beside_it(images: Path, tmp_path: Path) -> None:
     (tmp_path / "suite.toml").write_text(
         'name = "own"\ntasks = [{ file = "mine.npz", model = "mlp", width = 8 }]\n'
