@@ -21,7 +21,8 @@ from bench.tasks import Task
 
 MAX_LANES = 1_000_000
 OPTIMIZERS_PER_PROGRAM = 10  # compile time grows with each branch; ten still compile in seconds
-SHARD_LANE_STEPS = 20_000  # a few seconds of work: what a crash can cost
+SHARD_LANE_STEPS = 8_000  # a few seconds of work: what a crash can cost
+SHARD_FLOPS = 200e9  # the same for large models
 NO_ACTIVATION = Activation(labels.NO_ACTIVATION, lambda x: x)
 
 
@@ -228,8 +229,10 @@ class Plan:
         return planned(self.cells, self.suite.seeds.tune_list(), self.suite.seeds.evaluate_list())
 
     def _shards(self, block: Block, phase: str, lanes: list[Lane]) -> list[Shard]:
-        chunks = max(1, SHARD_LANE_STEPS // (block.program.width * block.program.steps))
-        size = chunks * block.program.width
+        width = block.program.width
+        chunks = max(1, shard_lanes(block.program) // width)
+        several = len(block.cells) > 1 and not block.program.mixed  # small cells, each of its own chunks
+        size = len(lanes) if several else chunks * width
         number, shown_seed = self._numbers[block], self.suite.seeds.evaluate_list()[0]
         return [
             Shard(f"{number:05d}-{phase}-{part:03d}", block.program, tuple(lanes[start : start + size]), shown_seed)
@@ -275,10 +278,16 @@ def _blocks(suite: Suite, profile: Profile) -> Iterator[Block]:
             for optimizers in _optimizer_groups([optimizer for optimizer, _ in suite.tuned_optimizers], task):
                 rates = max(len(grids[optimizer.label]) for optimizer in optimizers)
                 program = _program(suite, profile, work, shared, optimizers, rates)
-                for optimizer in optimizers:
-                    cells = [Cell(task.name, a.label, optimizer.label, grids[optimizer.label]) for a in shared]
-                    groups = [cells] if program.mixed else [[cell] for cell in cells]
-                    yield from (Block(program, tuple(group)) for group in groups)
+                cells = [Cell(task.name, a.label, o.label, grids[o.label]) for o in optimizers for a in shared]
+                lanes = max(rates * len(suite.seeds.tune_list()), len(suite.seeds.evaluate_list()))
+                together = len(shared) if program.mixed else max(1, shard_lanes(program) // lanes)
+                for start in range(0, len(cells), together):
+                    yield Block(program, tuple(cells[start : start + together]))
+
+
+def shard_lanes(program: Program) -> int:
+    """How many lanes of a program are worth a shard."""
+    return int(min(SHARD_LANE_STEPS, SHARD_FLOPS / max(1, program.lane_step_flops)) // program.steps)
 
 
 def _activation_groups(activations: Sequence[Activation]) -> list[tuple[Activation, ...]]:

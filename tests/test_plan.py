@@ -103,7 +103,13 @@ class TestProperties:
             width, steps = shard.program.width, shard.program.steps
             assert len(shard.lanes) <= width or len(shard.lanes) * steps <= plan.SHARD_LANE_STEPS
             assert len({lane.phase for lane in shard.lanes}) == 1
-            assert shard.program.mixed or len({lane.activation for lane in shard.lanes}) == 1
+            assert not shard.program.mixed or len({lane.optimizer for lane in shard.lanes}) == 1
+
+    def test_small_cells_share_a_shard_and_large_ones_do_not(self) -> None:
+        small = plan.make(changed(tasks=["wine_mlp"], steps=100))
+        large = plan.make(changed(tasks=["digits_segmentation"], steps=100))
+        assert len(small.blocks) < len(small.cells)
+        assert len(large.blocks) == len(large.cells)
 
     @given(suites(), st.sampled_from(sorted(PROFILES)))
     @settings(deadline=None, max_examples=20)
