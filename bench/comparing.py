@@ -49,7 +49,7 @@ def render(found: Comparison, runs: Sequence[Any]) -> dict[str, bytes]:
         "compare.html", found=found, table=as_table(found), figure=figure, machines=machines, data=Markup("[]")
     )
     csv = found.cells.to_csv(index=False, lineterminator="\n")
-    drawn = {f"figures/{figure.name}.svg": figure.file.encode()} if figure else {}
+    drawn = figure.files if figure else {}
     return drawn | {"tables/compare.csv": csv.encode(), "index.html": page.encode()}
 
 

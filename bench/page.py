@@ -20,7 +20,7 @@ from bench.optimizers import OPTIMIZERS
 from bench.stats import Metric, cell_label, noun
 from bench.verdicts import Verdict, power_line, verdict
 
-MANY_CELLS, MOST_WORKERS = 300, 8
+MANY_CELLS, MANY_TASKS, MOST_WORKERS = 300, 4, 8
 CONSTANT = "always predicting one constant"
 
 
@@ -62,12 +62,18 @@ class Part:
     run: Run
     sections: tuple[Section, ...]
     across: Across | None
+    leaders: tables.Table
     findings: tuple[Finding, ...]
     figures: Mapping[str, figures.Figure]
     asked: tuple[str, ...]
     environment: tuple[tuple[str, str], ...]
     commands: tuple[str, ...]
     suite: str
+
+    @property
+    def targets(self) -> dict[str, str]:
+        """Where on the page each task is."""
+        return {section.task: section.slug for section in self.sections}
 
 
 def parts_of(runs: Sequence[Run]) -> list[Part]:
@@ -77,6 +83,12 @@ def parts_of(runs: Sequence[Run]) -> list[Part]:
     names = iter(slugs([f"{run.name}-{task}" if several else task for run, task in tasks]))
     heads = slugs([run.name if several else "run" for run in runs])
     return [_part(run, head, names, several) for run, head in zip(runs, heads, strict=True)]
+
+
+def overall(parts: Sequence[Part]) -> Part | None:
+    """The run whose page opens with its tasks together: a single one, of more tasks than fit a first screen."""
+    (part, *others) = parts
+    return part if part.across and not others and len(part.sections) >= MANY_TASKS else None
 
 
 def title_of(parts: Sequence[Part]) -> str:
@@ -101,12 +113,13 @@ def slugs(names: Sequence[str]) -> list[str]:
 
 
 def _part(run: Run, slug: str, names: Iterator[str], several: bool) -> Part:
-    drawn = figures.styles(run.convergence)
+    sections = _sections(run, names, figures.styles(run.convergence), several)
     return Part(
         slug=slug,
         run=run,
-        sections=_sections(run, names, drawn, several),
+        sections=sections,
         across=across(run, slug),
+        leaders=tables.leaders([(run.name, section.verdict) for section in sections]),
         findings=tuple(audit(run)),
         figures=figures.of_run(run, slug),
         asked=_asked(run),

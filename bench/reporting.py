@@ -13,7 +13,7 @@ from bench import crosstask, embedded, stats, tables, templating
 from bench.across import together
 from bench.audit import Run
 from bench.errors import InputError
-from bench.page import Part, kicker_of, parts_of, title_of
+from bench.page import Part, kicker_of, overall, parts_of, title_of
 from bench.verdicts import verdict
 
 LIST = "report.json"  # which files of a report's folder are the report's own
@@ -61,9 +61,15 @@ def render(runs: Sequence[Run]) -> dict[str, bytes]:
         raise InputError("report: got no run; expected at least one")
     parts = parts_of(runs)
     verdicts = [(part.run.name, section.verdict) for part in parts for section in part.sections]
-    head = {"together": together(runs, verdicts), "parts": parts, "title": title_of(parts), "kicker": kicker_of(parts)}
-    texts = _figure_files(parts) | _table_files(parts) | {"report.md": templating.markdown("report.md", **head)}
-    files = {name: text.encode() for name, text in texts.items()}
+    head = {
+        "together": together(runs, verdicts),
+        "overall": overall(parts),
+        "parts": parts,
+        "title": title_of(parts),
+        "kicker": kicker_of(parts),
+    }
+    texts = _table_files(parts) | {"report.md": templating.markdown("report.md", **head)}
+    files = _figure_files(parts) | {name: text.encode() for name, text in texts.items()}
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     files[LIST] = json.dumps({"schema": 1, "files": digests}, indent=1).encode()
     return files | {"index.html": _page(head, parts).encode()}
@@ -81,11 +87,12 @@ def _page(head: Mapping[str, object], parts: Sequence[Part]) -> str:
     return templating.page("index.html", **head, data=Markup(data))
 
 
-def _figure_files(parts: Sequence[Part]) -> dict[str, str]:
+def _figure_files(parts: Sequence[Part]) -> dict[str, bytes]:
     groups = [part.figures for part in parts]
     groups += [section.figures for part in parts for section in part.sections]
     groups += [{"profiles": part.across.figure} for part in parts if part.across and part.across.figure]
-    return {f"figures/{figure.name}.svg": figure.file for group in groups for figure in group.values()}
+    drawn = (figure for group in groups for figure in group.values())
+    return {name: content for figure in drawn for name, content in figure.files.items()}
 
 
 def _table_files(parts: Sequence[Part]) -> dict[str, str]:

@@ -112,8 +112,19 @@ def leaderboard(board: pd.DataFrame, level: Sequence[object] = ()) -> Table:
 
 
 def leaders(verdicts: Sequence[tuple[str, Verdict]]) -> Table:
-    """A row a run and task: its leader, how good that is, and how many cannot be told from it."""
-    titles = {"run": False, "task": False, "leader": False, "test metric": True, "level with it": True, "cells": True}
+    """A row a run and task: its leader, how good that is, and how many cannot be told from it.
+
+    A single run is not named.
+    """
+    columns = [
+        Column("run", False),
+        Column("task", False),
+        Column("leader", False),
+        Column("test metric", True, "mean over the evaluation seeds, ± half of its 95 % bootstrap interval"),
+        Column("level with it", True, "cells that cannot be told from the leader"),
+        Column("cells", True, "that were evaluated"),
+    ]
+    first = 0 if len({run for run, _ in verdicts}) > 1 else 1
     rows = []
     for run, found in verdicts:
         who = cell_label(*found.winner) if found.winner else UNKNOWN
@@ -121,8 +132,8 @@ def leaders(verdicts: Sequence[tuple[str, Verdict]]) -> Table:
         counts = len(found.tied), found.cells
         texts = [Entry(text, text) for text in (run, found.task, who)]
         numbers = [Entry(told, _key(found.mean) if found.winner else ""), *(Entry(str(n), str(n)) for n in counts)]
-        rows.append(Row((*texts, *numbers), "", f"{run} {found.task}"))
-    return Table(tuple(Column(title, number) for title, number in titles.items()), tuple(rows))
+        rows.append(Row((*texts, *numbers)[first:], "", f"{run} {found.task}"))
+    return Table(tuple(columns[first:]), tuple(rows))
 
 
 def _readers(metric: Metric, named: bool) -> list[Read]:

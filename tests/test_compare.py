@@ -229,7 +229,12 @@ def test_json_holds_every_cell(found: Comparison) -> None:
 def test_the_page_is_the_same_each_time_and_safe(run: SyntheticRun) -> None:
     hostile = make_run(["relu", "</script><b>"], ["sgd", "adam"], {"<i>": task_entry()}, name="<u>", evaluate=4)
     files = render(compare(hostile, hostile), [hostile, hostile])
-    assert set(files) == {"index.html", "figures/compare-seconds.svg", "tables/compare.csv"}
+    assert set(files) == {
+        "index.html",
+        "figures/compare-seconds.svg",
+        "figures/compare-seconds.pdf",
+        "tables/compare.csv",
+    }
     text = files["index.html"].decode()
     assert not {"<b>", "<i>", "<u>"} & set(text.replace("><", "> <").split())
     assert "<b>" not in text and "<i>" not in text and "<u>" not in text

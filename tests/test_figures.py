@@ -91,7 +91,17 @@ def test_the_same_run_gives_the_same_bytes_whatever_the_user_has_set() -> None:
     once = draw(run)
     with mpl.rc_context({"font.size": 30, "axes.facecolor": "red", "xtick.direction": "in", "lines.linewidth": 9}):
         again = draw(run)
-    assert {kind: figure.file for kind, figure in again.items()} == {kind: figure.file for kind, figure in once.items()}
+    assert {kind: figure.files for kind, figure in again.items()} == {
+        kind: figure.files for kind, figure in once.items()
+    }
+
+
+def test_each_figure_is_also_a_pdf_with_its_fonts_and_no_date(drawn: Mapping[str, Figure]) -> None:
+    for figure in drawn.values():
+        content = figure.files[f"figures/{figure.name}.pdf"]
+        assert content.startswith(b"%PDF-")
+        assert b"/FontFile2" in content and b"/Type3" not in content
+        assert b"CreationDate" not in content
 
 
 def test_every_figure_has_words_for_those_who_cannot_see_it(drawn: Mapping[str, Figure]) -> None:

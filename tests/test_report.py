@@ -150,6 +150,19 @@ def test_several_tasks_have_a_section_each_and_links_to_them() -> None:
     assert {link[1:] for link in inner if link} <= set(ids)
 
 
+def test_a_run_of_many_tasks_opens_with_what_they_say_together() -> None:
+    names = ["a", "b", "c", "d", "e"]
+    files = render([make_run(["relu", "tanh"], ["sgd", "adam"], dict.fromkeys(names, task_entry()), evaluate=4)])
+    page, markdown = files["index.html"].decode(), files["report.md"].decode()
+    top, _, rest = page.partition("</header>")
+    assert "has the best mean rank" in top
+    assert all(f'<a href="#task-{name}">{name}</a>' in top and f'id="task-{name}"' in rest for name in names)
+    assert page.count("has the best mean rank") == 1
+    assert re.search(r"^\*\*.*has the best mean rank.*\*\*$", markdown, re.M)
+    assert markdown.count("has the best mean rank") == 1
+    assert page.count('<p class="sentence">') == 1 + len(names)
+
+
 def test_hostile_text_stays_text_in_the_page(hostile: dict[str, bytes]) -> None:
     page = Page(hostile["index.html"].decode())
     assert not page.all("img")
@@ -203,7 +216,7 @@ def test_markdown_shows_every_figure_that_is_written(files: dict[str, bytes]) ->
 
 def test_no_word_of_a_template_is_left_over(files: dict[str, bytes]) -> None:
     for name, content in files.items():
-        if not name.endswith((".svg", ".json")):
+        if not name.endswith((".svg", ".pdf", ".json")):
             assert not re.search(r"\{[{%]|[}%]\}|<<|<%|\bNone\b|\bnan\b", content.decode()), name
 
 

@@ -14,7 +14,7 @@ from bench import execute
 from bench.activations import ACTIVATIONS
 from bench.optimizers import OPTIMIZERS
 from bench.plan import Lane, Program
-from bench.tasks import TASKS, Task, images, photos
+from bench.tasks import TASKS, Task, images, photos, supervised
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:PIL")
 
@@ -146,7 +146,7 @@ def test_boxes_enclose_the_ink() -> None:
 def test_iou_of_boxes() -> None:
     a = jnp.array([[0, 0, 2, 2], [0, 0, 2, 2], [0, 0, 2, 2], [0, 0, 1, -1.0]])
     b = jnp.array([[0, 0, 2, 2], [1, 1, 2, 2], [2, 2, 1, 1], [0, 0, 1, 1.0]])
-    np.testing.assert_allclose(images.iou(a, b), [1, 1 / 7, 0, 0], rtol=1e-6)
+    np.testing.assert_allclose(images.iou(a, b), [1, 1 / 7, 0, 0], rtol=1e-5, atol=1e-5)
 
 
 def test_mean_iou_by_hand() -> None:
@@ -192,3 +192,12 @@ def test_a_cell_meets_the_target_that_no_initial_network_does(name: str) -> None
     assert together.exhibit is None or together.exhibit.size / 2 < 5000
     for a, b in zip(jax.tree.leaves(together), jax.tree.leaves(alone), strict=True):
         assert a[0].tobytes() == b[0].tobytes()
+
+
+@pytest.mark.parametrize("samples", [3, supervised.SLICE, supervised.SLICE + 1, 3 * supervised.SLICE - 1])
+def test_images_evaluated_a_slice_at_a_time_are_those_evaluated_at_once(samples: int) -> None:
+    def function(x: jax.Array) -> jax.Array:
+        return jnp.tanh(x).sum((1, 2))
+
+    x = jax.random.normal(jax.random.key(0), (samples, 4, 4, 2))
+    np.testing.assert_allclose(supervised.in_slices(function, x), function(x), rtol=1e-5, atol=1e-5)

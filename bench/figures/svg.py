@@ -1,4 +1,4 @@
-"""From a matplotlib figure to SVG text: the same bytes for the same figure, on light paper or dark."""
+"""From a matplotlib figure to SVG text and to PDF: the same bytes for the same figure; SVG on light paper or dark."""
 
 import io
 import re
@@ -23,6 +23,7 @@ FONT = "system-ui, -apple-system, Roboto, Arial, sans-serif"
 SETTINGS: dict[str, Any] = {
     "svg.hashsalt": "bench",
     "svg.fonttype": "none",
+    "pdf.fonttype": 42,  # what publishers ask for
     "text.parse_math": False,  # a label with a dollar sign is a label
     "font.family": ["DejaVu Sans"],  # comes with matplotlib and is wide: what fits with it fits with the reader's font
     "font.size": 9,
@@ -54,11 +55,12 @@ STANDALONE_STYLE = "svg{color:#1f2328}@media(prefers-color-scheme:dark){svg{colo
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure: `svg` to stand in a page, `finding` what it shows, `reading` how to read it."""
+    """A figure: `svg` to stand in a page, `pdf` for a paper, `finding` what it shows, `reading` how to read it."""
 
     name: str
     title: str
     svg: str
+    pdf: bytes
     finding: str
     reading: str
 
@@ -72,12 +74,19 @@ class Figure:
         """The content of an SVG file of its own."""
         return standalone(self.svg, self.title, self.finding)
 
+    @property
+    def files(self) -> dict[str, bytes]:
+        """The figure as files of its own, by name."""
+        return {f"figures/{self.name}.svg": self.file.encode(), f"figures/{self.name}.pdf": self.pdf}
+
 
 def figure(name: str, title: str, draw: Callable[[], Canvas], finding: str, reading: str) -> Figure:
     """The figure that `draw` gives, drawn with the settings of the house."""
     title, finding = printable(title), printable(finding)
     with matplotlib.style.context(["default", SETTINGS]):
-        return Figure(name, title, render(draw(), name, f"{title}. {finding}"), finding, reading)
+        canvas = draw()
+        svg = render(canvas, name, f"{title}. {finding}")
+        return Figure(name, title, svg, _saved(canvas, "pdf", {"Title": title, "Subject": finding}), finding, reading)
 
 
 def printable(text: object) -> str:
@@ -93,14 +102,20 @@ def label(text: object) -> str:
 
 def render(figure: Canvas, name: str, description: str) -> str:
     """The figure as an `<svg>` element to stand inside a page; `name` makes its ids unique there."""
-    buffer = io.StringIO()
-    nothing = dict.fromkeys(["Date", "Creator", "Format", "Type"])
+    text = _saved(figure, "svg", {}).decode()
+    return _inline(text[text.index("<svg") :].strip(), name, description)
+
+
+UNDATED = {"svg": ["Date", "Creator", "Format", "Type"], "pdf": ["CreationDate", "Creator", "Producer"]}
+
+
+def _saved(figure: Canvas, kind: str, told: dict[str, str]) -> bytes:
+    buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")  # the reader's font may have it
         box = figure.get_tightbbox(FigureCanvasAgg(figure).get_renderer()).padded(0.06)  # "tight" would draw twice
-        figure.savefig(buffer, format="svg", metadata=nothing, bbox_inches=box)
-    text = buffer.getvalue()
-    return _inline(text[text.index("<svg") :].strip(), name, description)
+        figure.savefig(buffer, format=kind, metadata={**dict.fromkeys(UNDATED[kind]), **told}, bbox_inches=box)
+    return buffer.getvalue()
 
 
 def standalone(svg: str, title: str, description: str) -> str:
