@@ -146,7 +146,7 @@ def test_boxes_enclose_the_ink() -> None:
 def test_iou_of_boxes() -> None:
     a = jnp.array([[0, 0, 2, 2], [0, 0, 2, 2], [0, 0, 2, 2], [0, 0, 1, -1.0]])
     b = jnp.array([[0, 0, 2, 2], [1, 1, 2, 2], [2, 2, 1, 1], [0, 0, 1, 1.0]])
-    np.testing.assert_allclose(images.iou(a, b), [1, 1 / 7, 0, 0], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(images.iou(a, b), [1, 1 / 7, 0, 0], rtol=1e-6)
 
 
 def test_mean_iou_by_hand() -> None:

@@ -84,9 +84,7 @@ def figure(name: str, title: str, draw: Callable[[], Canvas], finding: str, read
     """The figure that `draw` gives, drawn with the settings of the house."""
     title, finding = printable(title), printable(finding)
     with matplotlib.style.context(["default", SETTINGS]):
-        canvas = draw()
-        svg = render(canvas, name, f"{title}. {finding}")
-        return Figure(name, title, svg, _saved(canvas, "pdf", {"Title": title, "Subject": finding}), finding, reading)
+        return Figure(name, title, *saved(draw(), name, title, finding), finding, reading)
 
 
 def printable(text: object) -> str:
@@ -100,26 +98,22 @@ def label(text: object) -> str:
     return "\u200b" + shown if shown.startswith("_") else shown
 
 
-def render(figure: Canvas, name: str, description: str) -> str:
-    """The figure as an `<svg>` element to stand inside a page; `name` makes its ids unique there."""
-    text = _saved(figure, "svg", {}).decode()
-    return _inline(text[text.index("<svg") :].strip(), name, description)
-
-
-UNDATED = {"svg": ["Date", "Creator", "Format", "Type"], "pdf": ["CreationDate", "Creator", "Producer"]}
-
-
-def _saved(figure: Canvas, kind: str, told: dict[str, str]) -> bytes:
-    buffer = io.BytesIO()
+def saved(figure: Canvas, name: str, title: str, finding: str) -> tuple[str, bytes]:
+    """The figure as an `<svg>` element to stand inside a page, where `name` makes its ids unique, and as a PDF."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")  # the reader's font may have it
-        box = figure.get_tightbbox(FigureCanvasAgg(figure).get_renderer()).padded(0.06)  # "tight" would draw twice
-        figure.savefig(buffer, format=kind, metadata={**dict.fromkeys(UNDATED[kind]), **told}, bbox_inches=box)
-    return buffer.getvalue()
+        box = figure.get_tightbbox(FigureCanvasAgg(figure).get_renderer()).padded(0.06)  # "tight" would draw for each
+        svg, pdf = io.StringIO(), io.BytesIO()
+        undated = dict.fromkeys(["Date", "Creator", "Format", "Type"])
+        figure.savefig(svg, format="svg", metadata=undated, bbox_inches=box)
+        told = {"Title": title, "Subject": finding} | dict.fromkeys(["CreationDate", "Creator", "Producer"])
+        figure.savefig(pdf, format="pdf", metadata=told, bbox_inches=box)
+    text = svg.getvalue()
+    return _inline(text[text.index("<svg") :].strip(), name, f"{title}. {finding}"), pdf.getvalue()
 
 
 def standalone(svg: str, title: str, description: str) -> str:
-    """An SVG file of its own from what `render` gave."""
+    """An SVG file of its own from what `saved` gave."""
     words = f"<title>{escape(title)}</title>\n<desc>{escape(description)}</desc>"
     head = f"{words}\n<style>{STANDALONE_STYLE}</style>"
     opening, rest = re.sub(r"var\(--\w+, (#\w+)\)", r"\1", svg).split(">", 1)  # not every reader of SVG has variables
