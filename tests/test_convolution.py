@@ -53,6 +53,28 @@ def test_pooling_is_over_disjoint_squares() -> None:
             np.testing.assert_allclose(pooled[:, i, j], of(square, axis=(1, 2)), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("size", [2, 4])
+def test_the_first_of_the_largest_pixels_of_a_square_has_its_gradient(size: int) -> None:
+    x = jnp.asarray(np.random.default_rng(1).integers(0, 3, (2, 8, 8, 3)), jnp.float32)  # with many equal ones
+    weights = jnp.asarray(np.random.default_rng(2).standard_normal((2, 8 // size, 8 // size, 3)), jnp.float32)
+    expected = np.zeros(x.shape, np.float32)
+    for n, i, j, c in np.ndindex(weights.shape):
+        square = np.asarray(x)[n, size * i : size * (i + 1), size * j : size * (j + 1), c]
+        row, column = np.unravel_index(square.argmax(), square.shape)
+        expected[n, size * i + row, size * j + column, c] = weights[n, i, j, c]
+    found = jax.grad(lambda x: (weights * max_pool(x, size)).sum())(x)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_pooling_can_be_differentiated_forward_and_twice() -> None:
+    x = jnp.asarray(IMAGES[:, :, :, :2], jnp.float32)
+    direction = jnp.asarray(IMAGES[:, :, :, 2:4], jnp.float32)
+    curved = jax.grad(lambda x: (max_pool(x) ** 2).sum())
+    _, moved = jax.jvp(curved, (x,), (direction,))
+    chosen = jax.grad(lambda x: max_pool(x).sum())(x)
+    np.testing.assert_allclose(moved, 2 * chosen * direction, rtol=1e-6)
+
+
 def test_upsampling_repeats_pixels() -> None:
     expected = IMAGES.repeat(2, 1).repeat(2, 2)
     np.testing.assert_array_equal(upsample(jnp.asarray(IMAGES)), jnp.asarray(expected))
