@@ -1,23 +1,66 @@
-"""What tuning tries and how many networks count: learning rates and seeds of a suite."""
+"""What tuning tries and how many networks count: ranges, learning rates, trials and seeds of a suite."""
 
 import math
+from collections.abc import Mapping
 from itertools import count, islice
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, ValidationInfo, field_validator
 
-from bench.checks import REFUSED, Strict, listed, number, refused, repeated, whole
+from bench.checks import REFUSED, Strict, listed, number, one_of, refused, repeated, whole
+from bench.search import SAMPLERS, SCALES, rungs, spread
 
 SEED_LIMIT = 2**32  # jax keys are made of 32 bits: PRNGKey(2**32) would be PRNGKey(0)
 Rate = Annotated[float, BeforeValidator(number(float, 1e-30, 1e30, "a number above 0 (from 1e-30 to 1e30)"))]
 
+Finite = Annotated[float, BeforeValidator(number(float, -3e38, 3e38, "a finite number"))]
+
+
+class Trial(NamedTuple):
+    """What tuning tries of a cell: a learning rate, and values of the arguments that its optimizer searches."""
+
+    learning_rate: float = math.nan
+    values: tuple[float, ...] = ()
+
+
+class Range(Strict):
+    """Where a number is searched: from `low` to `high`, evenly on a scale."""
+
+    low: Finite
+    high: Finite
+    scale: Annotated[str, BeforeValidator(one_of(tuple(SCALES)))] = Field(default="log", validate_default=True)
+
+    @field_validator("high")
+    @classmethod
+    def _rising(cls, high: float, info: ValidationInfo) -> float:
+        if high <= info.data.get("low", -math.inf):
+            raise refused(f"more than {info.data['low']:g}, the value of low")
+        return high
+
+    @field_validator("scale")
+    @classmethod
+    def _defined(cls, scale: str, info: ValidationInfo) -> str:
+        try:
+            for end in info.data.values():
+                SCALES[scale].forward(end)
+        except ValueError:
+            raise refused(SCALES[scale].needs, " to ".join(f"{end:g}" for end in info.data.values())) from None
+        return scale
+
+    def at(self, u: float) -> float:
+        """The number at the share `u` of the way, to eight digits."""
+        return spread(u, self.low, self.high, self.scale)
+
+    def __str__(self) -> str:
+        return f"{self.low:.12g}..{self.high:.12g}"
+
 
 class LearningRates(Strict):
-    """A grid with equal ratios from `low` to `high`."""
+    """A grid with equal ratios from `low` to `high`; without `num` a range to search."""
 
     low: Rate
     high: Rate
-    num: Annotated[int, whole(1, 1000)]
+    num: Annotated[int, whole(1, 1000)] | None = None
 
     @field_validator("high")
     @classmethod
@@ -29,8 +72,8 @@ class LearningRates(Strict):
 
     @field_validator("num")
     @classmethod
-    def _distinct(cls, num: int, info: ValidationInfo) -> int:
-        if {"low", "high"} <= info.data.keys():
+    def _distinct(cls, num: int | None, info: ValidationInfo) -> int | None:
+        if num is not None and {"low", "high"} <= info.data.keys():
             low, high = info.data["low"], info.data["high"]
             if num == 1 and low != high:
                 raise refused("at least 2, as low and high differ")
@@ -38,16 +81,82 @@ class LearningRates(Strict):
                 raise refused("1, as low = high" if low == high else "fewer: some of the rates are alike in six digits")
         return num
 
-    def values(self, multiplier: bool = False) -> list[float]:
-        """The rates, of six significant digits. `multiplier`: the same ratios, centred on 1."""
+    def ends(self, multiplier: bool = False) -> tuple[float, float]:
+        """The lowest and the highest rate. `multiplier`: the same ratio, centred on 1."""
         if multiplier:
-            return _log_grid(math.sqrt(self.low / self.high), math.sqrt(self.high / self.low), self.num)
-        return _log_grid(self.low, self.high, self.num)
+            return math.sqrt(self.low / self.high), math.sqrt(self.high / self.low)
+        return self.low, self.high
+
+    def values(self, multiplier: bool = False) -> list[float]:
+        """The rates of the grid, of six significant digits."""
+        return _log_grid(*self.ends(multiplier), self.num or 1)
 
 
 def _log_grid(low: float, high: float, num: int) -> list[float]:
     ratio = (high / low) ** (1 / max(1, num - 1))
     return [float(f"{low * ratio**i:.6g}") for i in range(num)]
+
+
+METHODS: dict[str, dict[str, Any]] = {  # what each takes, and its default where it has one
+    "grid": {},
+    "sobol": {"trials": None, "seed": 0},
+    "random": {"trials": None, "seed": 0},
+    "halving": {"trials": None, "seed": 0, "eta": 3, "of": "sobol"},
+}
+
+
+class Tuning(Strict):
+    """How tuning searches: on the grid of learning rates, at points spread over ranges, or by halving these."""
+
+    method: Annotated[str, BeforeValidator(one_of(tuple(METHODS)))] = "grid"
+    eta: Annotated[int, whole(2, 100)] | None = Field(default=None, validate_default=True)
+    of: Annotated[str, BeforeValidator(one_of(tuple(SAMPLERS)))] | None = Field(default=None, validate_default=True)
+    seed: Annotated[int, whole(0, SEED_LIMIT - 1)] | None = Field(default=None, validate_default=True)
+    trials: Annotated[int, whole(1, 100_000)] | None = Field(default=None, validate_default=True)
+
+    @field_validator("eta", "of", "seed", "trials")
+    @classmethod
+    def _of_the_method(cls, value: Any, info: ValidationInfo) -> Any:
+        method, key = info.data.get("method"), str(info.field_name)
+        if method is None:
+            return value
+        takes = METHODS[method]
+        if key not in takes and value is not None:
+            rest = ", ".join(name for name, keys in METHODS.items() if key in keys)
+            raise refused(f"no such key with the method {method}; {rest} take it")
+        found = takes.get(key) if value is None else value
+        if key in takes and found is None:
+            raise refused("this key", "nothing")
+        return found
+
+    @field_validator("trials")
+    @classmethod
+    def _enough_to_halve(cls, trials: int | None, info: ValidationInfo) -> int | None:
+        eta = info.data.get("eta")
+        if eta and trials is not None and trials < eta:
+            raise refused(f"at least {eta}, as the first of {eta} trials goes on")
+        return trials
+
+    @property
+    def grids(self) -> bool:
+        """Whether it tries the grid of learning rates, and nothing else."""
+        return self.trials is None
+
+    def rungs(self, trials: int) -> list[tuple[int, int]]:
+        """How many trials are trained at once, and for which part of the steps; more than one rung where it halves."""
+        return rungs(trials, self.eta) if self.eta else [(trials, 1)]
+
+    def tried(self, rates: LearningRates, multiplier: bool, ranges: Mapping[str, Range]) -> tuple[Trial, ...]:
+        """What is tried of each cell of an optimizer: its grid, or as many points as of any other cell."""
+        if self.trials is None:
+            return tuple(Trial(rate) for rate in rates.values(multiplier))
+        sampler, seed = SAMPLERS[self.of or self.method], self.seed or 0
+        low, high = rates.ends(multiplier)
+        drawn = [float(f"{spread(u, low, high, 'log'):.6g}") for u in sampler(self.trials, 0, seed)]
+        columns = [
+            [axis.at(u) for u in sampler(self.trials, place, seed)] for place, axis in enumerate(ranges.values(), 1)
+        ]
+        return tuple(Trial(rate, tuple(values)) for rate, *values in zip(drawn, *columns, strict=True))
 
 
 def _each_once(seeds: list[int]) -> list[int]:

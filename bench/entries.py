@@ -19,11 +19,25 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from bench.activations import ACTIVATIONS, Activation
-from bench.budget import LearningRates
-from bench.checks import Strict, listed, name_of, nearest, number, one_of, refused, repeated, short, truth, whole
+from bench.budget import LearningRates, Range
+from bench.checks import (
+    REFUSED,
+    Strict,
+    listed,
+    name_of,
+    nearest,
+    number,
+    one_of,
+    refused,
+    repeated,
+    short,
+    truth,
+    whole,
+)
 from bench.errors import InputError
 from bench.optimizers import COMMON, OPTIMIZERS, Optimizer
 from bench.schedules import SCHEDULES, Schedule
+from bench.search import MOST_AXES
 from bench.tasks import TASKS, Task, own
 from bench.tasks.base import Option
 
@@ -59,22 +73,39 @@ class Entry(Strict):
         name, found, wrong = info.data["name"], {}, []
         for key, value in arguments.items():
             try:
-                found[key] = _argument(name, key, value, cls.accepts(name))
+                found[key] = cls.checked(name, key, value)
             except PydanticCustomError as error:
                 wrong.append(InitErrorDetails(type=error, loc=(key,), input=value))
+            except ValidationError as error:
+                wrong += [_within(key, details) for details in error.errors()]
         if wrong:
             raise ValidationError.from_exception_data(name, wrong)
         return found
 
+    @classmethod
+    def checked(cls, name: str, key: str, value: Any) -> Any:
+        """The value of an argument, where it is one."""
+        return _argument(name, key, value, cls.accepts(name))
+
     @model_serializer(mode="wrap")
     def _spread(self, serialize: Callable[[Self], dict[str, Any]]) -> dict[str, Any]:
         found = serialize(self)
-        return {**{key: of for key, of in found.items() if key != "arguments"}, **self.arguments}
+        plain = {key: of.model_dump() if isinstance(of, BaseModel) else of for key, of in self.arguments.items()}
+        return {**{key: of for key, of in found.items() if key != "arguments"}, **plain}
+
+
+def _within(key: str, details: Any) -> InitErrorDetails:
+    """An error of a table under the key that holds it."""
+    kind, context = details["type"], details.get("ctx", {})
+    error = refused(context["expected"], context["got"]) if kind == REFUSED else kind
+    return InitErrorDetails(type=error, loc=(key, *details["loc"]), input=details["input"])
 
 
 def _argument(name: str, key: str, value: Any, accepts: Mapping[str, Option]) -> Any:
     if key in accepts:
         option = accepts[key]
+        if isinstance(value, Mapping):
+            raise refused("one value: only numbers that an optimizer takes can have a range")
         check = one_of(option) if isinstance(option, tuple) else ARGUMENTS.get(key, TYPES[option])
         return check(value)
     expected = nearest(f"an argument of {name}", key, accepts) if accepts else f"none: {name} has no arguments"
@@ -139,9 +170,33 @@ class OptimizerEntry(Entry):
         """Those that the table says a suite may set, and those that any optimizer takes."""
         return {**OPTIMIZERS[name].accepts, **dict.fromkeys(COMMON, float)}
 
+    @classmethod
+    def checked(cls, name: str, key: str, value: Any) -> Any:
+        """The value of an argument or, for a number, the range in which it is searched."""
+        if not isinstance(value, Mapping) or cls.accepts(name).get(key) is not float:
+            return super().checked(name, key, value)
+        found = Range(**value)
+        for end in (found.low, found.high):
+            super().checked(name, key, end)
+        return found
+
+    @field_validator("arguments")
+    @classmethod
+    def _few_ranges(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        if sum(isinstance(value, Range) for value in arguments.values()) >= MOST_AXES:
+            raise refused(f"at most {MOST_AXES - 1} ranges", "more")
+        return arguments
+
+    @property
+    def ranges(self) -> dict[str, Range]:
+        """The arguments that are searched, and where."""
+        return {key: value for key, value in self.arguments.items() if isinstance(value, Range)}
+
     def resolve(self) -> Optimizer:
         """The table's entry with these arguments."""
-        return OPTIMIZERS[self.name].configured(self.arguments, self.schedule.resolve() if self.schedule else None)
+        fixed = {key: value for key, value in self.arguments.items() if key not in self.ranges}
+        schedule = self.schedule.resolve() if self.schedule else None
+        return OPTIMIZERS[self.name].configured(fixed, schedule, self.ranges)
 
 
 Steps = Annotated[int, whole(1, 10_000_000)]

@@ -67,17 +67,18 @@ def execute(shard: Shard) -> Result:
     timing = Timing(worker=os.getpid(), started=time.time())
     loaded = _load(shard.program, timing)
     rows: list[Row] = []
+    windows = padded(shard.program.windows_of(shard.steps), len(loaded.windows))
     for lanes in chunks(shard):
-        outcome, seconds = _timed(loaded, shard.program, lanes)
+        outcome, seconds = _timed(loaded, shard.program, lanes, windows)
         timing.chunks.append(
             {"activations": sorted({lane.activation for lane in lanes}), "optimizer": lanes[0].optimizer,
-             "lanes": len(lanes), "seconds": seconds, "first": loaded.fresh}
+             "lanes": len(lanes), "steps": shard.steps, "seconds": seconds, "first": loaded.fresh}
         )  # fmt: skip
         loaded.fresh = False
         if loaded.evaluate_s < 0:
-            _, loaded.evaluate_s = _timed(loaded, shard.program, lanes, windows=np.zeros_like(loaded.windows))
+            _, loaded.evaluate_s = _timed(loaded, shard.program, lanes, np.zeros_like(loaded.windows))
             timing.evaluate_s += loaded.evaluate_s
-        evaluate_s = min(loaded.evaluate_s, seconds)
+        evaluate_s = min(loaded.evaluate_s * float((windows[:, 0] >= 0).mean()), seconds)
         timing.evaluate_s += evaluate_s
         timing.train_s += seconds - evaluate_s
         rows += [row(shard, lane, outcome, i) for i, lane in enumerate(lanes)]
@@ -101,15 +102,16 @@ def chunks(shard: Shard) -> Iterator[list[Lane]]:
 def row(shard: Shard, lane: Lane, outcome: Outcome, i: int) -> Row:
     """The i-th lane of an outcome as plain values: the columns of the results and its curves as lists."""
     program = shard.program
-    ends = [end for _, end in program.windows]
+    ends = [end for _, end in program.windows_of(shard.steps)]
     stopped_at = int(outcome.stopped_at[i])
-    validation_loss = np.asarray(outcome.validation_loss[i], np.float64)
+    train_loss, validation_loss, metric = (
+        np.asarray(curve[i][: len(ends)], np.float64)
+        for curve in (outcome.train_loss, outcome.validation_loss, outcome.validation_metric)
+    )
     if stopped_at < 0 and not np.isfinite(validation_loss[-1]):
-        stopped_at = program.steps
+        stopped_at = shard.steps
     ok = stopped_at < 0
     tested = ok and lane.phase == "evaluate"  # test data have no part in tuning
-    metric = np.asarray(outcome.validation_metric[i], np.float64)
-    train_loss = np.asarray(outcome.train_loss[i], np.float64)
     return {
         **shard.identity(lane),
         "status": "ok" if ok else "diverged",
@@ -175,24 +177,36 @@ def order(samples: int, batch_size: int, steps: int, seed: int) -> np.ndarray:
     return _ORDERS[key]
 
 
+def padded(windows: list[tuple[int, int]], count: int) -> np.ndarray:
+    """The windows [count, 2] int32 of a training that may end before the program's, the rest of them empty."""
+    return np.array(windows + [train.NO_WINDOW] * (count - len(windows)), np.int32)
+
+
 def traced_lanes(program: Program, lanes: list[Lane]) -> train.Lane:
     """The arguments of one call; the last lane is repeated up to the full width, so that every chunk is alike."""
-    padded = lanes + [lanes[-1]] * (program.width - len(lanes))
+    full = lanes + [lanes[-1]] * (program.width - len(lanes))
     activations = [a.label for a in program.activations]
     optimizers = [o.label for o in program.optimizers]
-    picked = [activations.index(lane.activation) for lane in padded]
+    picked = [activations.index(lane.activation) for lane in full]
     if program.full_batch:
         orders = np.zeros((program.width, program.steps, 0), np.int32)
     else:
         samples = program.task.samples.train
-        orders = np.stack([order(samples, program.batch_size, program.steps, lane.seed) for lane in padded])
+        orders = np.stack([order(samples, program.batch_size, program.steps, lane.seed) for lane in full])
     return train.Lane(
         activation=np.array(picked if program.mixed else picked[0], np.int32),
         optimizer=np.int32(optimizers.index(lanes[0].optimizer)),
-        learning_rate=np.array([lane.learning_rate for lane in padded], np.float32),
-        seed=np.array([lane.seed for lane in padded], np.uint32),
+        learning_rate=np.array([lane.learning_rate for lane in full], np.float32),
+        seed=np.array([lane.seed for lane in full], np.uint32),
         order=orders,
+        values=np.array([_values(program, lane) for lane in full], np.float32),
     )
+
+
+def _values(program: Program, lane: Lane) -> list[float]:
+    """What the lane's optimizer searches, and zeros up to the most that an optimizer of the program does."""
+    most = max(len(optimizer.searched) for optimizer in program.optimizers)
+    return [*lane.values, *[0.0] * (most - len(lane.values))]
 
 
 def batched(program: Program) -> Callable[[train.Lane, dict[str, Any], Any], Outcome]:
@@ -200,7 +214,9 @@ def batched(program: Program) -> Callable[[train.Lane, dict[str, Any], Any], Out
     run = train.train(
         program.task, program.activations, program.optimizers, steps=program.steps, full_batch=program.full_batch
     )
-    axes = train.Lane(activation=0 if program.mixed else None, optimizer=None, learning_rate=0, seed=0, order=0)
+    axes = train.Lane(
+        activation=0 if program.mixed else None, optimizer=None, learning_rate=0, seed=0, order=0, values=0
+    )
     return jax.vmap(run, in_axes=(axes, None, None))
 
 
@@ -227,13 +243,11 @@ def _example(program: Program) -> Lane:
     return Lane("", program.task.name, first.label, optimizer.label, "tune", 0.1, 0)
 
 
-def _timed(
-    loaded: Loaded, program: Program, lanes: list[Lane], windows: np.ndarray | None = None
-) -> tuple[Outcome, float]:
+def _timed(loaded: Loaded, program: Program, lanes: list[Lane], windows: np.ndarray) -> tuple[Outcome, float]:
     """The outcome on the host, and the seconds from the call until it was there."""
     arguments = traced_lanes(program, lanes)
     start = time.perf_counter()
-    outcome = loaded.compiled(arguments, loaded.data, loaded.windows if windows is None else windows)
+    outcome = loaded.compiled(arguments, loaded.data, windows)
     outcome = jax.device_get(jax.block_until_ready(outcome))
     return outcome, time.perf_counter() - start
 

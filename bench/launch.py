@@ -14,9 +14,10 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Self
 
 from bench import machine, plan, store, suite, worker
+from bench.budget import Trial
 from bench.errors import DataError, InputError, Interrupted, ResourceError
 from bench.plan import Plan, Shard
-from bench.runner import Progress, Row, Runner, select
+from bench.runner import Progress, Row, Runner, rank
 from bench.tasks import Task
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class Session:
                 shard.id, rows, {**timing, "task": shard.program.task.name, "session": number}
             ),
             failed=failed_rows,
-            select=select,
+            rank=rank,
             observe=observe,
             stopping=lambda: len(signals.received),
             worker_died=(worker.BrokenWorker,),
@@ -180,7 +181,7 @@ def describe(made: Plan, wanted: "suite.Suite", command: str, data: Mapping[str,
         "suite": wanted.described(),
         "plan": {"cells": len(made.cells), "lanes": made.lanes, "programs": len(programs),
                  "lane_steps": made.lane_steps, "sha256": made.sha256},
-        "cells": [[*cell[:3], list(cell.learning_rates)] for cell in made.cells],
+        "cells": [[*cell[:3], [_trial(trial) for trial in cell.trials]] for cell in made.cells],
         "seeds": {"tune": wanted.seeds.tune_list(), "evaluate": wanted.seeds.evaluate_list()},
         "programs": {
             p.id: {"width": p.width, "steps": p.steps, "batch_size": p.batch_size, "mixed": p.mixed,
@@ -192,7 +193,7 @@ def describe(made: Plan, wanted: "suite.Suite", command: str, data: Mapping[str,
             name: _task(task, data.get(name)) for name, task in tasks.items()
         },
         "activations": {label: _entry(a) for label, a in activations.items()},
-        "optimizers": {label: _entry(o) for label, o in optimizers.items()},
+        "optimizers": {label: _entry(o) | _searched(label, wanted) for label, o in optimizers.items()},
         "environment": machine.describe(),
         "execution": {"device": made.device, "workers": 0, "width": max(p.width for p in programs), "sessions": []},
     }  # fmt: skip
@@ -221,6 +222,21 @@ def _task(task: Task, data: str | None) -> dict[str, Any]:
 
 def _entry(entry: Any) -> dict[str, Any]:
     return {"summary": entry.summary, "arguments": dict(entry.arguments)}
+
+
+def _trial(trial: Trial) -> Any:
+    """A trial as a plain value: its learning rate, and in a list with it what else was searched."""
+    return [trial.learning_rate, *trial.values] if trial.values else trial.learning_rate
+
+
+def _searched(label: str, wanted: "suite.Suite") -> dict[str, Any]:
+    """Where the learning rate and other numbers of an optimizer were searched; nothing of a grid."""
+    if wanted.tuning.grids:
+        return {}
+    (entry,) = (entry for entry in wanted.optimizer_entries if entry.resolve().label == label)
+    rates, multiplier = wanted.rates(entry)
+    ends = dict(zip(("low", "high"), rates.ends(multiplier), strict=True)) | {"scale": "log"}
+    return {"searched": {"learning_rate": ends, **{key: axis.model_dump() for key, axis in entry.ranges.items()}}}
 
 
 def failed_rows(shard: Shard, error: str) -> list[Row]:

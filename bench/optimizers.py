@@ -4,10 +4,11 @@ To add one: add one entry. `LEFT_OUT` says why the other aliases of optax are no
 Neither jax nor optax is imported before an optimizer is built.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from math import nan
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from bench.lazy import Lazy
@@ -48,6 +49,7 @@ class Optimizer:
     contains: tuple[str, ...] = ()  # entries that are cases of it: tuned, it should not lose to them
     schedule: Schedule = SCHEDULES["constant"]
     default_learning_rate: float = nan  # what is used untuned: the paper's, Keras's or PyTorch's; nan: none
+    searched: tuple[str, ...] = ()  # arguments whose values each lane brings
     label: str = ""
 
     def __post_init__(self) -> None:
@@ -62,25 +64,38 @@ class Optimizer:
         pairs = (word.partition(":") for word in self.takes.split())
         return {name: _TYPES[kind] for name, _, kind in pairs}
 
-    def configured(self, arguments: Mapping[str, Any], schedule: Schedule | None = None) -> "Optimizer":
-        """This entry with other arguments; its label names those that differ from the table's."""
+    def configured(
+        self,
+        arguments: Mapping[str, Any],
+        schedule: Schedule | None = None,
+        ranges: Mapping[str, Any] = MappingProxyType({}),
+    ) -> "Optimizer":
+        """This entry with other arguments; its label names those that differ from the table's.
+
+        `ranges` are arguments whose values each lane brings, with what the label says of them.
+        """
         schedule = schedule or self.schedule
         changed = {k: v for k, v in arguments.items() if self.arguments.get(k, COMMON.get(k, _UNSET)) != v}
         parts = [f"{k}={v:.12g}" if isinstance(v, float) else f"{k}={v}" for k, v in changed.items()]
+        parts += [f"{k}={of}" for k, of in ranges.items()]
         parts += [f"schedule={schedule.label}"] if schedule != self.schedule else []
         label = f"{self.name}({','.join(parts)})" if parts else self.name
-        return replace(self, arguments={**self.arguments, **arguments}, schedule=schedule, label=label)
+        fixed = {k: v for k, v in {**self.arguments, **arguments}.items() if k not in ranges}
+        return replace(self, arguments=fixed, schedule=schedule, searched=tuple(ranges), label=label)
 
     def factor(self, progress: Any) -> Any:
         """What the schedule multiplies the learning rate with when this share of the steps is done."""
         return self.schedule(progress)
 
-    def build(self, learning_rate: Any, key: Any = None, decay_mask: Mask | None = None) -> Any:
+    def build(
+        self, learning_rate: Any, key: Any = None, decay_mask: Mask | None = None, values: Iterable[Any] = ()
+    ) -> Any:
         """The optax transformation for a (traced) learning rate; its state must be made in the same trace.
 
         `key` is a typed key, `jax.random.key`; `decay_mask` maps parameters to a tree of bools, true where
-        weights decay.
+        weights decay. `values` are the (traced) numbers of the arguments that are `searched`, and maybe more.
         """
+        arguments = {**self.arguments, **dict(zip(self.searched, values, strict=False))}
         given = {self.learning_rate: learning_rate}
         if self.key and key is None:
             raise ValueError(f"{self.name} draws random numbers: build it with a key")
@@ -88,8 +103,8 @@ class Optimizer:
             given[self.key] = key
         if self.mask and decay_mask is not None:
             given[self.mask] = decay_mask
-        common = {name: self.arguments.get(name, off) for name, off in COMMON.items() if name not in self.accepts}
-        inner = resolve(self.factory)(**given, **{k: v for k, v in self.arguments.items() if k not in common})
+        common = {name: arguments.get(name, off) for name, off in COMMON.items() if name not in self.accepts}
+        inner = resolve(self.factory)(**given, **{k: v for k, v in arguments.items() if k not in common})
         return wrapped(inner, learning_rate, decay_mask, **common)
 
     def evaluated(self, state: Any, parameters: Any) -> Any:
@@ -98,14 +113,15 @@ class Optimizer:
 
 
 def wrapped(
-    inner: Any, learning_rate: Any, decay_mask: Mask | None, clip_norm: float = 0.0, weight_decay: float = 0.0
+    inner: Any, learning_rate: Any, decay_mask: Mask | None, clip_norm: Any = 0.0, weight_decay: Any = 0.0
 ) -> Any:
-    """`inner` on g min(1, clip_norm / ‖g‖), less η weight_decay θ; 0 switches either off.
+    """`inner` on g min(1, clip_norm / ‖g‖), less η weight_decay θ; 0 switches either off, a traced number neither.
 
     The decay is apart from the gradient, as in Loshchilov and Hutter 2019; the clipping that of Pascanu, Mikolov and
     Bengio 2013. Neither has a state of its own.
     """
-    if not clip_norm and not weight_decay:
+    clips, decays = (not isinstance(of, float | int) or of != 0 for of in (clip_norm, weight_decay))
+    if not clips and not decays:
         return inner
     inner = optax.with_extra_args_support(inner)
 
@@ -113,12 +129,12 @@ def wrapped(
         return jax.tree.map(lambda u, p: u - learning_rate * weight_decay * p, updates, params)
 
     def update(updates: Any, state: Any, params: Any = None, **extra: Any) -> tuple[Any, Any]:
-        if clip_norm:
+        if clips:
             updates, _ = optax.clip_by_global_norm(clip_norm).update(updates, optax.EmptyState())
         updates, state = inner.update(updates, state, params, **extra)
-        if weight_decay:
-            decays = decay_mask(params) if decay_mask else True  # a prefix of the parameters' tree
-            updates = jax.tree.map(lambda d, u, p: shrink(u, p) if d else u, decays, updates, params)
+        if decays:
+            mask = decay_mask(params) if decay_mask else True  # a prefix of the parameters' tree
+            updates = jax.tree.map(lambda d, u, p: shrink(u, p) if d else u, mask, updates, params)
         return updates, state
 
     return optax.GradientTransformationExtraArgs(inner.init, update)

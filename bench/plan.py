@@ -5,15 +5,16 @@ A block is what is tuned and then evaluated together: its evaluation waits for i
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from math import ceil, nan
+from math import ceil
 from typing import Any, NamedTuple
 
 from bench import labels
 from bench.activations import Activation
+from bench.budget import Trial, Tuning
 from bench.errors import InputError
 from bench.optimizers import Optimizer
 from bench.suite import Suite, Work
@@ -54,15 +55,41 @@ class Lane(NamedTuple):
     phase: str  # tune or evaluate
     learning_rate: float
     seed: int
+    values: tuple[float, ...] = ()  # of the arguments that its optimizer searches
+
+    @property
+    def trial(self) -> Trial:
+        """What tuning may pick of it."""
+        return Trial(self.learning_rate, self.values)
 
 
 class Cell(NamedTuple):
-    """One (task, activation, optimizer) by label, with the learning rates that its tuning tries."""
+    """One (task, activation, optimizer) by label, with what its tuning tries."""
 
     task: str
     activation: str
     optimizer: str
-    learning_rates: tuple[float, ...]
+    trials: tuple[Trial, ...]
+
+
+class Budget(NamedTuple):
+    """What each cell gets: how its tuning goes, and the seeds of it and of the evaluation."""
+
+    tuning: Tuning
+    tune: Sequence[int]
+    evaluate: Sequence[int]
+
+    @classmethod
+    def of(cls, suite: Suite) -> "Budget":
+        """That of a suite."""
+        return cls(suite.tuning, suite.seeds.tune_list(), suite.seeds.evaluate_list())
+
+    def lanes(self, trials: int, steps: int = 1) -> tuple[int, int]:
+        """How many lanes a cell of so many trials has, and how many steps they take, `steps` being a whole training."""
+        rungs = self.tuning.rungs(trials)
+        lanes = sum(count for count, _ in rungs) * len(self.tune) + len(self.evaluate)
+        tuned = sum(count * (steps // part) for count, part in rungs) * len(self.tune)
+        return lanes, tuned + steps * len(self.evaluate)
 
 
 @dataclass(frozen=True)
@@ -84,7 +111,7 @@ class Program:
         """The task and a digest of all that is static."""
         static: list[Any] = [
             [(a.label, dict(a.arguments)) for a in self.activations],
-            [(o.label, dict(o.arguments), dict(o.schedule.arguments)) for o in self.optimizers],
+            [(o.label, dict(o.arguments), dict(o.schedule.arguments)) for o in self.optimizers],  # labels tell ranges
             [
                 self.task.name,
                 self.task.version,
@@ -101,8 +128,11 @@ class Program:
     @property
     def windows(self) -> list[tuple[int, int]]:
         """First step and the step after the last before each evaluation; the first evaluation is before any step."""
-        ends = [0, *range(0, self.steps, self.eval_every), self.steps]
-        return list(pairwise(ends))
+        return self.windows_of(self.steps)
+
+    def windows_of(self, steps: int) -> list[tuple[int, int]]:
+        """The same of a training that ends sooner."""
+        return list(pairwise([0, *range(0, steps, self.eval_every), steps]))
 
     @property
     def lane_step_flops(self) -> int:
@@ -126,6 +156,8 @@ class Shard:
     program: Program
     lanes: tuple[Lane, ...]
     shown_seed: int = -1  # the lanes of this seed keep what a report shows of them
+    rung: int = 0  # of tuning that halves
+    part: int = 1  # how often the steps of its lanes go into those of the program
 
     @property
     def phase(self) -> str:
@@ -133,9 +165,14 @@ class Shard:
         return self.lanes[0].phase
 
     @property
+    def steps(self) -> int:
+        """Of each of its lanes."""
+        return self.program.steps // self.part
+
+    @property
     def lane_steps(self) -> int:
         """Steps of all its lanes."""
-        return len(self.lanes) * self.program.steps
+        return len(self.lanes) * self.steps
 
     def identity(self, lane: Lane) -> dict[str, Any]:
         """What is known of a lane before it is trained, by column of the results."""
@@ -149,9 +186,13 @@ class Shard:
             "optimizer": lane.optimizer,
             "phase": lane.phase,
             "learning_rate": lane.learning_rate,
-            "hyperparameters": {**activation.arguments, **optimizer.arguments},
+            "hyperparameters": {
+                **activation.arguments,
+                **optimizer.arguments,
+                **dict(zip(optimizer.searched, lane.values, strict=True)),
+            },
             "seed": lane.seed,
-            "steps": program.steps,
+            "steps": self.steps,
             "batch_size": program.batch_size,
             "parameters": program.task.parameters,
             "shard": self.id,
@@ -192,21 +233,31 @@ class Plan:
         """How many, tuning and evaluation."""
         return sum(self._lanes_of(cell) for cell in self.cells)
 
+    @cached_property
+    def budget(self) -> Budget:
+        """What each cell gets."""
+        return Budget.of(self.suite)
+
     def _lanes_of(self, cell: Cell) -> int:
-        return len(cell.learning_rates) * len(self.suite.seeds.tune_list()) + len(self.suite.seeds.evaluate_list())
+        return self.budget.lanes(len(cell.trials))[0]
 
     @property
     def lane_steps(self) -> int:
         """Steps of all lanes."""
-        return self._summed(lambda program: program.steps)
+        return self._summed(lambda program: 1)
 
     @property
     def flops(self) -> int:
         """Floating-point operations of all training steps."""
-        return self._summed(lambda program: program.steps * program.lane_step_flops)
+        return self._summed(lambda program: program.lane_step_flops)
 
     def _summed(self, of: Callable[[Program], int]) -> int:
-        return sum(self._lanes_of(cell) * of(block.program) for block in self.blocks for cell in block.cells)
+        """Over all steps of all lanes."""
+        return sum(
+            self.budget.lanes(len(cell.trials), block.program.steps)[1] * of(block.program)
+            for block in self.blocks
+            for cell in block.cells
+        )
 
     @cached_property
     def sha256(self) -> str:
@@ -214,72 +265,105 @@ class Plan:
         return _digest([self.suite.described(), self.device, [p.id for p in self.programs]])
 
     def tune_shards(self, block: Block) -> list[Shard]:
-        """The shards that tune the block's cells."""
-        lanes = list(planned(block.cells, self.suite.seeds.tune_list(), []))
-        return self._shards(block, "tune", lanes)
+        """The shards with which the tuning of the block's cells begins."""
+        return self._rung(block, 0, {cell: cell.trials for cell in block.cells})
 
-    def evaluate_shards(self, block: Block, chosen: dict[Cell, float]) -> list[Shard]:
-        """The shards that train each cell of the block again at its chosen learning rate, on fresh seeds."""
-        lanes = planned(block.cells, [], self.suite.seeds.evaluate_list())
-        rate_of = {cell[:3]: rate for cell, rate in chosen.items()}
-        return self._shards(block, "evaluate", [lane._replace(learning_rate=rate_of[lane[1:4]]) for lane in lanes])
+    def shards_after(self, block: Block, rung: int, ranked: Mapping[Cell, Sequence[Trial]]) -> list[Shard]:
+        """What follows a rung of the block's tuning, of which `ranked` are the trials, the best of each cell first.
+
+        The next rung with the best of them or, after the last one, the evaluation of the best.
+        """
+        if rung + 1 < len(self._rungs(block.cells[0])):
+            return self._rung(block, rung + 1, ranked)
+        return self.evaluate_shards(block, {cell: trials[0] for cell, trials in ranked.items()})
+
+    def evaluate_shards(self, block: Block, chosen: Mapping[Cell, Trial]) -> list[Shard]:
+        """The shards that train each cell of the block again as was chosen, on fresh seeds."""
+        lanes = [lane for cell in block.cells for lane in evaluated(cell, chosen[cell], self.budget)]
+        return self._shards(block, "evaluate", lanes)
+
+    def _rungs(self, cell: Cell) -> list[tuple[int, int]]:
+        return self.budget.tuning.rungs(len(cell.trials))
+
+    def _rung(self, block: Block, rung: int, ranked: Mapping[Cell, Sequence[Trial]]) -> list[Shard]:
+        lanes = [
+            lane
+            for cell in block.cells
+            for lane in tuned(cell, ranked[cell][: self._rungs(cell)[rung][0]], rung, self.budget)
+        ]
+        _, part = self._rungs(block.cells[0])[rung]
+        return self._shards(block, f"tune{rung or ''}", lanes, rung, part)
 
     def planned(self) -> Iterator[Lane]:
-        """Every lane; the learning rate of an evaluation lane is not known yet: not a number."""
-        return planned(self.cells, self.suite.seeds.tune_list(), self.suite.seeds.evaluate_list())
+        """Every lane; where what it trains hangs on those before it, the learning rate is not a number."""
+        return planned(self.cells, self.budget)
 
-    def _shards(self, block: Block, phase: str, lanes: list[Lane]) -> list[Shard]:
+    def _shards(self, block: Block, kind: str, lanes: list[Lane], rung: int = 0, part: int = 1) -> list[Shard]:
         width = block.program.width
-        chunks = max(1, shard_lanes(block.program) // width)
+        chunks = max(1, part * shard_lanes(block.program) // width)
         several = len(block.cells) > 1 and not block.program.mixed  # small cells, each of its own chunks
         size = len(lanes) if several else chunks * width
-        number, shown_seed = self._numbers[block], self.suite.seeds.evaluate_list()[0]
+        name, shown_seed = f"{self._numbers[block]:05d}-{kind}", self.suite.seeds.evaluate_list()[0]
         return [
-            Shard(f"{number:05d}-{phase}-{part:03d}", block.program, tuple(lanes[start : start + size]), shown_seed)
-            for part, start in enumerate(range(0, len(lanes), size))
+            Shard(f"{name}-{number:03d}", block.program, tuple(lanes[start : start + size]), shown_seed, rung, part)
+            for number, start in enumerate(range(0, len(lanes), size))
         ]
 
 
-def planned(cells: Iterable[Cell], tune: Sequence[int], evaluate: Sequence[int]) -> Iterator[Lane]:
-    """The lanes of the cells: each learning rate with each tuning seed, then the evaluation seeds.
-
-    The name of an evaluation lane does not hold its learning rate: it is planned before that is known.
-    """
+def planned(cells: Iterable[Cell], budget: Budget) -> Iterator[Lane]:
+    """The lanes of the cells: each trial of each rung with each tuning seed, then the evaluation seeds."""
     for cell in cells:
-        name = "/".join(cell[:3])
-        for rate in cell.learning_rates:
-            for seed in tune:
-                yield Lane(f"{name}/tune/{rate:g}/{seed}", *cell[:3], "tune", rate, seed)
-        for seed in evaluate:
-            yield Lane(f"{name}/evaluate/{seed}", *cell[:3], "evaluate", nan, seed)
+        for rung, (count, _) in enumerate(budget.tuning.rungs(len(cell.trials))):
+            yield from tuned(cell, [UNKNOWN] * count if rung else cell.trials, rung, budget)
+        yield from evaluated(cell, UNKNOWN, budget)
+
+
+def tuned(cell: Cell, trials: Iterable[Trial], rung: int, budget: Budget) -> Iterator[Lane]:
+    """The lanes of a rung. What a later rung trains is planned before it is known, so that a name holds its place."""
+    for place, trial in enumerate(trials):
+        name = f"rung{rung}.{place}" if rung else f"trial{place}"
+        name = f"{trial.learning_rate:g}" if budget.tuning.grids else name
+        for seed in budget.tune:
+            yield _lane(cell, "tune", f"tune/{name}/{seed}", trial, seed)
+
+
+def evaluated(cell: Cell, trial: Trial, budget: Budget) -> Iterator[Lane]:
+    """The lanes of an evaluation, whose names do not hold their trial: they are planned before that is known."""
+    for seed in budget.evaluate:
+        yield _lane(cell, "evaluate", f"evaluate/{seed}", trial, seed)
+
+
+def _lane(cell: Cell, phase: str, name: str, trial: Trial, seed: int) -> Lane:
+    return Lane("/".join((*cell[:3], name)), *cell[:3], phase, trial.learning_rate, seed, trial.values)
+
+
+UNKNOWN = Trial()
 
 
 def make(suite: Suite, device: str = "cpu") -> Plan:
     """The plan of a suite on a kind of device. Raises `InputError` where it would be too large."""
-    tune, evaluate = len(suite.seeds.tune_list()), len(suite.seeds.evaluate_list())
-    optimizers = suite.tuned_optimizers
-    rates = sum(len(grid) for _, grid in optimizers)
+    budget, optimizers = Budget.of(suite), suite.tuned_optimizers
     pairs = sum(len(suite.activations) if work.task.uses_activation else 1 for work in suite.works)
-    lanes = pairs * (rates * tune + len(optimizers) * evaluate)
+    lanes = pairs * sum(budget.lanes(len(trials))[0] for _, trials in optimizers)
     if lanes > MAX_LANES:
         raise InputError(
             f"suite {suite.name}: got {lanes:,} lanes; expected at most {MAX_LANES:,}",
-            "fewer learning rates or seeds, or several suites",
+            "fewer learning rates, trials or seeds, or several suites",
         )
     return Plan(suite, device, tuple(_blocks(suite, PROFILES[device])))
 
 
 def _blocks(suite: Suite, profile: Profile) -> Iterator[Block]:
-    grids = {optimizer.label: grid for optimizer, grid in suite.tuned_optimizers}
+    tried, budget = {optimizer.label: trials for optimizer, trials in suite.tuned_optimizers}, Budget.of(suite)
     for work in suite.works:
         task = work.task
         activations = [a.resolve() for a in suite.activations] if task.uses_activation else [NO_ACTIVATION]
         for shared in _activation_groups(activations):
             for optimizers in _optimizer_groups([optimizer for optimizer, _ in suite.tuned_optimizers], task):
-                rates = max(len(grids[optimizer.label]) for optimizer in optimizers)
-                program = _program(suite, profile, work, shared, optimizers, rates)
-                cells = [Cell(task.name, a.label, o.label, grids[o.label]) for o in optimizers for a in shared]
-                lanes = max(rates * len(suite.seeds.tune_list()), len(suite.seeds.evaluate_list()))
+                trials = max(len(tried[optimizer.label]) for optimizer in optimizers)
+                program = _program(profile, work, shared, optimizers, budget, trials)
+                cells = [Cell(task.name, a.label, o.label, tried[o.label]) for o in optimizers for a in shared]
+                lanes = max(trials * len(budget.tune), len(budget.evaluate))
                 together = len(shared) if program.mixed else max(1, shard_lanes(program) // lanes)
                 for start in range(0, len(cells), together):
                     yield Block(program, tuple(cells[start : start + together]))
@@ -311,17 +395,18 @@ def _sees_all(optimizer: Optimizer, task: Task) -> bool:
 
 
 def _program(
-    suite: Suite,
     profile: Profile,
     work: Work,
     activations: tuple[Activation, ...],
     optimizers: tuple[Optimizer, ...],
-    rates: int,
+    budget: Budget,
+    trials: int,
 ) -> Program:
     task, first = work.task, optimizers[0]
     mixed = profile.mixed and not first.alone
     cells = len(activations) if mixed else 1
-    counts = [cells * rates * len(suite.seeds.tune_list()), cells * len(suite.seeds.evaluate_list())]
+    tuned = [cells * count * len(budget.tune) for count, _ in budget.tuning.rungs(trials)]
+    counts = [*tuned, cells * len(budget.evaluate)]
     full_batch = _sees_all(first, task)
     return Program(
         task=task,

@@ -11,8 +11,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from bench import stats, store
+from bench.budget import Trial, Tuning
 from bench.errors import DataError
-from bench.plan import Cell, Lane, planned
+from bench.plan import Budget, Cell, Lane, planned
 
 FEW_SAMPLES, NOISY, UNSTABLE = 10, 0.10, 0.25
 BUCKETS = ("start", "load", "trace", "compile", "train", "evaluate", "rows", "wait")
@@ -119,8 +120,14 @@ class Run:
 
 def planned_lanes(manifest: dict[str, Any]) -> Iterator[Lane]:
     """The lanes that a run's manifest says were planned."""
-    cells = [Cell(cell[0], cell[1], cell[2], tuple(cell[3])) for cell in manifest["cells"]]
-    return planned(cells, manifest["seeds"]["tune"], manifest["seeds"]["evaluate"])
+    cells = [Cell(a, b, c, tuple(map(_trial, trials))) for a, b, c, trials in manifest["cells"]]
+    tuning = Tuning(**manifest["suite"].get("tuning", {}))
+    return planned(cells, Budget(tuning, manifest["seeds"]["tune"], manifest["seeds"]["evaluate"]))
+
+
+def _trial(stored: float | list[float]) -> Trial:
+    rate, *values = stored if isinstance(stored, list) else [stored]
+    return Trial(rate, tuple(values))
 
 
 def load(path: str | Path) -> Run:
@@ -168,7 +175,7 @@ def _throughput_row(
     entry = programs[chunks["program"].iloc[0]]
     program = manifest["programs"][entry["program"]]
     steady = chunks[~chunks["first"]] if not chunks["first"].all() else chunks
-    samples = (steady["seconds"] / program["steps"]).to_numpy()
+    samples = (steady["seconds"] / steady.get("steps", program["steps"])).to_numpy()
     low, median, high, p95 = (float(value) for value in np.percentile(samples, [25, 50, 75, 95]))
     rate = program["width"] / median
     flops = rate * program["lane_step_flops"]

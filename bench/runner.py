@@ -11,6 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from bench.budget import Trial
 from bench.losses import Metric
 from bench.plan import Block, Cell, Plan, Shard
 
@@ -66,28 +67,26 @@ class Runner:
         execute: Callable[[Shard], Result],
         commit: Callable[[Shard, list[Row], Mapping[str, Any]], None],
         failed: Callable[[Shard, str], list[Row]],
-        select: Callable[[Plan, Block, list[Row]], dict[Cell, float]],
+        rank: Callable[[Plan, Block, list[Row]], dict[Cell, list[Trial]]],
         observe: Callable[[Progress, list[Row]], None] = lambda *_: None,
         stopping: Callable[[], int] = lambda: 0,
         worker_died: tuple[type[BaseException], ...] = (),
     ) -> None:
         self.plan, self.execute, self.commit, self.failed = plan, execute, commit, failed
-        self.select, self.observe, self.stopping, self.worker_died = select, observe, stopping, worker_died
+        self.rank, self.observe, self.stopping, self.worker_died = rank, observe, stopping, worker_died
         self.slots = [Slot(executor) for executor in executors]
         self.progress = Progress(plan.lanes, metrics={p.task.name: p.task.metric for p in plan.programs})
         self.tries: dict[str, int] = defaultdict(int)
         self.ready: dict[str, deque[Shard]] = defaultdict(deque)  # by program
         self.block_of: dict[str, Block] = {}
-        self.rows: dict[str, list[Row]] = {}  # of committed tuning shards, until their block is evaluated
-        self.tuning: dict[Block, list[Shard]] = {}
+        self.rows: dict[str, list[Row]] = {}  # of committed tuning shards, until their block goes on
+        self.tuning: dict[Block, list[Shard]] = {}  # the rung at which a block is
 
     def run(self, committed: Mapping[str, list[Row]] | None = None) -> bool:
         """Train all that `committed` (shard id -> rows) does not hold yet. Returns whether all is done."""
         done = dict(committed or {})
         for block in self.plan.blocks:
-            self.tuning[block] = self.plan.tune_shards(block)
-            for shard in self.tuning[block]:
-                self._enter(block, shard, done)
+            self._begin(block, self.plan.tune_shards(block), done)
         while self._busy() or (any(self.ready.values()) and not self.stopping()):
             if self.stopping() >= 2:
                 return False
@@ -102,14 +101,20 @@ class Runner:
     def _busy(self) -> bool:
         return any(slot.hand for slot in self.slots)
 
+    def _begin(self, block: Block, shards: list[Shard], done: dict[str, list[Row]]) -> None:
+        if shards[0].phase == "tune":
+            self.tuning[block] = shards
+        for shard in shards:
+            self._enter(block, shard, done)
+
     def _enter(self, block: Block, shard: Shard, done: dict[str, list[Row]]) -> None:
         self.block_of[shard.id] = block
         rows = done.pop(shard.id, [])
-        # evaluation is stale where tuning that had failed was tried again and picked another rate
-        if [row["learning_rate"] for row in rows] == [lane.learning_rate for lane in shard.lanes]:
+        # what follows tuning is stale where tuning that had failed was tried again and picked other trials
+        if len(rows) == len(shard.lanes) and all(map(_is_of, rows, map(shard.identity, shard.lanes))):
             self.progress.resumed += len(shard.lanes)
             self._finish(shard, rows, done)
-        elif shard.phase == "evaluate":
+        elif shard.phase == "evaluate" or shard.rung:
             self.ready[shard.program.id].appendleft(shard)  # a verdict on its cells is nearest
         else:
             self.ready[shard.program.id].append(shard)
@@ -180,20 +185,26 @@ class Runner:
             shards = self.tuning[block]
             if all(s.id in self.rows for s in shards):
                 tuned = [row for s in shards for row in self.rows.pop(s.id)]
-                for evaluation in self.plan.evaluate_shards(block, self.select(self.plan, block, tuned)):
-                    self._enter(block, evaluation, done)
+                ranked = self.rank(self.plan, block, tuned)
+                self._begin(block, self.plan.shards_after(block, shard.rung, ranked), done)
         self.observe(self.progress, rows)
 
 
-def select(plan: Plan, block: Block, rows: Sequence[Row]) -> dict[Cell, float]:
-    """The learning rate of each cell with the best mean validation metric over the tuning seeds.
+def _is_of(row: Row, identity: Row) -> bool:
+    return all(row[key] == identity[key] for key in ("lane", "learning_rate", "hyperparameters"))
 
-    A lane that diverged or failed counts as the worst. Ties go to the lower mean validation loss, then to the
-    smaller rate. Test data have no part in it.
+
+def rank(plan: Plan, block: Block, rows: Sequence[Row]) -> dict[Cell, list[Trial]]:
+    """The trials of each cell that these rows tell of, the one with the best mean validation metric first.
+
+    The mean is over the tuning seeds; a lane that diverged or failed counts as the worst. Ties go to the lower mean
+    validation loss, then to the smaller rate. Test data have no part in it.
     """
-    by_cell: dict[tuple[str, str, str], dict[float, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    searched = {optimizer.label: optimizer.searched for optimizer in block.program.optimizers}
+    by_cell: dict[tuple[str, str, str], dict[Trial, list[Row]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
-        by_cell[row["task"], row["activation"], row["optimizer"]][row["learning_rate"]].append(row)
+        values = tuple(row["hyperparameters"][key] for key in searched[row["optimizer"]])
+        by_cell[row["task"], row["activation"], row["optimizer"]][Trial(row["learning_rate"], values)].append(row)
     metric = block.program.task.metric
     sign = 1.0 if metric.direction == "minimize" else -1.0
 
@@ -203,7 +214,7 @@ def select(plan: Plan, block: Block, rows: Sequence[Row]) -> dict[Cell, float]:
         loss = sum(lane["validation_loss"] for lane in ok) / len(lanes) if len(ok) == len(lanes) else float("inf")
         return sign * sum(scores) / len(scores), loss
 
-    return {
-        cell: min(cell.learning_rates, key=lambda rate: (*badness(by_cell[cell[:3]][rate]), rate))
-        for cell in block.cells
-    }
+    def ranked(trials: dict[Trial, list[Row]]) -> list[Trial]:
+        return sorted(trials, key=lambda trial: (*badness(trials[trial]), trial))
+
+    return {cell: ranked(by_cell[cell[:3]]) for cell in block.cells}

@@ -102,9 +102,9 @@ class Store:
             os.fsync(journal.fileno())
 
     def rows(self, shard: str) -> list[dict[str, Any]]:
-        """The rows of a committed shard."""
+        """The rows of a committed shard, as they were committed."""
         found: list[dict[str, Any]] = read_shard(self.path / "shards" / f"{shard}.parquet").to_pylist()
-        return found
+        return [{**row, "hyperparameters": json.loads(row["hyperparameters"])} for row in found]
 
     def recover(self) -> list[dict[str, Any]]:
         """The journal's entries whose shards are whole. What else a kill left behind, or has failed, is removed."""

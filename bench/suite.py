@@ -7,12 +7,13 @@ from dataclasses import replace
 from functools import cached_property
 from itertools import product
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from bench.budget import LearningRates, Seeds
+from bench.budget import LearningRates, Range, Seeds, Trial, Tuning
 from bench.checks import NAME, NAMED, Strict, listed, nearest, refused, repeated, short
 from bench.entries import (
     ActivationEntry,
@@ -30,6 +31,8 @@ from bench.locate import locate, suite_files
 from bench.optimizers import OPTIMIZERS, Optimizer
 from bench.tasks import TASKS, Task
 
+GRID = Tuning()
+
 
 class Work(NamedTuple):
     """A task and how long it trains in this suite."""
@@ -45,6 +48,7 @@ class Suite(Strict):
 
     name: str = Field(pattern=NAME)
     description: str = ""
+    tuning: Tuning = Field(default=GRID, exclude_if=lambda tuning: tuning == GRID)  # first: what follows depends on it
     tasks: list[TaskEntry] = Field(min_length=1)
     activations: list[ActivationEntry] = Field(min_length=1)
     optimizers: list[OptimizerEntry] = Field(min_length=1)
@@ -68,6 +72,41 @@ class Suite(Strict):
         if twice := repeated(labels):
             raise refused("each once", f"{listed(twice)} more than once")
         return entries
+
+    @field_validator("optimizers")
+    @classmethod
+    def _searched(cls, entries: list[OptimizerEntry], info: ValidationInfo) -> list[OptimizerEntry]:
+        """A grid tries learning rates alone."""
+        wrong: list[InitErrorDetails] = []
+        tuning: Tuning | None = info.data.get("tuning")
+        for place, entry in enumerate(entries):
+            if tuning is None:
+                break
+            if entry.learning_rates:
+                wrong += [_under((place, "learning_rates"), found) for found in _num(entry.learning_rates, tuning)]
+            if tuning.grids:
+                error = refused("a number, or a range and a [tuning] whose method is not grid", "a range")
+                wrong += [InitErrorDetails(type=error, loc=(place, key), input=of) for key, of in entry.ranges.items()]
+        if wrong:
+            raise ValidationError.from_exception_data("optimizers", wrong)
+        return entries
+
+    @field_validator("learning_rates")
+    @classmethod
+    def _grid_or_range(cls, rates: LearningRates, info: ValidationInfo) -> LearningRates:
+        if "tuning" in info.data and (wrong := _num(rates, info.data["tuning"])):
+            raise ValidationError.from_exception_data("learning_rates", wrong)
+        return rates
+
+    @field_validator("steps")
+    @classmethod
+    def _enough_to_halve(cls, steps: int, info: ValidationInfo) -> int:
+        tuning, tasks = info.data.get("tuning"), info.data.get("tasks", [])
+        if tuning and not tuning.grids:
+            _, part = tuning.rungs(tuning.trials)[0]
+            if min(entry.steps or steps for entry in tasks) < part:
+                raise refused(f"at least {part}, as the first trials of a halving train for 1/{part} of them")
+        return steps
 
     @field_validator("tasks")
     @classmethod
@@ -125,20 +164,40 @@ class Suite(Strict):
         )
 
     @cached_property
-    def tuned_optimizers(self) -> list[tuple[Optimizer, tuple[float, ...]]]:
-        """The optimizers with the factors that the suite sweeps over them, each with the rates that tuning tries."""
-        entries = [with_values(entry, values) for entry in self.optimizers for values in self.factors.of_optimizers()]
-        return [(entry.resolve(), tuple(self.grid(entry))) for entry in entries]
+    def tuned_optimizers(self) -> list[tuple[Optimizer, tuple[Trial, ...]]]:
+        """The optimizers with the factors that the suite sweeps over them, each with what its tuning tries."""
+        return [(entry.resolve(), self.trials(entry)) for entry in self.optimizer_entries]
 
-    def grid(self, entry: OptimizerEntry) -> list[float]:
-        """The learning rates that tuning tries for this optimizer: its own, or the shared ones."""
+    @cached_property
+    def optimizer_entries(self) -> list[OptimizerEntry]:
+        """The optimizers with the factors that the suite sweeps over them."""
+        return [with_values(entry, values) for entry in self.optimizers for values in self.factors.of_optimizers()]
+
+    def trials(self, entry: OptimizerEntry) -> tuple[Trial, ...]:
+        """What tuning tries for this optimizer: learning rates of its own range or the shared one, and more."""
+        return self.tuning.tried(*self.rates(entry), entry.ranges)
+
+    def rates(self, entry: OptimizerEntry) -> tuple[LearningRates, bool]:
+        """The learning rates of an optimizer, its own or the shared ones, and whether these are centred on 1."""
         if entry.learning_rates:
-            return entry.learning_rates.values()
-        return self.learning_rates.values(multiplier=OPTIMIZERS[entry.name].multiplier)
+            return entry.learning_rates, False
+        return self.learning_rates, OPTIMIZERS[entry.name].multiplier
 
     def described(self) -> dict[str, Any]:
         """The suite as plain values, defaults filled in: what a run's manifest keeps."""
         return self.model_dump(mode="json", exclude_none=True)
+
+
+def _num(rates: LearningRates, tuning: Tuning) -> list[InitErrorDetails]:
+    """What is wrong with the number of learning rates: a grid needs it, a search counts its trials."""
+    if tuning.grids == (rates.num is not None):
+        return []
+    error = refused("this key", "nothing") if tuning.grids else refused("no such key: [tuning] says how many trials")
+    return [InitErrorDetails(type=error, loc=("num",), input=rates.num)]
+
+
+def _under(place: tuple[int | str, ...], details: InitErrorDetails) -> InitErrorDetails:
+    return InitErrorDetails(type=details["type"], loc=(*place, *details["loc"]), input=details["input"])
 
 
 def _label(entry: TaskEntry, named: bool) -> str:
@@ -147,19 +206,35 @@ def _label(entry: TaskEntry, named: bool) -> str:
     return TASKS[entry.name].label({**entry.arguments, **told})
 
 
-def single(described: Mapping[str, Any], task: str, activation: str, optimizer: str) -> Suite:
-    """The suite of one cell of a described suite, by its labels; without factors, as the entries have taken them in."""
+def single(
+    described: Mapping[str, Any],
+    task: str,
+    activation: str,
+    optimizer: str,
+    found: Mapping[str, Any] = MappingProxyType({}),
+) -> Suite:
+    """The suite of one cell of a described suite, by its labels; without factors, as the entries have taken them in.
+
+    Where it was searched, `found` are the values that were: those of the optimizer's arguments and `learning_rate`.
+    """
     suite = parse(described)
     tasks = [with_values(entry, values) for entry in suite.tasks for values in suite.factors.of_tasks()]
     works = dict(zip((work.task.name for work in suite.works), tasks, strict=True))
-    optimizers = [with_values(entry, values) for entry in suite.optimizers for values in suite.factors.of_optimizers()]
+    optimizers = [entry for entry in suite.optimizer_entries if entry.resolve().label == optimizer]
     picked: dict[str, Sequence[Entry]] = {
         "tasks": [works[task]],
         "activations": [e for e in suite.activations if e.resolve().label == activation] or suite.activations[:1],
-        "optimizers": [entry for entry in optimizers if entry.resolve().label == optimizer],
+        "optimizers": optimizers,
     }
-    plain = {key: [entry.model_dump(exclude_none=True) for entry in entries] for key, entries in picked.items()}
-    return parse({**suite.described(), **plain, "factors": {}})
+    plain: dict[str, Any] = {
+        key: [entry.model_dump(exclude_none=True) for entry in entries] for key, entries in picked.items()
+    }
+    if not suite.tuning.grids:
+        (entry,), rate = plain["optimizers"], found["learning_rate"]
+        values = {key: found[key] for key in optimizers[0].ranges}
+        plain["optimizers"] = [{key: of for key, of in entry.items() if key != "learning_rates"} | values]
+        plain["learning_rates"] = {"low": rate, "high": rate, "num": 1}
+    return parse({**suite.described(), **plain, "tuning": {}, "factors": {}})
 
 
 def read(path: str | Path) -> Suite:
@@ -242,7 +317,9 @@ def _path(values: Any, location: Sequence[int | str]) -> str:
 def _keys_around(location: tuple[Any, ...]) -> tuple[str, str, Iterable[str]]:
     """Where an unknown key was found, in words, the key, and the keys that are known there."""
     *tables, key = location
-    models: dict[str, type[BaseModel]] = {"learning_rates": LearningRates, "seeds": Seeds, "factors": Factors}
+    models: dict[int | str, type[BaseModel]] = {
+        "learning_rates": LearningRates, "seeds": Seeds, "factors": Factors, "tuning": Tuning,
+    }  # fmt: skip
     if not tables:
         return "a key of a suite file", key, Suite.model_fields
-    return f"a key of {tables[-1]}", key, models[tables[-1]].model_fields
+    return f"a key of {tables[-1]}", key, models.get(tables[-1], Range).model_fields

@@ -21,7 +21,8 @@ Tree = Any
 class Lane(NamedTuple):
     """What one training run varies: arrays or, to `vmap`, their axes.
 
-    `order` [steps, batch] int32 are the training samples of each step.
+    `order` [steps, batch] int32 are the training samples of each step, `values` float32 the arguments that an optimizer
+    searches, with room for the one that searches most.
     """
 
     activation: Any  # index among the program's activations
@@ -29,6 +30,10 @@ class Lane(NamedTuple):
     learning_rate: Any
     seed: Any  # uint32
     order: Any
+    values: Any
+
+
+NO_WINDOW = (-1, -1)  # neither training nor evaluation
 
 
 class Outcome(NamedTuple):
@@ -84,7 +89,10 @@ def phases(
             optimizers,
             lane.optimizer,
             lambda entry, t: entry.build(
-                lane.learning_rate * entry.factor(t / steps), key=optimizer_key, decay_mask=problem.decayed
+                lane.learning_rate * entry.factor(t / steps),
+                key=optimizer_key,
+                decay_mask=problem.decayed,
+                values=lane.values,
             ),
             parameters,
         )
@@ -118,8 +126,15 @@ def phases(
         def window(carry: Carry, bounds: Array) -> tuple[Carry, Curves]:
             first, end = bounds
             carry = lax.fori_loop(first, end, step, carry._replace(loss=jnp.zeros(())))
-            trace = problem.trace(trained(carry)[0]) if problem.trace else None
-            return carry, (masked(carry, carry.loss / (end - first)), *evaluate(carry, "validation"), trace)
+
+            def seen(carry: Carry) -> Curves:
+                trace = problem.trace(trained(carry)[0]) if problem.trace else None
+                return masked(carry, carry.loss / (end - first)), *evaluate(carry, "validation"), trace
+
+            def unseen(carry: Carry) -> Curves:
+                return jax.tree.map(lambda x: jnp.full(x.shape, jnp.nan, x.dtype), jax.eval_shape(seen, carry))
+
+            return carry, lax.cond(end < 0, unseen, seen, carry)
 
         def finish(carry: Carry, curves: Curves) -> Outcome:
             train_loss, validation_loss, validation_metric, trace = curves
@@ -145,7 +160,8 @@ def train(
     """The function (lane, data, windows) -> outcome.
 
     `windows` [evaluations, 2] int32 are the first step and the step after the last before each evaluation; the bounds
-    are traced, so one program serves any number of steps, an evaluation before the first step, and evaluations alone.
+    are traced, so one program serves any number of steps, an evaluation before the first step, and evaluations alone;
+    those of `NO_WINDOW` are skipped.
     A lane whose loss is not finite is frozen: its updates become 0 and it never touches its neighbours.
     """
     of = phases(task, activations, optimizers, steps=steps, full_batch=full_batch)

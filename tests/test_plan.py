@@ -55,7 +55,7 @@ def shards(made: Plan) -> list[Shard]:
     """All of them; of each cell the first learning rate is taken to be the best."""
     found = []
     for block in made.blocks:
-        chosen = {cell: cell.learning_rates[0] for cell in block.cells}
+        chosen = {cell: cell.trials[0] for cell in block.cells}
         found += [*made.tune_shards(block), *made.evaluate_shards(block, chosen)]
     return found
 
@@ -84,14 +84,14 @@ class TestProperties:
         tune, evaluate = drawn.seeds.tune_list(), drawn.seeds.evaluate_list()
         pairs = sum(len(drawn.activations) if work.task.uses_activation else 1 for work in drawn.works)
         assert len(made.cells) == pairs * len(drawn.optimizers)
-        grids = {entry.resolve().label: drawn.grid(entry) for entry in drawn.optimizers}
+        tried = {entry.resolve().label: drawn.trials(entry) for entry in drawn.optimizers}
         lanes = [lane for shard in shards(made) for lane in shard.lanes]
         for cell in made.cells:
             own = [lane for lane in lanes if lane[1:4] == cell[:3]]
-            tuned = [(lane.learning_rate, lane.seed) for lane in own if lane.phase == "tune"]
-            evaluated = [(lane.learning_rate, lane.seed) for lane in own if lane.phase == "evaluate"]
-            assert sorted(tuned) == sorted((rate, seed) for rate in grids[cell.optimizer] for seed in tune)
-            assert evaluated == [(cell.learning_rates[0], seed) for seed in evaluate]
+            tuned = [(lane.trial, lane.seed) for lane in own if lane.phase == "tune"]
+            evaluated = [(lane.trial, lane.seed) for lane in own if lane.phase == "evaluate"]
+            assert sorted(tuned) == sorted((trial, seed) for trial in tried[cell.optimizer] for seed in tune)
+            assert evaluated == [(cell.trials[0], seed) for seed in evaluate]
             assert not {seed for _, seed in tuned} & {seed for _, seed in evaluated}
 
     @given(suites(), st.sampled_from(sorted(PROFILES)))

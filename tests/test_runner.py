@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from bench import plan, suite
 from bench.plan import Block, Cell, Plan, Shard
-from bench.runner import TRIES, WORTH_LOADING, Row, Runner, select
+from bench.runner import TRIES, WORTH_LOADING, Row, Runner, rank
 
 STEPS = 20_000  # so many that a shard is one chunk, and a cell is several shards
 Committed = dict[str, list[Row]]
@@ -55,7 +55,7 @@ def shards_of(given_plan: Plan) -> tuple[list[Shard], list[Shard]]:
     evaluate = []
     for block in given_plan.blocks:
         rows = [row for shard in given_plan.tune_shards(block) for row in trained(shard).rows]
-        evaluate += given_plan.evaluate_shards(block, select(given_plan, block, rows))
+        evaluate += given_plan.shards_after(block, 0, rank(given_plan, block, rows))
     return tune, evaluate
 
 
@@ -123,7 +123,7 @@ class Site:
             execute=trained,
             commit=self.commit,
             failed=lambda shard, _: [{**shard.identity(lane), "status": "failed"} for lane in shard.lanes],
-            select=select,
+            rank=rank,
             stopping=lambda: self.signals(self),
             worker_died=(WorkerDiedError,),
         )
@@ -216,14 +216,14 @@ def test_evaluation_is_at_the_rate_that_tuning_picked(small: Plan) -> None:
     site = finished(small)
     for block in small.blocks:
         tuned = [row for shard in small.tune_shards(block) for row in site.committed[shard.id]]
-        for cell, rate in select(small, block, tuned).items():
+        for cell, trials in rank(small, block, tuned).items():
             rates = {
                 row["learning_rate"]
                 for rows in site.committed.values()
                 for row in rows
                 if row["phase"] == "evaluate" and (row["task"], row["activation"], row["optimizer"]) == cell[:3]
             }
-            assert rates == {rate}
+            assert rates == {trials[0].learning_rate}
 
 
 def test_each_of_two_workers_keeps_to_a_program(small: Plan) -> None:
@@ -435,16 +435,18 @@ def picked(
         {
             **dict(zip(("task", "activation", "optimizer"), cell[:3], strict=True)),
             "learning_rate": rate,
+            "hyperparameters": {},
             "status": status,
             "validation_metric": metric,
             "validation_loss": loss,
         }
-        for rate, lanes in zip(cell.learning_rates, by_rate, strict=True)
+        for (rate, _), lanes in zip(cell.trials, by_rate, strict=True)
         for status, metric, loss in lanes
     ]
-    chosen = select(given_plan, block, rows[::-1] if backwards else rows)
-    assert list(chosen) == [cell]
-    return cell.learning_rates.index(chosen[cell])
+    ranked = rank(given_plan, block, rows[::-1] if backwards else rows)
+    assert list(ranked) == [cell]
+    assert sorted(ranked[cell]) == sorted(cell.trials)
+    return cell.trials.index(ranked[cell][0])
 
 
 NAN = float("nan")
