@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench import crosstask, stats
+from bench.search import searched
 from bench.verdicts import leader
 
 ENOUGH_SEEDS = 10
@@ -146,7 +147,7 @@ def audit_task(run: Run, task: str) -> Iterator[Finding]:
     entry = run.manifest["tasks"][task]
     yield from _target(run, lanes, table, entry)
     yield from _below_baseline(table, entry)
-    yield from _edges(table, leader(table, task))
+    yield from _edges(table, leader(table, task), "range" if searched(run.manifest) else "grid")
     yield from _divergence(lanes, table)
 
 
@@ -195,7 +196,7 @@ def _below_baseline(table: pd.DataFrame, entry: Mapping[str, Any]) -> Iterator[F
         )
 
 
-def _edges(table: pd.DataFrame, best: "pd.Series[Any] | None") -> Iterator[Finding]:
+def _edges(table: pd.DataFrame, best: "pd.Series[Any] | None", where: str) -> Iterator[Finding]:
     edge = table[table["at_grid_edge"].astype(bool)]
     if edge.empty:
         return
@@ -203,7 +204,7 @@ def _edges(table: pd.DataFrame, best: "pd.Series[Any] | None") -> Iterator[Findi
     level = "warning" if leads or len(edge) > len(table) / 4 else "note"
     tail = ", the leader among them" if leads else ""
     verb = "has its best learning rate" if len(edge) == 1 else "have their best learning rate"
-    text = f"{len(edge)} of {len(table)} cells {verb} at the edge of the grid{tail}; a wider one may help"
+    text = f"{len(edge)} of {len(table)} cells {verb} at the edge of the {where}{tail}; a wider one may help"
     yield Finding(level, f"{text}: {_names(edge)}.")
 
 

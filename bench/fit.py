@@ -1,5 +1,6 @@
 """One network from data to predictions: train it with a live curve, keep it, and ask it."""
 
+import json
 import math
 import os
 from collections.abc import Callable
@@ -160,4 +161,7 @@ def cell_of(run: Path, task: str) -> tuple[Suite, float]:
     if winner is None:
         raise InputError(f"--best {run}: got no leader on {task}; expected a finished run")
     table = found.convergence.set_index(["task", "activation", "optimizer"])
-    return single(found.manifest["suite"], task, *winner), float(table.loc[(task, *winner), "learning_rate"])
+    cell = table.loc[(task, *winner)]
+    rate = float(cell["learning_rate"])
+    chosen = {**json.loads(cell.get("hyperparameters", "{}")), "learning_rate": rate}
+    return single(found.manifest["suite"], task, *winner, chosen), rate

@@ -17,6 +17,7 @@ from bench.audit import Finding, Run, audit
 from bench.heat import Heat, heat
 from bench.labels import NO_ACTIVATION
 from bench.optimizers import OPTIMIZERS
+from bench.search import rungs, searched, values_told
 from bench.stats import Metric, cell_label, noun
 from bench.verdicts import Verdict, power_line, verdict
 
@@ -178,11 +179,20 @@ def _section(run: Run, task: str, slug: str, drawn: Mapping[str, figures.Style],
         verdict=found,
         causes=_causes(run, task, found.metric),
         figures=figures.of_task(run, task, found, drawn, slug),
-        cells=tables.cells(table, speeds, found),
+        cells=tables.cells(table.assign(found=_found(run, table)), speeds, found),
         matrix=tables.matrix(table, found),
         heat=heat(table, found),
         data=embedded.of_task(run, task) | {"slug": slug},
     )
+
+
+def _found(run: Run, table: pd.DataFrame) -> list[str]:
+    """What tuning found of each cell beside its learning rate."""
+    ranges = searched(run.manifest)
+    if not ranges:
+        return [""] * len(table)
+    rows = zip(table["optimizer"], table["hyperparameters"], strict=True)
+    return [values_told(json.loads(chosen), ranges[optimizer]) for optimizer, chosen in rows]
 
 
 def _facts(entry: Mapping[str, Any], metric: Metric) -> str:
@@ -259,11 +269,29 @@ def _asked(run: Run) -> tuple[str, ...]:
     return (
         f"{' × '.join(counts)}: {_count(cells, 'cell')}, {_count(planned, what)}. Each {what} trains "
         f"for {_range(trained['steps'])} steps of {_range(batches)} example{'s' * bool(batches.max() > 1)}.",
-        f"Each cell is tuned alike: {_rates(lanes)}, {_count(seeds['tune'], 'seed')} each; the best one{kept} "
+        f"Each cell is tuned alike: {_tried(run)}, {_count(seeds['tune'], 'seed')} each; the best one{kept} "
         f"is kept. It is trained afresh with {_count(seeds['evaluate'], 'other seed')} and "
         f"scored {'on test data' if what == 'network' else 'from other starts'}, which tuning never sees. "
         f"A {what} that diverges counts as the worst.",
     )
+
+
+def _tried(run: Run) -> str:
+    """What tuning tried of each cell: the learning rates of a grid, or trials and how they were drawn."""
+    tuning, ranges = run.manifest["suite"].get("tuning", {}), searched(run.manifest)
+    if not ranges:
+        return _rates(run.lanes)
+    of = {"sobol": "of a Sobol sequence", "random": "drawn at random"}[tuning.get("of", tuning["method"])]
+    names = dict.fromkeys(name.replace("_", " ") for own in ranges.values() for name in own)
+    halved = ""
+    if "eta" in tuning:
+        counts = [count for count, _ in rungs(tuning["trials"], tuning["eta"])]
+        halved = f", then the best {', '.join(map(str, counts[1:]))} of them, each time {tuning['eta']} times as long"
+    return f"{_count(tuning['trials'], 'trial')} {of} over {_joined(list(names))}{halved}"
+
+
+def _joined(names: Sequence[str]) -> str:
+    return " and ".join([*[", ".join(names[:-1])] * (len(names) > 1), names[-1]])
 
 
 def _rates(lanes: Any) -> str:

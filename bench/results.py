@@ -14,6 +14,7 @@ from bench import stats, store
 from bench.budget import Trial, Tuning
 from bench.errors import DataError
 from bench.plan import Budget, Cell, Lane, planned
+from bench.search import searched
 
 FEW_SAMPLES, NOISY, UNSTABLE = 10, 0.10, 0.25
 BUCKETS = ("start", "load", "trace", "compile", "train", "evaluate", "rows", "wait")
@@ -95,7 +96,7 @@ class Run:
     @cached_property
     def convergence(self) -> pd.DataFrame:
         """One row a cell: what evaluation found."""
-        return stats.convergence(self.lanes, self.throughput, self.manifest["tasks"])
+        return stats.convergence(self.lanes, self.throughput, self.manifest["tasks"], searched(self.manifest))
 
     @cached_property
     def throughput(self) -> pd.DataFrame:

@@ -5,9 +5,9 @@ cells are compared on the same points. Plain Python, as scipy takes a second to 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 BITS = 30
 DIRECTIONS = (  # degree, coefficients and first numbers of each axis after the first: Joe and Kuo 2008
@@ -103,3 +103,13 @@ def rungs(trials: int, eta: int) -> list[tuple[int, int]]:
     while eta ** (last + 1) <= trials:
         last += 1
     return [(trials // eta**r, eta ** (last - r)) for r in range(last + 1)]
+
+
+def searched(manifest: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Optimizer label -> the ranges that a stored run searched, the learning rate's first; empty where it had a grid."""
+    return {label: entry["searched"] for label, entry in manifest["optimizers"].items() if "searched" in entry}
+
+
+def values_told(chosen: Mapping[str, Any], ranges: Mapping[str, Any]) -> str:
+    """What was found of the arguments that were searched: `b1=0.93, b2=0.998`; empty where there were none."""
+    return ", ".join(f"{key}={chosen[key]:.4g}" for key in ranges if key in chosen)

@@ -61,7 +61,7 @@ def mark(activation: str, optimizer: str, verdict: Verdict) -> str:
 
 
 def cells(table: pd.DataFrame, throughput: pd.DataFrame, verdict: Verdict) -> Table:
-    """All cells of one task, the best first."""
+    """All cells of one task, the best first; `table` may tell in `found` what was searched beside the learning rate."""
     speed = throughput.groupby(["activation", "optimizer"])["lane_steps_per_s"].median().rename("speed")
     ordered = table.join(speed, on=["activation", "optimizer"]).sort_values(["rank", "steps_to_target"], kind="stable")
     readers = _readers(verdict.metric, named=bool((table["activation"] != NO_ACTIVATION).any()))
@@ -208,4 +208,5 @@ def _interval(row: dict[str, Any], metric: Metric) -> Entry:
 def _rate(row: dict[str, Any]) -> Entry:
     if pd.isna(row["learning_rate"]):
         return Entry(UNKNOWN, "")
-    return Entry(f"{row['learning_rate']:.3g}{'*' * bool(row['at_grid_edge'])}", _key(row["learning_rate"]))
+    rest = f", {row['found']}" if row.get("found") else ""
+    return Entry(f"{row['learning_rate']:.3g}{'*' * bool(row['at_grid_edge'])}{rest}", _key(row["learning_rate"]))

@@ -107,7 +107,6 @@ def test_a_shard_is_read_as_it_was_written(tmp_path: Path) -> None:
     with Store(tmp_path) as held:
         held.commit("s", rows, {})
         found = held.rows("s")
-    assert [json.loads(r.pop("hyperparameters")) for r in found] == [r.pop("hyperparameters") for r in rows]
     assert same(found, rows)
 
 

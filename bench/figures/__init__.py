@@ -12,6 +12,7 @@ from bench.figures.heatmaps import diverged_heatmap, metric_heatmap, steps_heatm
 from bench.figures.panels import curves, sensitivity
 from bench.figures.style import Style, styles
 from bench.figures.svg import Figure
+from bench.search import searched
 from bench.verdicts import Verdict
 
 __all__ = ["Figure", "Style", "of_run", "of_task", "styles"]
@@ -33,7 +34,9 @@ def of_task(run: Run, task: str, verdict: Verdict, drawn: Mapping[str, Style], p
         "diverged": diverged_heatmap(prefix, lanes),
         "exhibit": _exhibit(run, task, table, verdict, drawn, prefix),
         "curves": curves(prefix, bands, table, entry, drawn, light) if len(bands) else None,
-        "rates": sensitivity(prefix, rates, table, entry, drawn, light) if len(rates) else None,
+        "rates": sensitivity(prefix, rates, table, entry, drawn, light, bool(searched(run.manifest)))
+        if len(rates)
+        else None,
         "throughput": throughput(prefix, speeds, drawn),
     }
     return {kind: figure for kind, figure in found.items() if figure is not None}

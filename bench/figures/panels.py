@@ -72,8 +72,9 @@ def sensitivity(
     task: Mapping[str, Any],
     styles: Mapping[str, Style],
     light: bool = False,
+    searched: bool = False,
 ) -> svg.Figure:
-    """The mean validation metric against the learning rate, as tuning saw it."""
+    """The mean validation metric against the learning rate, as tuning saw it on a grid or where it `searched`."""
     metric, shown = Metric.of(task), _shown(table, styles)
     limits = _rate_limits(rates["validation_metric"], metric, float(task["baseline"]))
     clipped = rates.assign(value=np.clip(rates["validation_metric"] * metric.scale, *limits))
@@ -94,12 +95,16 @@ def sensitivity(
         _legend(canvas, shown, len(styles) - len(shown), marks)
         return canvas
 
+    where = "at each learning rate of the grid" if not searched else "of each trial, at its learning rate"
+    alone = " Markers without a line: trials that differ in more than their rate." if searched else ""
     reading = (
-        f"Mean validation {metric.name} of the tuning {stats.noun(table, 2)} at each learning rate of the grid. "
-        f"Ring: the rate chosen for evaluation; cross: at least one {stats.noun(table)} diverged, the worst score. "
-        "A wide plateau forgives a careless choice; a ring at either end asks for a wider grid."
+        f"Mean validation {metric.name} of the tuning {stats.noun(table, 2)} {where}. "
+        f"Ring: the {'trial' if searched else 'rate'} chosen for evaluation; "
+        f"cross: at least one {stats.noun(table)} diverged, the worst score.{alone} "
+        f"A wide plateau forgives a careless choice; a ring at either end asks for a wider "
+        f"{'range' if searched else 'grid'}."
     )
-    finding = _rate_finding(rates, metric)
+    finding = _rate_finding(rates, metric, searched)
     return svg.figure(f"{prefix}-rates", "How much the learning rate matters", draw, finding, reading)
 
 
@@ -133,7 +138,8 @@ def _draw_rates(
             ax.plot(x, y, gid=mark, **FAINT)
             continue
         every = [0, len(line) - 1] if light else None
-        ax.plot(x, y, color=style.color, ls=style.dash, marker=style.marker, markevery=every, lw=1.2, ms=3.6, gid=mark)
+        dash = "none" if stats.several_searched(line) else style.dash
+        ax.plot(x, y, color=style.color, ls=dash, marker=style.marker, markevery=every, lw=1.2, ms=3.6, gid=mark)
         for sign, rows in ((CHOSEN, line["chosen"].to_numpy()), (LOST, line["diverged_share"].to_numpy() > 0)):
             if rows.any():
                 ax.plot(x[rows], y[rows], gid=mark, **sign | {"color": style.color})
@@ -252,14 +258,16 @@ def _curve_finding(bands: pd.DataFrame, metric: Metric) -> str:
     return f"After {last:,} steps the medians of the cells lie between {told[0]} and {told[-1]}."
 
 
-def _rate_finding(rates: pd.DataFrame, metric: Metric) -> str:
+def _rate_finding(rates: pd.DataFrame, metric: Metric, searched: bool) -> str:
     ordered = rates.assign(signed=metric.sign * rates["validation_metric"]).sort_values("learning_rate", kind="stable")
-    cells = [values.to_numpy() for _, values in ordered.groupby(stats.CELL, sort=False)["signed"]]
-    pairs = [_best_and_beside(values) for values in cells if len(values) > 1]
+    cells = [rows for _, rows in ordered.groupby(stats.CELL, sort=False)]
+    alone = [rows["signed"].to_numpy() for rows in cells if not stats.several_searched(rows)]
+    pairs = [_best_and_beside(values) for values in alone if len(values) > 1]
     if not pairs:
-        return "Only one learning rate was tried."
+        return "Only one learning rate was tried." if alone else "Every cell searched more than its learning rate."
     best, beside = (metric.told(metric.sign * float(np.median(side))) for side in zip(*pairs, strict=True))
-    return f"The middle cell reaches {best} at its best learning rate and {beside} one step of the grid off."
+    off = "at the next one tried" if searched else "one step of the grid off"
+    return f"The middle cell reaches {best} at its best learning rate and {beside} {off}."
 
 
 def _best_and_beside(values: stats.Floats) -> tuple[float, float]:

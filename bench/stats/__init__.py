@@ -43,6 +43,7 @@ from bench.stats.tuning import (
     expected_best,
     good_region,
     learning_rate_sensitivity,
+    several_searched,
     under_tuned,
 )
 from bench.stats.variance import SHARES, share_sentence, tuning_shares, variance_shares
@@ -88,6 +89,7 @@ __all__ = [
     "score_table",
     "scores",
     "seeds_needed",
+    "several_searched",
     "share_sentence",
     "signed_rank",
     "summary",

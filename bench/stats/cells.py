@@ -1,7 +1,8 @@
 """What each cell reached: summaries over its seeds, intervals, curves."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ CONVERGENCE = [
     *("learning_rate", "at_grid_edge", "seeds", "test_metric", "ci_low", "ci_high"),
     *("steps_to_target", "seconds_to_target", "diverged_share", "rank"),
 ]
+EDGE = 0.05  # of a range, in logarithms: a rate so near to an end counts as at it
 QUARTILES = {"low": 0.25, "middle": 0.5, "high": 0.75}
 
 
@@ -99,13 +101,19 @@ def _row_iqm(values: Floats, axis: int) -> Floats:
     return kept
 
 
-def convergence(lanes: pd.DataFrame, throughput: pd.DataFrame, tasks: Tasks) -> pd.DataFrame:
+def convergence(
+    lanes: pd.DataFrame, throughput: pd.DataFrame, tasks: Tasks, searched: Mapping[str, Any] = MappingProxyType({})
+) -> pd.DataFrame:
     """One row a cell, in the order of the lanes: what its evaluation seeds reached, how surely, how soon.
 
     `test_metric` is the mean over the evaluation seeds, `ci_low` and `ci_high` its bootstrap interval;
     `steps_to_target` the median (infinite when missed); `seconds_to_target` = steps x seconds of a step /
     width of the chunk, so the amortised seconds of one worker for one network. `rank` is within the task, 1
     the best, ties share the mean rank. A cell that was not evaluated has NaN.
+
+    `searched`: optimizer label -> the `low` and `high` of each number that was drawn and not on a grid. With it there
+    are the chosen `hyperparameters` after the learning rate, and `at_grid_edge` is a rate within 5 % of either end of
+    its range, in logarithms.
     """
     if lanes.empty:
         return pd.DataFrame({column: pd.Series(dtype=object) for column in CONVERGENCE})
@@ -113,14 +121,16 @@ def convergence(lanes: pd.DataFrame, throughput: pd.DataFrame, tasks: Tasks) -> 
     done["test_metric"] = scores(done, "test_metric", tasks)
     evaluated = {key: done.iloc[rows] for key, rows in done.groupby(CELL, sort=False).indices.items()}
     grids = lanes[lanes["phase"] == "tune"].groupby(CELL)["learning_rate"].agg(["min", "max"])
+    ends = {label: of["learning_rate"] for label, of in searched.items()}
     seconds = (throughput["step_s_median"] / throughput["width"]).groupby([throughput[c] for c in CELL]).median()
     cells = lanes[CELL].drop_duplicates().itertuples(index=False, name=None)
-    rows = [_cell(key, evaluated.get(key), grids, seconds) for key in cells]
+    rows = [_cell(key, evaluated.get(key), grids, seconds, ends.get(key[2])) for key in cells]
     table = pd.DataFrame(rows)
     signs = table["task"].map({name: -Metric.of(task).sign for name, task in tasks.items()})
     signed = (table["test_metric"] * signs).map(_rounded)
     table["rank"] = signed.groupby(table["task"]).rank(method="average")
-    return table[CONVERGENCE]
+    place = CONVERGENCE.index("learning_rate") + 1
+    return table[[*CONVERGENCE[:place], *["hyperparameters"] * bool(searched), *CONVERGENCE[place:]]]
 
 
 def _cell(
@@ -128,18 +138,21 @@ def _cell(
     evaluated: pd.DataFrame | None,
     grids: pd.DataFrame,
     seconds: "pd.Series[float]",
+    ends: Mapping[str, float] | None,
 ) -> dict[str, Any]:
     row: dict[str, Any] = dict(zip(CELL, key, strict=True))
     if evaluated is None:
         missing = [c for c in CONVERGENCE[3:] if c not in ("at_grid_edge", "seeds", "rank")]
-        return row | {"at_grid_edge": False, "seeds": 0} | dict.fromkeys(missing, np.nan)
+        return row | {"at_grid_edge": False, "seeds": 0, "hyperparameters": "{}"} | dict.fromkeys(missing, np.nan)
     values = evaluated["test_metric"].to_numpy()
     rate = float(evaluated["learning_rate"].iloc[0])
     steps = float(np.median(evaluated["steps_to_target"].fillna(np.inf)))
     low, high = bootstrap_interval(values)
+    on_grid = _at_edge(rate, *grids.loc[key]) if key in grids.index else False
     return row | {
         "learning_rate": rate,
-        "at_grid_edge": _at_edge(rate, *grids.loc[key]) if key in grids.index else False,
+        "hyperparameters": evaluated["hyperparameters"].iloc[0] if ends else "{}",
+        "at_grid_edge": _near_an_end(rate, ends["low"], ends["high"]) if ends else on_grid,
         "seeds": len(values),
         "test_metric": float(values.mean()),
         "ci_low": low,
@@ -157,6 +170,13 @@ def _rounded(value: float) -> float:
 
 def _at_edge(rate: float, low: float, high: float) -> bool:
     return bool(low < high and np.isclose([low, high], rate, rtol=1e-6, atol=0).any())
+
+
+def _near_an_end(rate: float, low: float, high: float) -> bool:
+    if not low < high:
+        return False
+    share = np.log(rate / low) / np.log(high / low)
+    return bool(min(share, 1 - share) < EDGE)
 
 
 def curve_bands(

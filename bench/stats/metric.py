@@ -87,6 +87,19 @@ def finished(lanes: pd.DataFrame, phase: str) -> pd.DataFrame:
     return lanes[(lanes["phase"] == phase) & (lanes["status"] != "interrupted")]
 
 
+def tried(lanes: pd.DataFrame) -> pd.DataFrame:
+    """The tuning lanes that were carried through; where tuning halves those of its first rung, which tries all.
+
+    A frame that does not tell `steps` or `hyperparameters` is taken to have the same in all rows.
+    """
+    found = finished(lanes.assign(**{c: of for c, of in UNTOLD.items() if c not in lanes}), "tune")
+    return found[found["steps"] == found.groupby("task", sort=False)["steps"].transform("min")]
+
+
+UNTOLD = {"steps": 0, "hyperparameters": "{}"}
+TRIAL = ["learning_rate", "hyperparameters"]  # what tells one trial of a cell from another
+
+
 def score_table(lanes: pd.DataFrame, tasks: Tasks, task: str, column: str = "test_metric") -> pd.DataFrame:
     """The evaluation scores of `task` as cells [activation, optimizer] x seeds, NaN where a seed was not run.
 

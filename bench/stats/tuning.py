@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.special import gammaln
 
-from bench.stats.metric import CELL, Floats, Metric, Tasks, finished, score_table, scores
+from bench.stats.metric import CELL, TRIAL, Floats, Metric, Tasks, finished, score_table, scores, tried
 from bench.stats.moderated import LEVEL, moderated_tests
 from bench.stats.pairs import holm
 
@@ -16,35 +16,52 @@ GOOD = 0.05  # of the way from the constant predictor to the best rate: what may
 
 
 def learning_rate_sensitivity(lanes: pd.DataFrame, tasks: Tasks) -> pd.DataFrame:
-    """What tuning saw: one row for each cell and learning rate.
+    """What tuning saw: one row for each cell and trial, so for each learning rate of a grid.
 
-    Columns: the cell, `learning_rate`, `validation_metric` (mean over tuning seeds), `lanes`,
-    `diverged_share`, and `chosen`: the rate that was evaluated or, where none was yet, the best one.
+    Columns: the cell, `learning_rate`, `hyperparameters` (JSON), `validation_metric` (mean over tuning seeds), `lanes`,
+    `diverged_share`, and `chosen`: the trial that was evaluated or, where none was yet, the best one. Where tuning
+    halves, each trial is as the first rung saw it: all after the same steps.
     """
-    tuned = finished(lanes, "tune")
-    tuned = tuned.assign(
-        validation_metric=scores(tuned, "validation_metric", tasks), diverged=tuned["status"] == "diverged"
+    seen = tried(lanes)
+    seen = seen.assign(
+        validation_metric=scores(seen, "validation_metric", tasks), diverged=seen["status"] == "diverged"
     )
-    groups = tuned.groupby([*CELL, "learning_rate"], sort=False)
+    groups = seen.groupby([*CELL, *TRIAL], sort=False)
     table = groups.agg(
         validation_metric=("validation_metric", "mean"),
         lanes=("seed", "size"),
         diverged_share=("diverged", "mean"),
     ).reset_index()
-    evaluated = finished(lanes, "evaluate").groupby(CELL)["learning_rate"].first()
-    rate = evaluated.combine_first(best_learning_rates(table, tasks)).rename("rate")
-    chosen = table.join(rate, on=CELL)["rate"] if len(table) else pd.Series(dtype=float)
-    table["chosen"] = np.isclose(table["learning_rate"], chosen, rtol=1e-6, atol=0)
+    told = [c for c in TRIAL if c in lanes]
+    evaluated = finished(lanes, "evaluate").groupby(CELL)[told].first()
+    picked = evaluated.combine_first(best_trials(table, tasks)).rename(columns=lambda c: f"picked_{c}")
+    picked = table.join(picked, on=CELL)
+    rate = picked["picked_learning_rate"].astype(float)
+    table["chosen"] = np.isclose(table["learning_rate"], rate, rtol=1e-6, atol=0)
+    table["chosen"] &= table["hyperparameters"] == picked["picked_hyperparameters"]
     return table
 
 
-def best_learning_rates(sensitivity: pd.DataFrame, tasks: Tasks) -> "pd.Series[float]":
-    """The rate of each cell with the best mean on validation data; the lowest of several."""
+def best_trials(sensitivity: pd.DataFrame, tasks: Tasks) -> pd.DataFrame:
+    """Of each cell the trial, `learning_rate` and `hyperparameters`, with the best mean on validation data.
+
+    The one with the lowest rate of several.
+    """
     signs = sensitivity["task"].map({name: -Metric.of(task).sign for name, task in tasks.items()})
     signs = signs.astype(float)  # of no rows pandas would keep the type of the names
     ranked = sensitivity.assign(order=sensitivity["validation_metric"] * signs)
     ranked = ranked.sort_values(["order", "learning_rate"], kind="stable")
-    return ranked.groupby(CELL, sort=False)["learning_rate"].first()
+    return ranked.groupby(CELL, sort=False)[[c for c in TRIAL if c in ranked]].first()
+
+
+def best_learning_rates(sensitivity: pd.DataFrame, tasks: Tasks) -> "pd.Series[float]":
+    """The rate of each cell with the best mean on validation data; the lowest of several."""
+    return best_trials(sensitivity, tasks)["learning_rate"]
+
+
+def several_searched(rows: pd.DataFrame) -> bool:
+    """Whether the trials of a cell differ in more than their learning rate."""
+    return "hyperparameters" in rows and rows["hyperparameters"].nunique() > 1
 
 
 def good_region(sensitivity: pd.DataFrame, tasks: Tasks, tolerance: float = GOOD) -> pd.DataFrame:
@@ -54,7 +71,8 @@ def good_region(sensitivity: pd.DataFrame, tasks: Tasks, tolerance: float = GOOD
     predictor to the cell's best rate. Between rates of the grid the score runs straight over log10 of the rate.
     Columns: the cell, `low` and `high` (ends of the region that holds the best rate), `decades` = log10(high / low),
     and `open`: it reaches an end of the grid, so that it may be wider. NaN where the best is no better than the
-    constant. `sensitivity`: what `learning_rate_sensitivity` gave.
+    constant, and where the trials of the cell differ in more than their rate. `sensitivity`: what
+    `learning_rate_sensitivity` gave.
     """
     found = [
         (*key, *_region(rows.sort_values("learning_rate"), tasks[key[0]], tolerance))
@@ -67,7 +85,7 @@ def _region(rows: pd.DataFrame, task: Mapping[str, Any], tolerance: float) -> tu
     sign = Metric.of(task).sign
     x, y = np.log10(rows["learning_rate"].to_numpy()), sign * rows["validation_metric"].to_numpy()
     best, constant = int(y.argmax()), sign * float(task["baseline"])
-    if not y[best] > constant:
+    if not y[best] > constant or several_searched(rows):
         return np.nan, np.nan, np.nan, False
     least = y[best] - tolerance * (y[best] - constant)
     up, down = (_reach(x[best::step], y[best::step], least) for step in (1, -1))
@@ -107,9 +125,9 @@ def _log_choose(n: Any, k: Any) -> Any:
 
 
 def best_so_far(sensitivity: pd.DataFrame, tasks: Tasks) -> pd.DataFrame:
-    """The validation score that a cell would be expected to reach with fewer trials, rates drawn at random.
+    """The validation score that a cell would be expected to reach with fewer trials, drawn at random from its own.
 
-    Columns: the cell, `trials` (1 to the number of its rates), `expected`: see `expected_best`.
+    Columns: the cell, `trials` (1 to the number of them), `expected`: see `expected_best`.
     """
     parts = []
     for key, rows in sensitivity.groupby(CELL, sort=False):
@@ -124,7 +142,8 @@ def default_against_tuned(sensitivity: pd.DataFrame, tasks: Tasks, defaults: Map
     """What tuning brought over the optimizer's conventional learning rate, on validation data.
 
     `defaults`: optimizer label -> its conventional rate. The default's column is the rate of the cell's grid that is
-    nearest to it, where the grid has one within half a step; else NaN. Columns: the cell, `default_rate`,
+    nearest to it, where the grid has one within half a step; else, and where the trials of the cell differ in more than
+    their rate, NaN. Columns: the cell, `default_rate`,
     `default_metric`, `tuned_rate`, `tuned_metric`, `gain` (positive where tuning helped), `beaten` (the best rate is
     another one, and better). The tuned score is the best of several and so a little too good.
     Source: Schmidt, Schneider and Hennig, Descending through a Crowded Valley, 2021.
@@ -141,7 +160,7 @@ def _against_default(rows: pd.DataFrame, sign: int, default: float) -> tuple[flo
     ordered = rows.sort_values("learning_rate")
     rates, values = ordered["learning_rate"].to_numpy(), ordered["validation_metric"].to_numpy()
     best = int((sign * values).argmax())
-    near = _nearest(rates, default)
+    near = None if several_searched(rows) else _nearest(rates, default)
     if near is None:
         return np.nan, np.nan, rates[best], values[best], np.nan, False
     gain = 0.0 if values[best] == values[near] else float(sign * (values[best] - values[near]))

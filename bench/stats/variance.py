@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import fdtrc
 
-from bench.stats.metric import Floats, Metric, Tasks, bounded, finished, score_table, scores
+from bench.stats.metric import TRIAL, Floats, Metric, Tasks, bounded, score_table, scores, tried
 
 SHARES = ["source", "squares", "freedom", "f", "p_value", "eta2", "omega2"]
 WORDS = {
@@ -14,6 +14,7 @@ WORDS = {
     "optimizer": "the optimizer",
     "both": "which activation meets which optimizer",
     "rate": "the learning rate",
+    "trial": "the learning rate and what else was searched",
     "seed": "the seed",
     "rest": "chance",
 }
@@ -66,27 +67,35 @@ def _two_way(y: Floats) -> tuple[dict[str, float], dict[str, int]]:
 def tuning_shares(lanes: pd.DataFrame, tasks: Tasks, task: str) -> pd.DataFrame:
     """The same of the validation scores of the tuning lanes of `task`, with the learning rate within each cell.
 
-    Rows: activation, optimizer, both, rate (the rates of a cell among themselves), rest (seeds of one rate of one
-    cell). Columns as `variance_shares`. Cells weigh alike: those with another number of tuning lanes than most
-    leave the frame empty.
+    Rows: activation, optimizer, both, rate (the rates of a cell among themselves; `trial` where trials differ in more
+    than their rate), rest (seeds of one trial of one cell). Columns as `variance_shares`. Cells weigh alike: those with
+    another number of tuning lanes than most leave the frame empty.
     """
-    tuned = finished(lanes[lanes["task"] == task], "tune")
+    tuned = tried(lanes[lanes["task"] == task])
     tuned = tuned.assign(score=scores(tuned, "validation_metric", tasks))
-    keys = ["activation", "optimizer", "learning_rate"]
-    sizes = tuned.groupby(keys[:2], sort=False)["learning_rate"].agg(["size", "nunique"])
+    tuned = tuned.assign(trial=tuned.groupby(TRIAL, sort=False).ngroup())
+    keys = ["activation", "optimizer", "trial"]
+    sizes = tuned.groupby(keys[:2], sort=False)["trial"].agg(["size", "nunique"])
     pairs = tuned["activation"].nunique() * tuned["optimizer"].nunique()
     if len(sizes) < 2 or len(sizes) != pairs or sizes.nunique().max() > 1 or (sizes["size"] <= sizes["nunique"]).any():
         return pd.DataFrame(columns=SHARES)
     y = bounded(tuned[["score"]], Metric.of(tasks[task]).sign)["score"]
     y = y - y.mean()
-    row, column, cell, rate = (
+    row, column, cell, trial = (
         y.groupby([tuned[k] for k in key]).transform("mean") for key in (keys[:1], keys[1:2], keys[:2], keys)
     )
     a, o, cells = tuned["activation"].nunique(), tuned["optimizer"].nunique(), len(sizes)
-    rates = int(sizes["nunique"].sum())
-    parts = {"activation": row, "optimizer": column, "both": cell - row - column, "rate": rate - cell, "rest": y - rate}
+    trials = int(sizes["nunique"].sum())
+    several = tuned.groupby(keys[:2], sort=False)["hyperparameters"].nunique().max() > 1
+    parts = {
+        "activation": row,
+        "optimizer": column,
+        "both": cell - row - column,
+        "trial" if several else "rate": trial - cell,
+        "rest": y - trial,
+    }
     squares = {name: float((part**2).sum()) for name, part in parts.items()}
-    counts = (a - 1, o - 1, (a - 1) * (o - 1), rates - cells, len(tuned) - rates)
+    counts = (a - 1, o - 1, (a - 1) * (o - 1), trials - cells, len(tuned) - trials)
     return _shares(squares, dict(zip(parts, counts, strict=True)))
 
 
