@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, ValidationInfo, field_validator
 
 from bench.checks import REFUSED, Strict, listed, number, one_of, refused, repeated, whole
-from bench.search import SAMPLERS, SCALES, rungs, spread
+from bench.search import SAMPLERS, SCALES, rungs, single_precision, spread
 
 SEED_LIMIT = 2**32  # jax keys are made of 32 bits: PRNGKey(2**32) would be PRNGKey(0)
 Rate = Annotated[float, BeforeValidator(number(float, 1e-30, 1e30, "a number above 0 (from 1e-30 to 1e30)"))]
@@ -48,8 +48,8 @@ class Range(Strict):
         return scale
 
     def at(self, u: float) -> float:
-        """The number at the share `u` of the way, to eight digits."""
-        return spread(u, self.low, self.high, self.scale)
+        """The number at the share `u` of the way."""
+        return single_precision(spread(u, self.low, self.high, self.scale))
 
     def __str__(self) -> str:
         return f"{self.low:.12g}..{self.high:.12g}"

@@ -159,7 +159,7 @@ def _differences(a: Run, b: Run, task: str) -> Iterator[str]:
 
 
 def _budget(run: Run, task: str, key: str) -> list[int]:
-    lanes = run.lanes[(run.lanes["task"] == task) & (run.lanes["status"] != "interrupted")]
+    lanes = finished(run.lanes[run.lanes["task"] == task], "evaluate")
     return sorted(int(value) for value in lanes[key].unique())
 
 

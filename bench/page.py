@@ -276,13 +276,16 @@ def _asked(run: Run) -> tuple[str, ...]:
     )
 
 
+RATE = "learning_rate"
+
+
 def _tried(run: Run) -> str:
     """What tuning tried of each cell: the learning rates of a grid, or trials and how they were drawn."""
     tuning, ranges = run.manifest["suite"].get("tuning", {}), searched(run.manifest)
     if not ranges:
         return _rates(run.lanes)
     of = {"sobol": "of a Sobol sequence", "random": "drawn at random"}[tuning.get("of", tuning["method"])]
-    names = dict.fromkeys(name.replace("_", " ") for own in ranges.values() for name in own)
+    names = dict.fromkeys(["learning rate", *(name for own in ranges.values() for name in own if name != RATE)])
     halved = ""
     if "eta" in tuning:
         counts = [count for count, _ in rungs(tuning["trials"], tuning["eta"])]

@@ -5,6 +5,7 @@ cells are compared on the same points. Plain Python, as scipy takes a second to 
 """
 
 import math
+import struct
 from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any, NamedTuple
@@ -75,7 +76,7 @@ class Scale(NamedTuple):
 
     forward: Callable[[float], float]
     back: Callable[[float], float]
-    needs: str  # of both ends of a range
+    needs: str  # what both ends of a range must be
 
 
 SCALES = {
@@ -88,9 +89,15 @@ SCALES = {
 
 
 def spread(u: float, low: float, high: float, scale: str) -> float:
-    """The number at the share `u` of the way from `low` to `high` on a scale, to eight digits."""
+    """The number at the share `u` of the way from `low` to `high` on a scale."""
     start, end = SCALES[scale].forward(low), SCALES[scale].forward(high)
-    return float(f"{SCALES[scale].back(start + u * (end - start)):.8g}")
+    return SCALES[scale].back(start + u * (end - start))
+
+
+def single_precision(x: float) -> float:
+    """The nearest number that a float32 holds: what is written down is then just what was trained with."""
+    found: float = struct.unpack("f", struct.pack("f", x))[0]
+    return found
 
 
 def rungs(trials: int, eta: int) -> list[tuple[int, int]]:
@@ -106,7 +113,7 @@ def rungs(trials: int, eta: int) -> list[tuple[int, int]]:
 
 
 def searched(manifest: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Optimizer label -> the ranges that a stored run searched, the learning rate's first; empty where it had a grid."""
+    """Optimizer label -> the ranges that a stored run searched, by name; empty where it tried a grid."""
     return {label: entry["searched"] for label, entry in manifest["optimizers"].items() if "searched" in entry}
 
 
