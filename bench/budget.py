@@ -123,7 +123,7 @@ class Tuning(Strict):
         takes = METHODS[method]
         if key not in takes and value is not None:
             rest = ", ".join(name for name, keys in METHODS.items() if key in keys)
-            raise refused(f"no such key with the method {method}; {rest} take it")
+            raise refused(f"no such key with the method {method}: it is for {rest}")
         found = takes.get(key) if value is None else value
         if key in takes and found is None:
             raise refused("this key", "nothing")
@@ -134,7 +134,7 @@ class Tuning(Strict):
     def _enough_to_halve(cls, trials: int | None, info: ValidationInfo) -> int | None:
         eta = info.data.get("eta")
         if eta and trials is not None and trials < eta:
-            raise refused(f"at least {eta}, as the first of {eta} trials goes on")
+            raise refused(f"at least {eta}, as one in {eta} goes on")
         return trials
 
     @property

@@ -32,6 +32,7 @@ from bench.optimizers import OPTIMIZERS, Optimizer
 from bench.tasks import TASKS, Task
 
 GRID = Tuning()
+ON_A_GRID = refused("a number, or a range and a [tuning] whose method is not grid", "a range")
 
 
 class Work(NamedTuple):
@@ -85,8 +86,9 @@ class Suite(Strict):
             if entry.learning_rates:
                 wrong += [_under((place, "learning_rates"), found) for found in _num(entry.learning_rates, tuning)]
             if tuning.grids:
-                error = refused("a number, or a range and a [tuning] whose method is not grid", "a range")
-                wrong += [InitErrorDetails(type=error, loc=(place, key), input=of) for key, of in entry.ranges.items()]
+                wrong += [
+                    InitErrorDetails(type=ON_A_GRID, loc=(place, key), input=of) for key, of in entry.ranges.items()
+                ]
         if wrong:
             raise ValidationError.from_exception_data("optimizers", wrong)
         return entries
@@ -104,7 +106,7 @@ class Suite(Strict):
         tuning, tasks = info.data.get("tuning"), info.data.get("tasks", [])
         if tuning and not tuning.grids:
             _, part = tuning.rungs(tuning.trials)[0]
-            if min(entry.steps or steps for entry in tasks) < part:
+            if min([entry.steps or steps for entry in tasks], default=steps) < part:
                 raise refused(f"at least {part}, as the first trials of a halving train for 1/{part} of them")
         return steps
 
@@ -124,7 +126,7 @@ class Suite(Strict):
     @classmethod
     def _fits(cls, factors: Factors, info: ValidationInfo) -> Factors:
         """Each value must suit every task or optimizer of the suite, and no entry may set it itself."""
-        wrong = {}
+        wrong, grids = {}, "tuning" in info.data and info.data["tuning"].grids
         for given, entries in (
             (factors.of_tasks(), info.data.get("tasks", [])),
             (factors.of_optimizers(), info.data.get("optimizers", [])),
@@ -132,7 +134,9 @@ class Suite(Strict):
             for entry, values in product(entries, given):
                 for key, value in values.items():
                     try:
-                        with_values(entry, {key: value})
+                        found = with_values(entry, {key: value})
+                        if grids and isinstance(found, OptimizerEntry) and found.ranges:
+                            raise ON_A_GRID
                     except PydanticCustomError as error:
                         wrong[key] = InitErrorDetails(type=error, loc=(key,), input=value)
         if wrong:

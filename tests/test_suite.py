@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import bench
 from bench import suite
-from bench.budget import LearningRates, Seeds
+from bench.budget import LearningRates, Range, Seeds, Tuning
 from bench.entries import ActivationEntry, Factors, OptimizerEntry
 from bench.errors import InputError
 from bench.locate import locate, suite_files
@@ -277,10 +277,169 @@ class TestGrid:
         own = {"learning_rates": {"low": 0.25, "high": 4, "num": 3}}
         optimizers = ["sgd", {"name": "adam"} | own, "dog", {"name": "dowg"} | own]
         parsed = suite.parse(GOOD | {"optimizers": optimizers})
-        sgd, adam, dog, dowg = map(parsed.grid, parsed.optimizers)
+        sgd, adam, dog, dowg = ([trial.learning_rate for trial in parsed.trials(e)] for e in parsed.optimizers)
         assert sgd == [0.001, 0.01, 0.1, 1.0]
         assert adam == dowg == [0.25, 1.0, 4.0]
         assert dog == [0.0316228, 0.316228, 3.16228, 31.6228]
+
+
+SEARCH: dict[str, Any] = {"tuning": {"method": "sobol", "trials": 8}, "learning_rates": {"low": 1e-3, "high": 1.0}}
+ONLY_NUMBERS = "expected one value: only numbers that an optimizer takes can have a range"
+HALF = {"low": 0.5, "high": 0.9}
+TOLD = '{"low": 0.5, "high": 0.9}'
+
+
+class TestSearch:
+    @pytest.mark.parametrize(
+        ("tuning", "expected"),
+        [
+            ({"method": "sobl"}, 'method: got "sobl"; expected a name, perhaps sobol'),
+            ({"method": []}, "method: got []; expected a name: one of grid, halving, random, sobol"),
+            ({"method": "sobol"}, "trials: got nothing; expected this key"),
+            ({"method": "sobol", "trials": 0}, "trials: got 0; expected a whole number from 1 to 100,000"),
+            ({"method": "random", "trials": "8"}, 'trials: got "8"; expected a whole number from 1 to 100,000'),
+            (
+                {"method": "sobol", "trials": 8, "eta": 2},
+                "eta: got 2; expected no such key with the method sobol: it is for halving",
+            ),
+            ({"method": "halving", "trials": 2}, "trials: got 2; expected at least 3, as one in 3 goes on"),
+            ({"method": "halving", "trials": 9, "eta": 1}, "eta: got 1; expected a whole number from 2 to 100"),
+            ({"method": "halving", "trials": 9, "of": "grid"}, 'of: got "grid"; expected a name: one of random, sobol'),
+            (
+                {"method": "sobol", "trials": 8, "trails": 9},
+                "trails: got an unknown key; expected a key of tuning, perhaps trials",
+            ),
+        ],
+    )
+    def test_tuning(self, tuning: dict[str, Any], expected: str) -> None:
+        assert problems(**SEARCH | {"tuning": tuning}) == [f"tuning.{expected}"]
+
+    def test_a_grid_has_no_trials(self) -> None:
+        (told,) = problems(tuning={"method": "grid", "trials": 4})
+        assert told == (
+            "tuning.trials: got 4; expected no such key with the method grid: it is for sobol, random, halving"
+        )
+
+    @pytest.mark.parametrize(
+        ("b1", "expected"),
+        [
+            ({"low": 0.9, "high": 0.5}, ".high: got 0.5; expected more than 0.9, the value of low"),
+            ({"low": 0.9}, ".high: got nothing; expected this key"),
+            ({"low": 0, "high": 0.5}, ".scale: got 0 to 0.5; expected numbers above 0, as the scale is log"),
+            (
+                {"low": 0.9, "high": 1.0, "scale": "one_minus"},
+                ".scale: got 0.9 to 1; expected numbers below 1, as the scale is one_minus",
+            ),
+            ({"low": 0.9, "high": 0.95, "scale": "lin"}, '.scale: got "lin"; expected a name, perhaps linear'),
+            (
+                {"low": 0.9, "high": 0.95, "sale": "log"},
+                ".sale: got an unknown key; expected a key of b1, perhaps scale",
+            ),
+            ({"low": True, "high": 0.95}, ".low: got true; expected a finite number"),
+        ],
+    )
+    def test_ranges(self, b1: dict[str, Any], expected: str) -> None:
+        assert problems(**SEARCH, optimizers=[{"name": "adam", "b1": b1}]) == [f"optimizers[0].b1{expected}"]
+
+    @pytest.mark.parametrize(
+        ("changed", "expected"),
+        [
+            (
+                {"learning_rates": {"low": 1e-3, "high": 1.0, "num": 4}},
+                "learning_rates.num: got 4; expected no such key: [tuning] says how many trials",
+            ),
+            (
+                {"optimizers": [{"name": "adam", "learning_rates": {"low": 1, "high": 2, "num": 3}}]},
+                "optimizers[0].learning_rates.num: got 3; expected no such key: [tuning] says how many trials",
+            ),
+            (
+                {"optimizers": [{"name": "adam", "nesterov": HALF}]},
+                f"optimizers[0].nesterov: got {TOLD}; {ONLY_NUMBERS}",
+            ),
+            (
+                {"optimizers": [{"name": "muon", "ns_steps": HALF}]},
+                f"optimizers[0].ns_steps: got {TOLD}; {ONLY_NUMBERS}",
+            ),
+            ({"tasks": [{"name": "wine_mlp", "width": HALF}]}, f"tasks[0].width: got {TOLD}; {ONLY_NUMBERS}"),
+            ({"activations": [{"name": "elu", "alpha": HALF}]}, f"activations[0].alpha: got {TOLD}; {ONLY_NUMBERS}"),
+            (
+                {"optimizers": [{"name": "adam", "clip_norm": {"low": -1, "high": 2, "scale": "linear"}}]},
+                'optimizers[0].clip_norm: got {"low": -1, "high": 2, "scale": "linear"};'
+                " expected a number from 0 to 3e+38",
+            ),
+            (
+                {"tuning": {"method": "halving", "trials": 81}},
+                "steps: got 40; expected at least 81, as the first trials of a halving train for 1/81 of them",
+            ),
+        ],
+    )
+    def test_what_does_not_fit(self, changed: dict[str, Any], expected: str) -> None:
+        assert problems(**SEARCH | changed) == [expected]
+
+    @pytest.mark.parametrize(
+        ("changed", "key"),
+        [
+            ({"optimizers": ["sgd", {"name": "adam", "b1": HALF}]}, "optimizers[1].b1"),
+            ({"factors": {"weight_decay": [0, HALF]}}, "factors.weight_decay"),
+        ],
+    )
+    def test_a_grid_tries_no_range(self, changed: dict[str, Any], key: str) -> None:
+        expected = "got a range; expected a number, or a range and a [tuning] whose method is not grid"
+        assert problems(**changed) == [f"{key}: {expected}"]
+
+    def test_a_grid_needs_its_number(self) -> None:
+        assert problems(learning_rates={"low": 0.1, "high": 1}) == [
+            "learning_rates.num: got nothing; expected this key"
+        ]
+
+    def test_cells_are_tried_at_the_same_points(self) -> None:
+        adam = {
+            "name": "adam",
+            "b1": HALF | {"scale": "linear"},
+            "b2": {"low": 0.9, "high": 0.999, "scale": "one_minus"},
+        }
+        made = parsed(**SEARCH, optimizers=["sgd", "dog", adam])
+        sgd, dog, searched = (trials for _, trials in made.tuned_optimizers)
+        assert len(sgd) == len(dog) == len(searched) == 8
+        assert [trial.learning_rate for trial in sgd] == [trial.learning_rate for trial in searched]
+        assert [d.learning_rate / s.learning_rate for d, s in zip(dog, sgd, strict=True)] == pytest.approx(
+            [1000**0.5] * 8, rel=1e-4
+        )
+        assert all(1e-3 <= trial.learning_rate <= 1 for trial in sgd)
+        assert all(0.5 <= b1 <= 0.9 and 0.9 <= b2 <= 0.999 for b1, b2 in (trial.values for trial in searched))
+        assert {len(trial.values) for trial in sgd} == {0}
+        eighths = sorted(int(8 * (b1 - 0.5) / 0.4) for b1, _ in (trial.values for trial in searched))
+        assert eighths == list(range(8))
+
+    def test_draws_hang_on_method_and_seed(self) -> None:
+        def drawn(**tuning: Any) -> list[float]:
+            made = parsed(**SEARCH | {"tuning": {"trials": 8, **tuning}}, optimizers=["sgd"])
+            return [trial.learning_rate for trial in made.tuned_optimizers[0][1]]
+
+        assert drawn(method="sobol") == drawn(method="sobol", seed=0) == drawn(method="halving")
+        assert drawn(method="random") == drawn(method="halving", of="random")
+        assert len({tuple(drawn(method=m, seed=s)) for m in ("sobol", "random") for s in (0, 1)}) == 4
+
+    def test_a_label_tells_what_is_searched(self) -> None:
+        made = parsed(**SEARCH, optimizers=[{"name": "momentum", "momentum": HALF}, "momentum"])
+        (searched, _), (fixed, _) = made.tuned_optimizers
+        assert (searched.label, searched.searched, dict(searched.arguments)) == (
+            "momentum(momentum=0.5..0.9)", ("momentum",), {},
+        )  # fmt: skip
+        assert (fixed.label, fixed.searched, dict(fixed.arguments)) == ("momentum", (), {"momentum": 0.9})
+
+    def test_a_searched_cell_alone_is_fixed_at_what_was_found(self) -> None:
+        adam = {"name": "adam", "b1": HALF, "learning_rates": {"low": 0.1, "high": 0.2}}
+        made = parsed(**SEARCH, optimizers=["sgd", adam])
+        found = {"b1": 0.75, "learning_rate": 0.125, "negative_slope": 0.1}
+        alone = suite.single(made.described(), "wine_mlp", "relu", "adam(b1=0.5..0.9)", found)
+        ((optimizer, trials),) = alone.tuned_optimizers
+        assert (optimizer.label, [trial.learning_rate for trial in trials]) == ("adam(b1=0.75)", [0.125])
+
+    def test_a_suite_on_a_grid_is_described_as_before_there_was_a_choice(self) -> None:
+        assert "tuning" not in parsed().described()
+        assert parsed(tuning={"method": "grid"}).described() == parsed().described()
+        assert parsed(**SEARCH).described()["tuning"] == {"method": "sobol", "seed": 0, "trials": 8}
 
 
 class TestSeeds:
@@ -406,6 +565,14 @@ class TestJunk:
             inner[data.draw(st.sampled_from(sorted(inner)))] = data.draw(JUNK)
         self.check(values)
 
+    @given(st.sampled_from(["method", "trials", "eta", "of", "seed"]), JUNK, JUNK)
+    @settings(deadline=None, max_examples=100)
+    def test_within_a_search(self, key: str, value: Any, b1: Any) -> None:
+        tuning = {"method": "halving", "trials": 9} | {key: value}
+        self.check(GOOD | SEARCH | {"tuning": tuning, "optimizers": [{"name": "adam", "b1": b1}]})
+        self.check(GOOD | SEARCH | {"optimizers": [{"name": "adam", "b1": {"low": 0.5, "high": 0.9, key: b1}}]})
+        self.check(GOOD | SEARCH | {"optimizers": [{"name": "adam", "b1": {"low": value, "high": b1}}]})
+
     @given(st.dictionaries(st.sampled_from([*GOOD, "self", "model_config", "arguments"]), JUNK))
     @settings(deadline=None, max_examples=100)
     def test_everywhere(self, values: dict[str, Any]) -> None:
@@ -424,7 +591,8 @@ class TestDocs:
     PAGE = (Path(__file__).parents[1] / "docs" / "suites.md").read_text("utf-8")
 
     def test_every_key_is_explained(self) -> None:
-        keys = {*Suite.model_fields, *LearningRates.model_fields, *Seeds.model_fields, *Factors.model_fields}
+        models = (Suite, LearningRates, Seeds, Factors, Tuning, Range)
+        keys = {key for model in models for key in model.model_fields}
         assert [key for key in sorted(keys) if f"`{key}`" not in self.PAGE] == []
 
     def test_its_examples_parse_and_plan(self) -> None:
