@@ -5,7 +5,7 @@ import functools
 import inspect
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional
 
@@ -17,7 +17,7 @@ import optax
 import optax.contrib
 import pytest
 
-from bench.optimizers import LEFT_OUT, OPTIMIZERS, Optimizer, resolve
+from bench.optimizers import COMMON, LEFT_OUT, OPTIMIZERS, Optimizer, resolve
 
 PUBLIC = vars(optax) | vars(optax.contrib)
 ENTRIES = pytest.mark.parametrize("entry", OPTIMIZERS.values(), ids=OPTIMIZERS)
@@ -215,23 +215,24 @@ class TestDecay:
         assert (updates["kernel"] < 0).all()
 
 
-def stream(entry: Optimizer, rate: Any, gradients: np.ndarray) -> np.ndarray:
-    """The updates of a stream of gradients [step, parameter], at the parameters 1."""
+def stream(entry: Optimizer, rate: Any, gradients: np.ndarray, searched: Iterable[float] = ()) -> np.ndarray:
+    """The updates of a stream of gradients [step, parameter], at the parameters 1; `searched` values are traced."""
     params = jnp.ones(gradients.shape[1])
 
     @functools.partial(jax.jit, compiler_options=QUICK)
-    def updates(rate: Any) -> Any:
-        optimizer = entry.build(rate, jax.random.key(0))
+    def updates(rate: Any, searched: list[Any]) -> Any:
+        optimizer = entry.build(rate, jax.random.key(0), values=searched)
 
         def step(state: Any, gradient: Any) -> tuple[Any, Any]:
-            extra = {"value": jnp.float32(1), "value_fn": gradient.dot}  # a plane of this slope
+            plane = gradient.dot  # a loss of this slope
+            extra = {"value": jnp.float32(1), "grad": gradient, "value_fn": plane, "obj_fn": plane}
             wanted = {name: extra[name] for name in entry.extra}
             updates, state = optimizer.update(gradient, state, params, **wanted)
             return state, updates
 
         return jax.lax.scan(step, optimizer.init(params), gradients)[1]
 
-    return np.asarray(updates(jnp.float32(rate)))
+    return np.asarray(updates(jnp.float32(rate), [jnp.float32(value) for value in searched]))
 
 
 class TestConvention:
@@ -256,6 +257,25 @@ class TestConvention:
     ) -> None:
         updates = stream(OPTIMIZERS[name].configured(arguments), 1.0, np.float32(gradients)[:, None])[:, 0]
         np.testing.assert_allclose(updates, expected, rtol=1e-5, atol=1e-6)
+
+
+def numbers(entry: Optimizer) -> dict[str, float]:
+    """Values that fit each argument of an entry that may have a range, as a float32 holds them."""
+    own = {name: kind for name, kind in entry.accepts.items() if kind is float}
+    defaults = {name: p.default for name, p in parameters(entry).items()} | dict(entry.arguments)
+    plain = {name: 0.9 * of if isinstance(of := defaults.get(name), float) and of else 0.25 for name in own}
+    return {name: float(np.float32(of)) for name, of in (dict.fromkeys(COMMON, 0.25) | plain).items()}
+
+
+@ENTRIES
+def test_every_number_may_have_a_range(entry: Optimizer) -> None:
+    """Searched, its value comes with the lane: traced, and yet the same updates as with the value fixed."""
+    values = numbers(entry)
+    gradients = np.random.default_rng(0).normal(size=(5, 6)).astype("float32")
+    fixed = stream(entry.configured(values), 0.1, gradients)
+    searched = stream(entry.configured({}, ranges=dict.fromkeys(values, "")), 0.1, gradients, values.values())
+    assert np.isfinite(fixed).all()
+    np.testing.assert_allclose(searched, fixed, rtol=1e-6, atol=1e-6)
 
 
 HUGE = 1e8  # an eps beside which the squares of gradients do not count

@@ -1,6 +1,8 @@
 """The plan: every lane once, few programs, chunks that cost least."""
 
+import json
 import pickle
+from collections import Counter
 from dataclasses import replace
 from math import ceil, isnan
 from pathlib import Path
@@ -265,6 +267,70 @@ class TestPlan:
                 copy = pickle.loads(pickle.dumps(shard))
                 assert (copy.id, copy.lanes, copy.program.id) == (shard.id, shard.lanes, shard.program.id)
                 assert isinstance(copy.program, Program)
+
+
+MOMENTUM = {"name": "momentum", "momentum": {"low": 0.5, "high": 0.99, "scale": "one_minus"}}
+
+
+def searched(**tuning: Any) -> suite.Suite:
+    values = suite.read("smoke").described() | {"learning_rates": {"low": 1e-3, "high": 1.0}, "tuning": tuning}
+    return suite.parse(values | {"optimizers": ["sgd", MOMENTUM], "seeds": {"tune": 2, "evaluate": 3}})
+
+
+class TestSearch:
+    def test_every_cell_tries_as_many_at_the_same_learning_rates(self) -> None:
+        made = plan.make(searched(method="sobol", trials=7))
+        rates = {tuple(trial.learning_rate for trial in cell.trials) for cell in made.cells}
+        assert len(rates) == 1 and len(set(next(iter(rates)))) == 7
+        assert made.lanes == sum(1 for _ in made.planned()) == len(made.cells) * (7 * 2 + 3)
+
+    def test_values_compile_nothing(self) -> None:
+        first, second = (plan.make(searched(method="random", trials=7, seed=seed)) for seed in (0, 1))
+        assert first.programs == second.programs
+        assert first.sha256 != second.sha256
+
+    def test_lanes_are_named_by_their_place(self) -> None:
+        names = [lane.id for lane in plan.make(searched(method="halving", trials=4, eta=2)).planned()]
+        cell = "wine_mlp/tanh/momentum(momentum=0.5..0.99)"
+        own = [name.removeprefix(f"{cell}/") for name in names if name.startswith(f"{cell}/") and name.endswith("/0")]
+        assert own == [
+            *(f"tune/trial{place}/0" for place in range(4)), "tune/rung1.0/0", "tune/rung1.1/0", "tune/rung2.0/0",
+        ]  # fmt: skip
+        assert len(set(names)) == len(names)
+
+    @DEVICES
+    def test_a_halving_trains_the_best_for_longer(self, device: str) -> None:
+        made = plan.make(searched(method="halving", trials=9), device)
+        steps, cells = made.programs[0].steps, len(made.cells)
+        assert made.lanes == cells * ((9 + 3 + 1) * 2 + 3)
+        assert made.lane_steps == cells * ((9 * (steps // 9) + 3 * (steps // 3) + steps) * 2 + 3 * steps)
+        found: list[Shard] = []
+        for block in made.blocks:
+            ranked = {cell: list(cell.trials) for cell in block.cells}
+            rung, following = 0, made.tune_shards(block)
+            while following[0].phase == "tune":
+                assert {shard.rung for shard in following} == {rung}
+                found += following
+                ranked = {cell: trials[::-1][: len(trials) // 3 or 1] for cell, trials in ranked.items()}
+                following, rung = made.shards_after(block, rung, ranked), rung + 1
+            found += following
+            assert {shard.steps for shard in following} == {steps}
+        assert Counter(lane.id for shard in found for lane in shard.lanes) == Counter(x.id for x in made.planned())
+        assert made.lane_steps == sum(shard.lane_steps for shard in found)
+        last = {lane.trial for shard in found if shard.rung == 2 for lane in shard.lanes}
+        assert last == {cell.trials[6] for cell in made.cells}  # of 8, 7, 6 the last
+
+    def test_a_lane_tells_the_values_that_it_trains_with(self) -> None:
+        made = plan.make(searched(method="halving", trials=3))
+        pairs = [(s, lane) for b in made.blocks for s in made.tune_shards(b) for lane in s.lanes]
+        shard, lane = next(pair for pair in pairs if pair[1].optimizer != "sgd")
+        told = shard.identity(lane)
+        assert told["hyperparameters"] == {"momentum": lane.values[0]}
+        assert told["steps"] == shard.program.steps // 3 == shard.steps
+
+    def test_a_run_of_quick_can_still_be_resumed(self) -> None:
+        stored = Path(__file__).parents[1] / "results" / "quick" / "manifest.json"
+        assert plan.make(suite.read("quick")).sha256 == json.loads(stored.read_text())["plan"]["sha256"]
 
 
 class TestEstimate:

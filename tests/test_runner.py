@@ -5,7 +5,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any
 from unittest.mock import patch
 
@@ -32,7 +32,10 @@ class Result:
 
 
 def made(
-    activations: Iterable[str] = ("tanh", "relu", "prelu"), optimizers: Iterable[str] = ("sgd", "adam"), num: int = 6
+    activations: Iterable[str] = ("tanh", "relu", "prelu"),
+    optimizers: Iterable[Any] = ("sgd", "adam"),
+    num: int = 6,
+    **changes: Any,
 ) -> Plan:
     """A plan of several programs (prelu needs one of its own), with several shards in each phase of each block."""
     values = {
@@ -46,16 +49,26 @@ def made(
         "learning_rates": {"low": 1e-4, "high": 1.0, "num": num},
         "seeds": {"tune": 3, "evaluate": 9},
     }
-    return plan.make(suite.parse(values))
+    return plan.make(suite.parse(values | changes))
+
+
+def halving() -> Plan:
+    """The same with 9, then 3, then 1 trial, and a momentum that is searched too."""
+    momentum = {"name": "momentum", "momentum": {"low": 0.5, "high": 0.9}}
+    rates, tuning = {"low": 1e-4, "high": 1.0}, {"method": "halving", "trials": 9}
+    return made(("tanh", "prelu"), ("sgd", momentum), learning_rates=rates, tuning=tuning)
 
 
 def shards_of(given_plan: Plan) -> tuple[list[Shard], list[Shard]]:
     """Those that tune, and those that evaluate as `trained` makes it come out."""
-    tune = [shard for block in given_plan.blocks for shard in given_plan.tune_shards(block)]
-    evaluate = []
+    tune, evaluate = [], []
     for block in given_plan.blocks:
-        rows = [row for shard in given_plan.tune_shards(block) for row in trained(shard).rows]
-        evaluate += given_plan.shards_after(block, 0, rank(given_plan, block, rows))
+        shards = given_plan.tune_shards(block)
+        while shards[0].phase == "tune":
+            tune += shards
+            rows = [row for shard in shards for row in trained(shard).rows]
+            shards = given_plan.shards_after(block, shards[0].rung, rank(given_plan, block, rows))
+        evaluate += shards
     return tune, evaluate
 
 
@@ -224,6 +237,47 @@ def test_evaluation_is_at_the_rate_that_tuning_picked(small: Plan) -> None:
                 if row["phase"] == "evaluate" and (row["task"], row["activation"], row["optimizer"]) == cell[:3]
             }
             assert rates == {trials[0].learning_rate}
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_each_rung_of_a_halving_trains_the_best_of_the_one_before(workers: int) -> None:
+    given_plan = halving()
+    site = finished(given_plan, workers=workers)
+    assert Counter(site.lanes()) == Counter(lane.id for lane in given_plan.planned())
+    assert site.runner.progress.lane_steps == given_plan.lane_steps
+    rows = [row for shard in site.committed.values() for row in shard]
+    for cell in given_plan.cells:
+        own = [row for row in rows if (row["task"], row["activation"], row["optimizer"]) == cell[:3]]
+        rungs = [[row for row in own if row["steps"] == STEPS // part and row["phase"] == "tune"] for part in (9, 3, 1)]
+        assert [len(rung) for rung in rungs] == [9 * 3, 3 * 3, 1 * 3]
+        for before, after in pairwise([*rungs, [row for row in own if row["phase"] == "evaluate"]]):
+            kept = len({row["learning_rate"] for row in after})
+            scores = {row["learning_rate"]: row["validation_metric"] for row in before if row["seed"] == 0}
+            worst_kept = min(scores[row["learning_rate"]] for row in after)
+            assert sum(score > worst_kept for score in scores.values()) < kept
+            values = {row["learning_rate"]: row["hyperparameters"] for row in before}
+            assert all(values[row["learning_rate"]] == row["hyperparameters"] for row in after)
+
+
+@given(st.data())
+@settings(max_examples=15, deadline=None)
+def test_a_halving_goes_on_from_any_of_its_shards(data: st.DataObject) -> None:
+    whole = finished(halving()).committed
+    kept = data.draw(st.sets(st.sampled_from(sorted(whole))))
+    site = Site(halving())
+    assert site.run({shard: whole[shard] for shard in kept})
+    assert set(site.begun) == set(whole) - kept
+    assert {**site.committed, **{shard: whole[shard] for shard in kept}} == whole
+
+
+def test_a_later_rung_is_done_again_where_it_is_of_other_trials() -> None:
+    whole = finished(halving()).committed
+    later = next(shard for shard in sorted(whole) if "-tune1-" in shard and whole[shard][0]["optimizer"] != "sgd")
+    stale = [row | {"hyperparameters": {"momentum": 0.123}} for row in whole[later]]
+    site = Site(halving())
+    assert site.run(whole | {later: stale})
+    assert set(site.begun) == {later}
+    assert site.committed[later] == whole[later]
 
 
 def test_each_of_two_workers_keeps_to_a_program(small: Plan) -> None:

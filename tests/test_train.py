@@ -285,3 +285,64 @@ def test_quick_is_few_programs_and_each_compiles_once() -> None:
     made = plan.make(suite.read("quick"))
     assert len(made.programs) <= 6
     assert len({p.id for p in made.programs}) == len(made.programs)
+
+
+# --- what a search adds ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def searching() -> Bench:
+    """SGD and, both with values that each lane brings, momentum and Adam."""
+    momentum = OPTIMIZERS["momentum"].configured({}, ranges={"momentum": "0..1"})
+    adam = OPTIMIZERS["adam"].configured({}, ranges={"b1": "0..1", "b2": "0..1"})
+    return Bench(program(activations=("tanh", "relu"), optimizers=(OPTIMIZERS["sgd"], momentum, adam)))
+
+
+@pytest.mark.parametrize(
+    ("name", "values"), [("momentum", {"momentum": 0.75}), ("adam", {"b1": 0.8125, "b2": 0.9990234375})]
+)
+def test_a_value_that_a_lane_brings_is_as_good_as_one_that_is_fixed(
+    searching: Bench, name: str, values: dict[str, float]
+) -> None:
+    label = next(o.label for o in searching.program.optimizers if o.name == name)
+    brought = [lane("tanh", label, 0.05, seed)._replace(values=tuple(values.values())) for seed in range(4)]
+    fixed = Bench(program(activations=("tanh", "relu"), optimizers=(OPTIMIZERS[name].configured(values),)))
+    own = [lane("tanh", fixed.program.optimizers[0].label, 0.05, seed) for seed in range(4)]
+    a, b = searching.run(brought), fixed.run(own)
+    np.testing.assert_allclose(a.validation_loss, b.validation_loss, rtol=1e-5)
+    np.testing.assert_allclose(a.train_loss, b.train_loss, rtol=1e-5)
+
+
+def test_values_that_lanes_bring_are_their_own_and_compile_nothing(searching: Bench) -> None:
+    label = searching.program.optimizers[1].label
+    lanes = [lane("relu", label, 0.05, 0)._replace(values=(value,)) for value in (0.0, 0.5, 0.5, 0.9)]
+    found = searching.run(lanes)
+    assert same(found, 1, found, 2)
+    assert len({row.tobytes() for row in np.asarray(found.validation_loss)}) == 3
+    plain = searching.run([lane("relu", "sgd", 0.05, 0)])
+    np.testing.assert_allclose(found.validation_loss[0], plain.validation_loss[0], rtol=1e-5)
+    assert searching.traces == 1
+
+
+def test_a_shorter_training_is_the_beginning_of_the_whole_bit_for_bit(wine: Bench) -> None:
+    lanes = [lane("tanh", "adam", rate, 1) for rate in (1e-3, 1e-2)]
+    ends = wine.program.windows_of(13)
+    assert ends == [(0, 0), (0, 10), (10, 13)]
+    whole, short = wine.run(lanes), wine.run(lanes, execute.padded(ends, len(wine.windows)))
+    tens = wine.run(lanes, execute.padded(wine.program.windows_of(10), len(wine.windows)))
+    assert wine.traces == 1
+    for curve in ("train_loss", "validation_loss", "validation_metric"):
+        a, b, c = (np.asarray(getattr(outcome, curve)) for outcome in (whole, short, tens))
+        assert a[:, :2].tobytes() == b[:, :2].tobytes() == c[:, :2].tobytes()
+        assert np.isnan(b[:, 3:]).all() and np.isnan(c[:, 2:]).all()
+        assert np.isfinite(b[:, 2]).all()
+    assert (tens.test_loss != whole.test_loss).all()
+
+
+def test_a_row_of_a_shorter_training_ends_where_it_ends(wine: Bench) -> None:
+    made = plan.Shard("s", wine.program, (lane("tanh", "sgd", 0.1, 0)._replace(phase="tune"),), rung=0, part=3)
+    outcome = wine.run(list(made.lanes), execute.padded(wine.program.windows_of(made.steps), len(wine.windows)))
+    row = execute.row(made, made.lanes[0], outcome, 0)
+    assert (row["steps"], row["status"], row["curve_step"]) == (10, "ok", [0, 10])
+    assert row["curve_validation_loss"][-1] == row["validation_loss"] == float(outcome.validation_loss[0][1])
+    assert len(row["curve_train_loss"]) == 2 and np.isfinite(row["train_loss"])
