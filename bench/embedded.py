@@ -18,7 +18,8 @@ DIGITS = 4
 def of_task(run: Run, task: str) -> dict[str, Any]:
     """The cells of one task of `run` in a person's units: `curve` [low, middle, high] at `steps`, thinned to at most
     16 of them with the first and the last kept; `rates` [rate, validation score, share diverged]; `seeds` [seed, test
-    score, steps to target, status]; `at` [activation, optimizer]. A number that is not finite is null.
+    score, steps to target, status]; `picked`, where trials differ in more than their rate, the place of the chosen one
+    among `rates`; `at` [activation, optimizer]. A number that is not finite is null.
     """
     entry = run.manifest["tasks"][task]
     metric, lanes = Metric.of(entry), run.lanes[run.lanes["task"] == task]
@@ -75,6 +76,8 @@ def _cell(frames: Sequence[pd.DataFrame | None], steps: Sequence[int], scale: fl
     if rates is not None:
         columns = (rates["learning_rate"], rates["validation_metric"] * scale, rates["diverged_share"])
         found["rates"] = [[short(v) for v in row] for row in zip(*columns, strict=True)]
+        if stats.several_searched(rates):
+            found["picked"] = int(rates["chosen"].to_numpy().argmax())
     if seeds is not None:
         columns = (seeds["seed"], seeds["score"] * scale, seeds["steps_to_target"])
         rows = zip(*columns, seeds["status"], strict=True)

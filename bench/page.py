@@ -288,8 +288,8 @@ def _tried(run: Run) -> str:
     names = dict.fromkeys(["learning rate", *(name for own in ranges.values() for name in own if name != RATE)])
     halved = ""
     if "eta" in tuning:
-        counts = [count for count, _ in rungs(tuning["trials"], tuning["eta"])]
-        halved = f", then the best {', '.join(map(str, counts[1:]))} of them, each time {tuning['eta']} times as long"
+        counts = [str(count) for count, _ in rungs(tuning["trials"], tuning["eta"])]
+        halved = f", then the best {_joined(counts[1:])} of them, each for {tuning['eta']} times as long"
     return f"{_count(tuning['trials'], 'trial')} {of} over {_joined(list(names))}{halved}"
 
 

@@ -117,3 +117,52 @@ def test_a_task_that_was_not_begun_has_no_rates() -> None:
     assert stats.default_against_tuned(
         stats.learning_rate_sensitivity(empty, {"a": task_entry()}), {"a": task_entry()}, {}
     ).empty
+
+
+def searched(metric: list[float], rates: list[float], b1: list[float], chosen: int) -> pd.DataFrame:
+    """Lanes of a cell whose trials differ in b1 too, one seed each, and the evaluation of one of them."""
+    tuned = pd.DataFrame({"learning_rate": rates, "b1": b1, "validation_metric": metric, "phase": "tune", "seed": 0})
+    picked = tuned.iloc[[chosen]].assign(phase="evaluate", seed=[1], validation_metric=0.5)
+    frame = pd.concat([tuned, picked], ignore_index=True).assign(test_metric=0.5, steps_to_target=3.0, status="ok")
+    frame["hyperparameters"] = [f'{{"b1": {value}}}' for value in frame["b1"]]
+    return frame.assign(task="t", activation="a", optimizer="x", steps=9, lane=frame.index)
+
+
+def test_trials_of_the_same_rate_are_told_apart() -> None:
+    lanes = searched([0.5, 0.9, 0.7], [0.1, 0.1, 0.1], [0.5, 0.6, 0.7], chosen=2)
+    found = stats.learning_rate_sensitivity(lanes, ACCURACY)
+    assert list(found["validation_metric"]) == [0.5, 0.9, 0.7]
+    assert list(found["chosen"]) == [False, False, True]
+    before = stats.learning_rate_sensitivity(lanes[lanes["phase"] == "tune"], ACCURACY)
+    assert list(before["chosen"]) == [False, True, False]
+    assert list(stats.best_so_far(found, ACCURACY)["expected"]) == pytest.approx([0.7, 0.8333333, 0.9])
+
+
+def test_a_rate_alone_says_nothing_of_a_search_over_more() -> None:
+    found = stats.learning_rate_sensitivity(searched([0.5, 0.9], [0.01, 0.1], [0.5, 0.6], chosen=1), ACCURACY)
+    assert stats.several_searched(found)
+    assert stats.good_region(found, ACCURACY)["decades"].isna().all()
+    assert stats.default_against_tuned(found, ACCURACY, {"x": 0.1})["default_rate"].isna().all()
+    same = stats.learning_rate_sensitivity(searched([0.5, 0.9], [0.01, 0.1], [0.5, 0.5], chosen=1), ACCURACY)
+    assert not stats.several_searched(same)
+    assert stats.default_against_tuned(same, ACCURACY, {"x": 0.1})["default_rate"].item() == 0.1
+
+
+def test_a_halving_is_seen_as_its_first_rung_saw_it() -> None:
+    lanes = searched([0.5, 0.9, 0.1], [0.01, 0.1, 1.0], [0.5, 0.6, 0.7], chosen=1)
+    later = lanes.iloc[[1]].assign(steps=27, validation_metric=0.99)
+    found = stats.learning_rate_sensitivity(pd.concat([lanes, later], ignore_index=True), ACCURACY)
+    assert list(found["validation_metric"]) == [0.5, 0.9, 0.1]
+
+
+@pytest.mark.parametrize(
+    ("rate", "flagged"), [(1e-4, True), (1.5e-4, True), (1.7e-4, False), (0.1, False), (0.7, True)]
+)
+def test_a_rate_near_an_end_of_its_range_is_flagged(rate: float, flagged: bool) -> None:
+    lanes = searched([0.5, 0.9], [0.01, rate], [0.5, 0.6], chosen=1)
+    times = pd.DataFrame(columns=[*stats.CELL, "step_s_median", "width"])
+    ranges = {"x": {"learning_rate": {"low": 1e-4, "high": 1.0}, "b1": {"low": 0.5, "high": 0.6}}}
+    row = stats.convergence(lanes, times, ACCURACY, ranges).iloc[0]
+    assert row["at_grid_edge"] == flagged
+    assert row["hyperparameters"] == '{"b1": 0.6}'
+    assert "hyperparameters" not in stats.convergence(lanes, times, ACCURACY)

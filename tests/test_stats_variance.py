@@ -80,6 +80,17 @@ def test_the_learning_rate_has_its_share_of_tuning() -> None:
     assert found["omega2"].idxmax() == "rate"
 
 
+def test_trials_that_differ_in_more_than_their_rate_have_theirs() -> None:
+    run = make_run()
+    lanes = run.lanes.assign(hyperparameters=[f'{{"b1": {rate}}}' for rate in run.lanes["learning_rate"]])
+    found = stats.tuning_shares(lanes, run.manifest["tasks"], "digits_mlp")
+    rates = stats.tuning_shares(run.lanes, run.manifest["tasks"], "digits_mlp")
+    assert list(found["source"]) == ["activation", "optimizer", "both", "trial", "rest"]
+    assert list(found["omega2"]) == list(rates["omega2"])
+    metric = Metric.of(run.manifest["tasks"]["digits_mlp"])
+    assert "the learning rate and what else was searched" in stats.share_sentence(found, metric, "validation")
+
+
 def test_the_sentence_names_the_largest_first_and_chance_last() -> None:
     y = np.random.default_rng(0).normal(size=(3, 4, 5)) + 3 * np.arange(4.0)[None, :, None]
     text = stats.share_sentence(stats.variance_shares(lanes(y), TASKS, "t"), Metric.of(TASKS["t"]))

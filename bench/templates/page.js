@@ -134,17 +134,18 @@ const curveOf = ({ steps, target, metric }, [low, middle, high]) => {
     },
   });
 };
-const ratesOf = ({ metric }, rates, chosen) => {
-  const points = rates.map(([rate, value, lost]) => [Math.log10(rate), value, lost, rate]).sort((a, b) => a[0] - b[0]);
+// With `picked` a rate alone does not tell a trial: no line joins them.
+const ratesOf = ({ metric }, rates, chosen, picked) => {
+  const points = rates.map(([rate, value, lost], i) => [Math.log10(rate), value, lost, rate, i]).sort((a, b) => a[0] - b[0]);
   const [first, last] = [points[0][0], points.at(-1)[0]];
   const every = Math.ceil(points.length / 6);
   return chart({
     x: [first - 0.1, last + 0.1], y: range(points.map((p) => p[1])), label: `validation ${metric}`, xlabel: "learning rate",
     ticks: points.filter((_, i) => i % every === 0).map((p) => [p[0], String(Number(p[3].toPrecision(2)))]),
     draw: (root, px, py) => {
-      root.append(make("path", { d: path(points, px, py), class: "line" }));
-      for (const [at, value, lost, rate] of points.filter((p) => p[1] !== null)) {
-        const here = Math.abs(rate / chosen - 1) < 0.01;
+      if (picked === undefined) root.append(make("path", { d: path(points, px, py), class: "line" }));
+      for (const [at, value, lost, rate, i] of points.filter((p) => p[1] !== null)) {
+        const here = picked === undefined ? Math.abs(rate / chosen - 1) < 0.01 : i === picked;
         root.append(make("circle", { cx: px(at), cy: py(value), r: here ? 6 : 3, class: here ? "chosen" : "dot" }));
         if (lost) root.append(make("text", { x: px(at), y: py(value) - 9, "text-anchor": "middle" }, `${Math.round(lost * 100)} % lost`));
       }
@@ -166,7 +167,7 @@ const openCell = (section) => {
   if (!found) return box.replaceChildren();
   const { task } = section;
   const [a, o] = [task.activations.indexOf(found.activation), task.optimizers.indexOf(found.optimizer)];
-  const { curve, rates, seeds } = task.cells.find((cell) => cell.at[0] === a && cell.at[1] === o);
+  const { curve, rates, seeds, picked } = task.cells.find((cell) => cell.at[0] === a && cell.at[1] === o);
   const close = make("button", { type: "button", class: "close" }, "Close");
   close.addEventListener("click", () => write({ cell: "" }));
   const facts = make("dl", { class: "cell-facts" });
@@ -174,7 +175,7 @@ const openCell = (section) => {
   const part = (title, content) => make("section", {}, make("h4", {}, title), content);
   const charts = make("div", { class: "charts" });
   if (curve.length) charts.append(part("Learning curve: median and middle half of the seeds", curveOf(task, curve)));
-  if (rates.length) charts.append(part("Learning rates tried; ring: chosen", ratesOf(task, rates, Number(keyOf(found.row.cells[section.headers.findIndex((h) => h.dataset.title === "learning rate")])))));
+  if (rates.length) charts.append(part("Learning rates tried; ring: chosen", ratesOf(task, rates, Number(keyOf(found.row.cells[section.headers.findIndex((h) => h.dataset.title === "learning rate")])), picked)));
   if (seeds.length) charts.append(part("Evaluation seeds", seedsOf(task, seeds)));
   return box.replaceChildren(make("h3", { tabindex: -1 }, found.name), close, facts, charts);
 };
