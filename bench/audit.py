@@ -83,7 +83,9 @@ def _packages(run: Run) -> str:
 
 def _suite(run: Run) -> str:
     suite = run.manifest["suite"]
-    return f"{suite['steps']} steps of {suite['batch_size']}"
+    tuning = suite.get("tuning")
+    searched = f", {tuning['trials']} trials by {tuning['method']}" if tuning else ""
+    return f"{suite['steps']} steps of {suite['batch_size']}{searched}"
 
 
 def _environment(name: str) -> Callable[[Run], str]:

@@ -163,7 +163,7 @@ THROUGHPUT_COLUMNS = [
 
 def _chunk_rows(entry: dict[str, Any]) -> list[dict[str, Any]]:
     return [
-        {"task": entry["task"], "activation": activation, "program": entry["program"], **chunk}
+        {"task": entry["task"], "activation": activation, "program": entry["program"], "steps": np.nan, **chunk}
         for chunk in entry["chunks"]
         for activation in chunk["activations"]
     ]
@@ -175,8 +175,10 @@ def _throughput_row(
     environment, execution = manifest["environment"], manifest["execution"]
     entry = programs[chunks["program"].iloc[0]]
     program = manifest["programs"][entry["program"]]
-    steady = chunks[~chunks["first"]] if not chunks["first"].all() else chunks
-    samples = (steady["seconds"] / steady.get("steps", program["steps"])).to_numpy()
+    steps = chunks["steps"].fillna(program["steps"])
+    longest = chunks[steps == steps.max()]  # in a shorter rung of tuning evaluations weigh more
+    steady = longest[~longest["first"]] if not longest["first"].all() else longest
+    samples = (steady["seconds"] / steps.max()).to_numpy()
     low, median, high, p95 = (float(value) for value in np.percentile(samples, [25, 50, 75, 95]))
     rate = program["width"] / median
     flops = rate * program["lane_step_flops"]
