@@ -166,6 +166,27 @@ def test_the_shares_that_diverged_are_left_out_where_none_did() -> None:
     assert "diverged" not in draw(run)
 
 
+def searched(run: SyntheticRun, *optimizers: str) -> SyntheticRun:
+    """The run as if the trials of these optimizers differed in b1 too."""
+    own = run.lanes["optimizer"].isin(optimizers)
+    run.lanes.loc[own, "hyperparameters"] = [f'{{"b1": {rate}}}' for rate in run.lanes.loc[own, "learning_rate"]]
+    for entry in run.manifest["optimizers"].values():
+        entry["searched"] = {"learning_rate": {"low": 1e-4, "high": 1.0, "scale": "log"}}
+    return run
+
+
+def test_trials_that_differ_in_more_than_their_rate_are_points_without_a_line() -> None:
+    shape: dict[str, Any] = {"activations": ["relu"], "optimizers": ["sgd", "adam"]}
+    joined = draw(make_run(**shape))["rates"]
+    some = draw(searched(make_run(**shape), "adam"))["rates"]
+    every = draw(searched(make_run(**shape), "adam", "sgd"))["rates"]
+    assert "one step of the grid off" in joined.finding and "Markers without a line" not in joined.reading
+    assert "at the next one tried" in some.finding and "Markers without a line" in some.reading
+    assert every.finding == "Every cell searched more than its learning rate."
+    joining = "stroke-width: 1.2; stroke-linecap"
+    assert [figure.svg.count(joining) for figure in (joined, some, every)] == [2, 1, 0]
+
+
 def test_each_optimizer_keeps_its_colour_marker_and_line() -> None:
     run = make_run(["relu"], [f"o{i}" for i in range(60)], evaluations=2)
     styles = figures.styles(run.convergence)

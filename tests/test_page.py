@@ -42,6 +42,21 @@ def test_factors_of_a_rate_are_not_mixed_with_rates(landscapes: SyntheticRun) ->
     assert "of the rate that an optimizer finds itself" in part.asked[1]
 
 
+def test_trials_of_a_search_are_told() -> None:
+    run = make_run(["relu"], ["sgd", "adam"], {"a": task_entry()})
+    rate = {"low": 1e-4, "high": 1.0, "scale": "log"}
+    run.manifest["suite"]["tuning"] = {"method": "random", "trials": 5, "seed": 0}
+    run.manifest["optimizers"]["sgd"]["searched"] = {"learning_rate": rate}
+    run.manifest["optimizers"]["adam"]["searched"] = {"b1": rate, "learning_rate": rate, "weight_decay": rate}
+    run.convergence["hyperparameters"] = ['{"slope": 1}', '{"b1": 0.912345, "slope": 1, "weight_decay": 1e-05}']
+    run.convergence.loc[:, "at_grid_edge"] = True
+    (part,) = parts_of([run])
+    assert "5 trials drawn at random over learning rate, b1 and weight_decay, 2 seeds each;" in part.asked[1]
+    told = [entry.text for row in part.sections[0].cells.rows for entry in row.entries]
+    assert any(text.endswith("*, b1=0.9123, weight_decay=1e-05") for text in told)
+    assert any("at the edge of the range" in finding.text for finding in part.findings)
+
+
 def test_what_was_made_is_shown_in_page_and_markdown(landscapes: SyntheticRun) -> None:
     files = render([landscapes])
     assert "figures/valley-path.svg" in files

@@ -134,11 +134,12 @@ def _draw_rates(
     for optimizer, line in panel.sort_values("learning_rate").groupby("optimizer", sort=False):
         style, mark = shown.get(str(optimizer)), f"o:{places[str(optimizer)]}"
         x, y = line["learning_rate"].to_numpy(), line["value"].to_numpy()
+        scattered = stats.several_searched(line)  # a rate alone does not tell a trial: no line joins them
         if style is None:
-            ax.plot(x, y, gid=mark, **FAINT)
+            ax.plot(x, y, gid=mark, **FAINT | ({"ls": "none", "marker": "."} if scattered else {}))
             continue
-        every = [0, len(line) - 1] if light else None
-        dash = "none" if stats.several_searched(line) else style.dash
+        every = [0, len(line) - 1] if light and not scattered else None
+        dash = "none" if scattered else style.dash
         ax.plot(x, y, color=style.color, ls=dash, marker=style.marker, markevery=every, lw=1.2, ms=3.6, gid=mark)
         for sign, rows in ((CHOSEN, line["chosen"].to_numpy()), (LOST, line["diverged_share"].to_numpy() > 0)):
             if rows.any():
