@@ -85,7 +85,15 @@ class Entry(Strict):
     @classmethod
     def checked(cls, name: str, key: str, value: Any) -> Any:
         """The value of an argument, where it is one."""
-        return _argument(name, key, value, cls.accepts(name))
+        accepts = cls.accepts(name)
+        if key not in accepts:
+            expected = nearest(f"an argument of {name}", key, accepts) if accepts else f"none: {name} has no arguments"
+            raise refused(expected, "an unknown argument")
+        if isinstance(value, Mapping):
+            raise refused("one value: only numbers that an optimizer takes can have a range")
+        option = accepts[key]
+        check = one_of(option) if isinstance(option, tuple) else ARGUMENTS.get(key, TYPES[option])
+        return check(value)
 
     @model_serializer(mode="wrap")
     def _spread(self, serialize: Callable[[Self], dict[str, Any]]) -> dict[str, Any]:
@@ -99,17 +107,6 @@ def _within(key: str, details: Any) -> InitErrorDetails:
     kind, context = details["type"], details.get("ctx", {})
     error = refused(context["expected"], context["got"]) if kind == REFUSED else kind
     return InitErrorDetails(type=error, loc=(key, *details["loc"]), input=details["input"])
-
-
-def _argument(name: str, key: str, value: Any, accepts: Mapping[str, Option]) -> Any:
-    if key in accepts:
-        option = accepts[key]
-        if isinstance(value, Mapping):
-            raise refused("one value: only numbers that an optimizer takes can have a range")
-        check = one_of(option) if isinstance(option, tuple) else ARGUMENTS.get(key, TYPES[option])
-        return check(value)
-    expected = nearest(f"an argument of {name}", key, accepts) if accepts else f"none: {name} has no arguments"
-    raise refused(expected, "an unknown argument")
 
 
 TYPES: dict[type, Callable[[Any], Any]] = {

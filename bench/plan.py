@@ -348,7 +348,7 @@ def make(suite: Suite, device: str = "cpu") -> Plan:
     if lanes > MAX_LANES:
         raise InputError(
             f"suite {suite.name}: got {lanes:,} lanes; expected at most {MAX_LANES:,}",
-            "fewer learning rates, trials or seeds, or several suites",
+            "fewer learning rates or seeds, or several suites",
         )
     return Plan(suite, device, tuple(_blocks(suite, PROFILES[device])))
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from bench.budget import Trial
 from bench.losses import Metric
-from bench.plan import Block, Cell, Plan, Shard
+from bench.plan import Block, Cell, Plan, Program, Shard
 
 Row = dict[str, Any]
 TRIES = 3  # of a shard whose worker died
@@ -111,7 +111,7 @@ class Runner:
         self.block_of[shard.id] = block
         rows = done.pop(shard.id, [])
         # what follows tuning is stale where tuning that had failed was tried again and picked other trials
-        if len(rows) == len(shard.lanes) and all(map(_is_of, rows, map(shard.identity, shard.lanes))):
+        if [trial_of(row, shard.program) for row in rows] == [lane.trial for lane in shard.lanes]:
             self.progress.resumed += len(shard.lanes)
             self._finish(shard, rows, done)
         elif shard.phase == "evaluate" or shard.rung:
@@ -190,8 +190,10 @@ class Runner:
         self.observe(self.progress, rows)
 
 
-def _is_of(row: Row, identity: Row) -> bool:
-    return all(row[key] == identity[key] for key in ("lane", "learning_rate", "hyperparameters"))
+def trial_of(row: Row, program: Program) -> Trial:
+    """The trial that a lane was of."""
+    optimizer = next(o for o in program.optimizers if o.label == row["optimizer"])
+    return Trial(row["learning_rate"], tuple(row["hyperparameters"][key] for key in optimizer.searched))
 
 
 def rank(plan: Plan, block: Block, rows: Sequence[Row]) -> dict[Cell, list[Trial]]:
@@ -200,11 +202,9 @@ def rank(plan: Plan, block: Block, rows: Sequence[Row]) -> dict[Cell, list[Trial
     The mean is over the tuning seeds; a lane that diverged or failed counts as the worst. Ties go to the lower mean
     validation loss, then to the smaller rate. Test data have no part in it.
     """
-    searched = {optimizer.label: optimizer.searched for optimizer in block.program.optimizers}
     by_cell: dict[tuple[str, str, str], dict[Trial, list[Row]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
-        values = tuple(row["hyperparameters"][key] for key in searched[row["optimizer"]])
-        by_cell[row["task"], row["activation"], row["optimizer"]][Trial(row["learning_rate"], values)].append(row)
+        by_cell[row["task"], row["activation"], row["optimizer"]][trial_of(row, block.program)].append(row)
     metric = block.program.task.metric
     sign = 1.0 if metric.direction == "minimize" else -1.0
 

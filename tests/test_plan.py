@@ -215,7 +215,7 @@ class TestPlan:
         with pytest.raises(InputError) as caught:
             plan.make(changed(learning_rates=rates, seeds=seeds))
         assert caught.value.problems == ["suite quick: got 4,204,200,000 lanes; expected at most 1,000,000"]
-        assert caught.value.hint == "fewer learning rates, trials or seeds, or several suites"
+        assert caught.value.hint == "fewer learning rates or seeds, or several suites"
 
     def test_a_task_without_activations_has_one_cell_an_optimizer(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(TASKS, "valley", replace(TASKS["wine_mlp"], name="valley", uses_activation=False))
