@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench import stats
+from bench import search, stats
 
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky_relu", "prelu", "elu", "maxout")
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam")
@@ -106,6 +106,19 @@ def make_run(
         times=_times(),
         manifest=_manifest(name, status, activations, optimizers, tasks, lanes, (steps, rates, tune, evaluate)),
     )
+
+
+def searched(run: SyntheticRun, *optimizers: str) -> SyntheticRun:
+    """The run as if it had drawn its trials, those of these optimizers with values of b1 too."""
+    own = run.lanes["optimizer"].isin(optimizers)
+    run.lanes.loc[own, "hyperparameters"] = [f'{{"b1": {rate}}}' for rate in run.lanes.loc[own, "learning_rate"]]
+    rates = {"low": 1e-4, "high": 1.0, "scale": "log"}
+    for label, entry in run.manifest["optimizers"].items():
+        entry["searched"] = {**({"b1": rates} if label in optimizers else {}), "learning_rate": rates}
+    run.manifest["suite"]["tuning"] = {"method": "sobol", "trials": run.lanes["learning_rate"].nunique(), "seed": 0}
+    times, tasks = run.throughput, run.manifest["tasks"]
+    run.convergence = stats.convergence(run.lanes, times, tasks, search.searched(run.manifest))
+    return run
 
 
 def _lanes(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from synthetic import REGRESSION, make_run, task_entry
+from synthetic import REGRESSION, make_run, searched, task_entry
 
 from bench.compare import compare
 from bench.comparing import render as render_comparison
@@ -134,6 +134,18 @@ def test_a_column_s_title_sorts_and_sorts_back_by_keyboard(visit: Any, written: 
     assert rows(page)[0] == first[-1]
     page.keyboard.press("Enter")
     assert rows(page) == first
+
+
+def test_trials_of_a_search_are_points_and_no_line(visit: Any, tmp_path: Path) -> None:
+    run = searched(make_run(["relu"], ["sgd", "adam"]), "adam")
+    page = visit(report([run], tmp_path / "report"))
+    for name, lines in (("relu + sgd", 1), ("relu + adam", 0)):
+        page.click(f"tr[data-name='{name}'] .opens >> nth=0")
+        chart = page.locator(".charts section", has_text="Learning rates tried")
+        assert chart.locator("path.line").count() == lines
+        assert chart.locator("circle").count() == 5
+        assert chart.locator("circle.chosen").count() == 1
+    assert ", b1=" in page.inner_text("tr[data-name='relu + adam']")
 
 
 @pytest.mark.parametrize("way", ["row", "heat", "curve", "address"])

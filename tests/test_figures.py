@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import matplotlib as mpl
 import numpy as np
 import pytest
-from synthetic import ACTIVATIONS, OPTIMIZERS, REGRESSION, SyntheticRun, make_run, task_entry
+from synthetic import ACTIVATIONS, OPTIMIZERS, REGRESSION, SyntheticRun, make_run, searched, task_entry
 
 from bench import figures
 from bench.figures import Figure, style, svg
@@ -164,15 +164,6 @@ def test_the_shares_that_diverged_are_left_out_where_none_did() -> None:
     run = make_run(["relu"], ["sgd"])
     run.lanes["status"] = "ok"
     assert "diverged" not in draw(run)
-
-
-def searched(run: SyntheticRun, *optimizers: str) -> SyntheticRun:
-    """The run as if the trials of these optimizers differed in b1 too."""
-    own = run.lanes["optimizer"].isin(optimizers)
-    run.lanes.loc[own, "hyperparameters"] = [f'{{"b1": {rate}}}' for rate in run.lanes.loc[own, "learning_rate"]]
-    for entry in run.manifest["optimizers"].values():
-        entry["searched"] = {"learning_rate": {"low": 1e-4, "high": 1.0, "scale": "log"}}
-    return run
 
 
 def test_trials_that_differ_in_more_than_their_rate_are_points_without_a_line() -> None:
