@@ -111,7 +111,8 @@ class Runner:
         self.block_of[shard.id] = block
         rows = done.pop(shard.id, [])
         # what follows tuning is stale where tuning that had failed was tried again and picked other trials
-        if [trial_of(row, shard.program) for row in rows] == [lane.trial for lane in shard.lanes]:
+        found = [(row["lane"], trial_of(row, shard.program)) for row in rows]
+        if found == [(lane.id, lane.trial) for lane in shard.lanes]:
             self.progress.resumed += len(shard.lanes)
             self._finish(shard, rows, done)
         elif shard.phase == "evaluate" or shard.rung:

@@ -29,9 +29,9 @@ name = "middle"
 tasks = ["wine_mlp"]
 activations = ["tanh", "relu", "elu", "hard_tanh", "relu6", "softsign"]
 optimizers = ["sgd", "momentum"]
-steps = 400
+steps = 2_000
 batch_size = 16
-eval_every = 100
+eval_every = 500
 [learning_rates]
 low = 1e-3
 high = 0.1
@@ -40,7 +40,7 @@ num = 2
 tune = 2
 evaluate = 3
 """
-ENDLESS = MIDDLE.replace("middle", "endless").replace("400", "1_000_000").replace("100\n", "1_000_000\n")
+ENDLESS = MIDDLE.replace("middle", "endless").replace("2_000", "1_000_000").replace("500\n", "1_000_000\n")
 ENDLESS = ENDLESS.replace("batch_size = 16", "batch_size = 1")
 SHARDS = 24
 

@@ -171,9 +171,8 @@ def test_no_commit_yet_is_empty_tables(copy: Path) -> None:
     assert len(pd.read_csv(copy / "lanes.csv")) == run.manifest["plan"]["lanes"]
 
 
-@pytest.mark.parametrize("keep", [1, 3, 6])
-def test_lanes_without_a_result_are_interrupted_rows(copy: Path, run: Run, keep: int) -> None:
-    found = cut(copy, keep)
+def test_lanes_without_a_result_are_interrupted_rows(copy: Path, run: Run) -> None:
+    found = cut(copy, 1)
     assert sorted(found.lanes["lane"]) == sorted(run.lanes["lane"]), "nothing vanishes"
     assert list(found.lanes.columns) == LANES.split(", ")
     lost = found.lanes[found.lanes["status"] == "interrupted"]
