@@ -1,4 +1,4 @@
-"""The peers and their processes: each arrangement of each is a group of processes of its own that train at the same time.
+"""The peers and their processes: each arrangement of each is a group of processes that train at the same time.
 
 Imports no framework: a process imports its own.
 """
@@ -21,7 +21,7 @@ PEERS = ("MLP, 32 hidden", "MLP, 128 hidden", "MLP, 512 hidden")
 
 
 class Entrant(NamedTuple):
-    """`module` has `TRAINERS[trainer]`; those of one module and environment share processes. `models`: all, or these."""
+    """`module` has `TRAINERS[trainer]`; those of a module and environment share processes. No `models`: all."""
 
     name: str
     needs: str
@@ -55,10 +55,12 @@ def installed(entrant: Entrant) -> bool:
     return find_spec(entrant.needs) is not None and find_spec(backend) is not None
 
 
-def serve(cores: Sequence[int], environment: dict[str, str], module: str, pipe: Any) -> None:
+def serve(cores: Sequence[int], environment: dict[str, str], module: str, log: Path, pipe: Any) -> None:
     """A process that builds trainers and trains as it is told; every answer is (what was asked for, error)."""
     os.sched_setaffinity(0, cores)
     os.environ.update(environment)
+    with log.open("w") as file:
+        os.dup2(file.fileno(), 2)  # TensorFlow and compilers are talkative
     made: dict[str, Any] = {}
     repeats: dict[str, int] = {}
 
@@ -74,7 +76,7 @@ def serve(cores: Sequence[int], environment: dict[str, str], module: str, pipe: 
             start = time.perf_counter()
             made[name].train(1)
             repeats[name] = max(1, round(seconds / (time.perf_counter() - start)))
-            made[name].train(repeats[name])  # some lay their data out for it
+            made[name].prepare(repeats[name])
         start = time.perf_counter()
         made[name].train(repeats[name])
         return repeats[name] * STEPS / (time.perf_counter() - start)
@@ -100,12 +102,13 @@ class Group:
         start = time.perf_counter()
         for cores in shares:
             here, there = context.Pipe()
-            compiled = scratch / f"{entrant.module}-{len(shares)}-{cores[0]}"
+            own = scratch / f"{entrant.name.replace(' ', '-')}-{len(shares)}-{cores[0]}"
             environment = {
                 **dict(entrant.environment), "OMP_NUM_THREADS": str(len(cores)), "JAX_PLATFORMS": "cpu",
-                "CUDA_VISIBLE_DEVICES": "", "TORCHINDUCTOR_CACHE_DIR": str(compiled),
+                "CUDA_VISIBLE_DEVICES": "", "TORCHINDUCTOR_CACHE_DIR": str(own),
             }  # fmt: skip
-            process = context.Process(target=serve, args=(cores, environment, entrant.module, there), daemon=True)
+            of_process = cores, environment, entrant.module, own.with_suffix(".log"), there
+            process = context.Process(target=serve, args=of_process, daemon=True)
             process.start()
             self.pipes.append(here)
             self.processes.append(process)

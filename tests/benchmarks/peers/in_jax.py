@@ -74,6 +74,9 @@ class Loop:
 
         self.step, self.loss = step, jax.jit(loss)
 
+    def prepare(self, repeats: int) -> None:
+        """Nothing: batches are picked by index."""
+
     def train(self, repeats: int) -> np.ndarray:
         rows = []
         for window in np.split(self.order, len(self.order) // EVERY) * repeats:
@@ -114,6 +117,9 @@ class Scan:
             return lax.scan(window, (p, state), order)
 
         self.trained = jax.jit(jax.vmap(train, in_axes=(0, 0, 0, None)), donate_argnums=(0, 1))
+
+    def prepare(self, repeats: int) -> None:
+        """Nothing: batches are picked by index."""
 
     def train(self, repeats: int) -> np.ndarray:
         curves = []

@@ -26,7 +26,8 @@ class Fit:
         self.network = keras.Sequential([keras.Input(model.shape), *built])
         floats = work.data["train"][1].dtype.kind == "f"
         loss = keras.losses.MeanSquaredError() if floats else keras.losses.SparseCategoricalCrossentropy(True)
-        self.network.compile(optimizer=keras.optimizers.Adam(RATE, epsilon=1e-8), loss=loss)
+        at_once = 1 if keras.backend.backend() == "torch" else EVERY  # which torch does not know
+        self.network.compile(keras.optimizers.Adam(RATE, epsilon=1e-8), loss, steps_per_execution=at_once)
         own = []
         for layer, weights in zip(model.layers, work.weights, strict=True):
             own += [gates(part, "ifgo") if layer.kind == "lstm" else part for part in weights]
@@ -34,15 +35,14 @@ class Fit:
         self.validation = work.data["validation"]
         self.ordered = [values[work.order[0].ravel()] for values in work.data["train"]]
         self.batch = work.order.shape[-1]
-        self.laid_out: dict[int, list[np.ndarray]] = {}
+        self.prepare(1)
 
     def prepare(self, repeats: int) -> None:
-        self.laid_out = {repeats: [np.concatenate([values] * repeats) for values in self.ordered]}
+        """Lay the batches of the next calls out, which is not counted."""
+        self.laid_out = [np.concatenate([values] * repeats) for values in self.ordered]
 
     def train(self, repeats: int) -> np.ndarray:
-        if repeats not in self.laid_out:
-            self.prepare(repeats)
-        x, y = self.laid_out[repeats]
+        x, y = self.laid_out
         history = self.network.fit(
             x, y, batch_size=self.batch, shuffle=False, epochs=len(x) // (self.batch * EVERY), steps_per_epoch=EVERY,
             validation_data=self.validation, validation_batch_size=len(self.validation[0]), verbose=0,

@@ -99,6 +99,9 @@ class Eager:
         x, y = self.validation
         return self.loss(self.network(x), y)
 
+    def prepare(self, repeats: int) -> None:
+        """Nothing: batches are picked by index."""
+
     def train(self, repeats: int) -> np.ndarray:
         rows = []
         for window in self.order.split(EVERY) * repeats:

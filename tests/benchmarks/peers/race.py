@@ -4,9 +4,10 @@ Training steps of single networks a second, the whole machine given to each: the
 float32, an evaluation every 25 steps. Each peer in its better arrangement, one process that has all cores or one
 process a core. Before any time counts, the losses of the first 50 steps are compared with those of bench, whose shard
 is the one that is timed. Needs the extra `peers`. Nothing here fails for being slow. Let nothing else run beside it.
+Without `--benchmark-enable` little more than the losses is looked at, and no figure means anything.
 
-`--benchmark-json FILE` keeps what was measured, of which `python tests/benchmarks/peers/table.py FILE` makes the table and
-the figure; `-k "MLP or sweep"` runs a part.
+`--benchmark-json FILE` keeps what was measured, of which `python tests/benchmarks/peers/table.py FILE [SVG]` makes the
+table and the figure; `-k "MLP or sweep"` runs a part.
 """
 
 import os
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +26,11 @@ from entrants import ENTRANTS, Groups, installed, middle
 from raced import MODELS, plan_of, work
 
 ROOT = Path(__file__).parents[3]
-ROUNDS, SECONDS = 3, 0.8
+ROUNDS, SECONDS = 4, 0.6  # of each measurement; calls of a peer take about so long
 SWEEP_STEPS = 20_000  # of the cold figures: forty networks of 500 steps
-TOLERANCE = 2e-4
+# Of the mean loss of the first 25 steps, and of what comes later: Adam's correction 1 - 0.999^t is off by 3e-5 at first
+# in the float32 of optax, where PyTorch has Python's doubles, and training makes that grow.
+TOLERANCES = 2e-4, 2e-3
 CORES = sorted(os.sched_getaffinity(0))
 
 
@@ -93,6 +97,7 @@ def test_race(benchmark: Any, name: str, workers: list[Any], groups: Groups, tol
     entrants = {e.name: e for e in ENTRANTS if installed(e) and (not e.models or name in e.models)}
     arrangements = dict.fromkeys((1, len(CORES)))
     given = work(model, block.program)
+    seconds = SECONDS if benchmark.enabled else 0
 
     results = trained(workers, shard)
     timing = results[0].timing
@@ -107,11 +112,11 @@ def test_race(benchmark: Any, name: str, workers: list[Any], groups: Groups, tol
             group = groups[entrant, processes]
             curves, first = group.begin(entrant.trainer, given)
             theirs = curves.transpose(2, 1, 0)[: len(ours)]  # [lane, train or validation, evaluation]
-            np.testing.assert_allclose(theirs, ours[: len(theirs)], rtol=TOLERANCE, err_msg=f"{who}: {name}")
-            differences[who] = float(np.abs(theirs / ours[: len(theirs)] - 1).max())
+            found = np.abs(theirs / ours[: len(theirs)] - 1)
+            assert found[:, 0, 0].max() < TOLERANCES[0] and found.max() < TOLERANCES[1], (who, theirs, ours)
+            differences[who] = float(found.max())
             lanes = model.lanes if curves.shape[2] > 1 else 1
-            found = lanes * group.rate(entrant.trainer, SECONDS)
-            rates.setdefault(who, {})[str(processes)] = [found]
+            rates.setdefault(who, {})[str(processes)] = [lanes * group.rate(entrant.trainer, seconds)]
             cold[who, processes] = group.start_s, first
         best[who] = max(arrangements, key=lambda n, who=who: rates[who][str(n)][0])
         start_s[who], first_s[who] = cold[who, best[who]]
@@ -121,7 +126,7 @@ def test_race(benchmark: Any, name: str, workers: list[Any], groups: Groups, tol
         rates["bench"][""].append(rate_of(shard, trained(workers, shard)))
         for who, entrant in entrants.items():
             lanes = model.lanes if entrant.trainer in ("ensemble", "scan") else 1
-            rates[who][str(best[who])].append(lanes * groups[entrant, best[who]].rate(entrant.trainer, SECONDS))
+            rates[who][str(best[who])].append(lanes * groups[entrant, best[who]].rate(entrant.trainer, seconds))
 
     benchmark.pedantic(turn, rounds=ROUNDS)
     groups.end()
@@ -163,8 +168,7 @@ def products(sizes: tuple[int, ...], width: int, apart: bool, steps: int) -> flo
                 slope = slope @ (jax.lax.optimization_barrier(kernel.T) if apart else kernel.T)
         return tuple(reversed(found)), None
 
-    shapes = zip(sizes[:-1], sizes[1:], strict=True)
-    weights = tuple(jnp.zeros((width, *shape)) for shape in shapes)
+    weights = tuple(jnp.zeros((width, *shape)) for shape in pairwise(sizes))
     run = jax.jit(jax.vmap(lambda w: jax.lax.scan(step, w, None, length=steps)[0]))
     call = compile_lowered(run.lower(weights)).call
     jax.block_until_ready(call(weights))
@@ -202,7 +206,9 @@ def test_share_of_the_products(benchmark: Any, workers: list[Any], told: list[di
         model="share of the products alone",
         lane_steps_per_s={"bench": middle(ours), "products alone": ceiling},
         share=round(middle(ours) / ceiling, 3),
-        by_arrangement={f"{width} wide, {'copied' if apart else 'folded'}": r for (width, apart), r in ceilings.items()},
+        by_arrangement={
+            f"{width} wide, {'copied' if apart else 'folded'}": r for (width, apart), r in ceilings.items()
+        },
     )
 
 

@@ -3,6 +3,7 @@
 Imports no framework, so that a process of a peer holds nothing but the peer.
 """
 
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,8 +52,7 @@ class Work(NamedTuple):
 
 def perceptron(sizes: tuple[int, ...], activation: str, prefix: str = "") -> tuple[Layer, ...]:
     hidden = [
-        Layer("dense", a, b, activation, f"{prefix}hidden/{i}/linear")
-        for i, (a, b) in enumerate(zip(sizes[:-2], sizes[1:-1], strict=True))
+        Layer("dense", a, b, activation, f"{prefix}hidden/{i}/linear") for i, (a, b) in enumerate(pairwise(sizes[:-1]))
     ]
     return *hidden, Layer("dense", *sizes[-2:], "", f"{prefix}output")
 
@@ -94,7 +94,8 @@ def plan_of(model: Model) -> Any:
     described = {
         "name": "race", "description": "One cell", "tasks": [{"name": model.task, **model.options}],
         "activations": [model.activation], "optimizers": ["adam"], "steps": model.steps, "batch_size": BATCH,
-        "eval_every": EVERY, "learning_rates": {"low": RATE, "high": RATE, "num": 1}, "seeds": {"tune": 5, "evaluate": 5},
+        "eval_every": EVERY, "learning_rates": {"low": RATE, "high": RATE, "num": 1},
+        "seeds": {"tune": 5, "evaluate": 5},
     }  # fmt: skip
     return plan.make(suite.parse(described))
 
@@ -129,6 +130,6 @@ def work(model: Model, program: Any) -> Work:
 
 
 def gates(kernel: np.ndarray, wanted: str) -> np.ndarray:
-    """Columns of an LSTM's gates i, f, o, g, as bench has them, in the order that a framework wants; any leading axes."""
+    """Columns of an LSTM's gates i, f, o, g, as bench has them, in the order that a framework wants."""
     parts = dict(zip("ifog", np.split(kernel, 4, -1), strict=True))
     return np.concatenate([parts[gate] for gate in wanted], -1)

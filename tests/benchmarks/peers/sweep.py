@@ -1,7 +1,7 @@
 """A part of the quick suite as plain JAX: `jit(vmap(scan))`, one compile a cell: `python sweep.py CORE PART PARTS`.
 
-Each activation with each optimizer is a program of five networks: two calls tune (five rates, two seeds), one trains the
-best rate on five fresh seeds. Pinned to a core, every `PARTS`-th cell.
+Each activation with each optimizer is a program of five networks: two calls tune (five rates, two seeds), one trains
+the best rate on five fresh seeds. Pinned to a core, every `PARTS`-th cell.
 """
 
 import os
@@ -15,7 +15,6 @@ os.sched_setaffinity(0, [CORE])
 os.environ["JAX_PLATFORMS"] = "cpu"
 
 import jax  # noqa: E402
-import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 import optax  # noqa: E402
 from flax import linen as nn  # noqa: E402
