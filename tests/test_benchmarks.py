@@ -16,7 +16,7 @@ def raced(model: str, ours: float, cold: float, **others: float) -> dict[str, An
     return {
         "model": model,
         "lane_steps_per_s": {"bench": ours, **others},
-        "cold_s": {"bench": cold, **{who: 2 * cold for who in others}},
+        "cold_s": {"bench": cold, **dict.fromkeys(others, 2 * cold)},
         "largest_difference_of_losses": dict.fromkeys(others, 1e-5),
     }
 
