@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from math import ceil
+from math import ceil, inf
 from typing import Any, NamedTuple
 
 from bench import labels
@@ -30,17 +30,23 @@ NO_ACTIVATION = Activation(labels.NO_ACTIVATION, lambda x: x)
 class Profile(NamedTuple):
     """How a kind of device likes its chunks.
 
-    A chunk of width w costs about w + `overhead` lanes' worth of time; `mixed` chunks hold several activations.
+    A chunk of width w costs about w + `overhead` lanes' worth of time; `mixed` chunks hold several activations. Lanes
+    of more than `heavy_flops` a step are trained two at once at most: more of them leave a core's cache.
     """
 
     device: str
     max_width: int
     overhead: float
     mixed: bool
+    heavy_flops: float = inf
+
+    def suited(self, lane_step_flops: float) -> "Profile":
+        """The same for lanes of so many FLOPs a step."""
+        return self._replace(max_width=min(2, self.max_width)) if lane_step_flops > self.heavy_flops else self
 
 
 PROFILES = {
-    "cpu": Profile("cpu", max_width=8, overhead=0.15, mixed=False),
+    "cpu": Profile("cpu", max_width=8, overhead=0.15, mixed=False, heavy_flops=100e6),
     "gpu": Profile("gpu", max_width=512, overhead=60.0, mixed=True),
 }
 
@@ -416,7 +422,7 @@ def _program(
         full_batch=full_batch,
         steps=work.steps,
         eval_every=work.eval_every,
-        width=1 if first.alone else chunk_width(counts, profile),
+        width=1 if first.alone else chunk_width(counts, profile.suited(work.batch_size * task.flops)),
         mixed=mixed,
     )
 

@@ -154,6 +154,13 @@ class TestProperties:
         assert cost(width) == min(map(cost, range(1, limit + 1)))
 
 
+def test_heavy_networks_are_trained_two_at_once_on_a_cpu_alone() -> None:
+    heavy = changed(tasks=[{"name": "digits_mlp", "width": 512}])
+    assert plan.make(heavy).programs[0].width == 2
+    assert plan.make(changed(tasks=["digits_mlp"])).programs[0].width > 2
+    assert plan.make(heavy, "gpu").programs[0].width > 8
+
+
 class TestQuick:
     def test_is_what_the_readme_says(self) -> None:
         made = plan.make(suite.read("quick"))
