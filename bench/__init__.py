@@ -5,10 +5,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bench.launch import run
+    from bench.kinds import load, report, run
     from bench.register import register_activation, register_optimizer, register_task
-    from bench.reporting import report
-    from bench.results import Run, load
+    from bench.results import Run
     from bench.suite import Suite
 
 __version__ = "0.1.0"
@@ -17,12 +16,12 @@ __all__ = ["Run", "Suite", "load", "register_activation", "register_optimizer", 
 _HOMES = {
     "Run": "bench.results",
     "Suite": "bench.suite",
-    "load": "bench.results",
+    "load": "bench.kinds",
     "register_activation": "bench.register",
     "register_optimizer": "bench.register",
     "register_task": "bench.register",
-    "report": "bench.reporting",
-    "run": "bench.launch",
+    "report": "bench.kinds",
+    "run": "bench.kinds",
 }
 
 

@@ -72,6 +72,10 @@ def _one_of(where: str, choices: Iterable[str]) -> Callable[[str], str]:
     return read
 
 
+def _devices(text: str) -> str:
+    return ",".join(_one_of("--device", ("auto", *DEVICES))(name) for name in text.split(","))
+
+
 def _workers(text: str) -> int:
     if not (text.isdecimal() and 1 <= int(text) <= MAX_WORKERS):
         raise InputError(f"--workers: got {text!r}; expected a whole number from 1 to {MAX_WORKERS}")
@@ -137,22 +141,24 @@ def plan(
 
     Trains nothing.
     """
-    from bench import plan as planning
-    from bench import suite as suites
-    from bench.estimate import estimate
+    from bench import kinds
 
-    made = planning.make(suites.read(suite), device)
-    facts = {**_facts(made), **estimate(made)}
+    wanted = kinds.read(suite)
+    facts = _PLANNED[kinds.kind_of(wanted)](wanted, device)
     if as_json:
         typer.echo(json.dumps(facts, indent=1))
         return
-    typer.echo(f"{made.suite.name}: {made.suite.description}")
+    typer.echo(f"{wanted.name}: {wanted.description}")
     for key, value in facts.items():
         text = f"{value:,}" if isinstance(value, int) else value
         typer.echo(f"  {key.replace('_', ' '):<20} {text}")
 
 
-def _facts(made: Any) -> dict[str, Any]:
+def _convergence_facts(wanted: Any, device: str) -> dict[str, Any]:
+    from bench import plan as planning
+    from bench.estimate import estimate
+
+    made = planning.make(wanted, device)
     return {
         "tasks": len(made.suite.works),
         "cells": len(made.cells),
@@ -161,7 +167,17 @@ def _facts(made: Any) -> dict[str, Any]:
         "lane_steps": made.lane_steps,
         "chunk_width": max(program.width for program in made.programs),
         "training_flops": made.flops,
+        **estimate(made),
     }
+
+
+def _throughput_facts(wanted: Any, device: str) -> dict[str, Any]:
+    from bench.throughput import plan as planning
+
+    return planning.make(wanted, [device]).facts()
+
+
+_PLANNED = {"convergence": _convergence_facts, "throughput": _throughput_facts}
 
 
 @app.command()
@@ -170,7 +186,7 @@ def run(
     out: Annotated[Path | None, typer.Option(help="Directory to write; by default results/SUITE-TIME.")] = None,
     device: Annotated[
         str,
-        typer.Option(metavar="auto|cpu|gpu", parser=_one_of("--device", ("auto", *DEVICES)), help="Where to train."),
+        typer.Option(metavar="auto|cpu|gpu", parser=_devices, help="Where to train; cpu,gpu to time on both."),
     ] = "auto",
     workers: Annotated[
         int | None, typer.Option(metavar="N", parser=_workers, help="Processes; by default one a core or GPU.")
@@ -182,22 +198,45 @@ def run(
 
     Tunes each cell, evaluates it on fresh seeds, and stores lanes and tables.
     """
-    from bench.launch import run as launch
-    from bench.progress import watched
+    from bench import kinds
 
     if out and resume:
         raise InputError(f"--out {out}: got a second directory beside --resume {resume}; expected one of the two")
+    kind, wanted = kinds.wanted(suite, resume)
     command = shlex.join(["bench", *sys.argv[1:]])
+    if kind is kinds.KINDS[kinds.THROUGHPUT]:
+        _time(kind.get("run"), wanted, out, device, workers, resume, command, report)
+        return
+    if "," in device:
+        raise InputError(f"--device: got {device!r}; expected one device: only a throughput suite is for several")
+    from bench.progress import watched
+
     with watched() as observe:
         ahead = "bench.reporting" if report else "bench.results"
-        found = launch(suite, out, device, workers, resume, observe, command, ahead)
+        found = kind.get("run")(wanted, out, device, workers, resume, observe, command, ahead)
     typer.echo(f"results: {found.path}")
     if report:
         _write_report([found], Path("reports") / found.name)
     if failed := int((found.lanes["status"] == "failed").sum()):
-        typer.echo(f"error: {found.path}: got {failed} failed lanes; expected none; {_why(found)}", err=True)
-        typer.echo(f"hint: bench run --resume {found.path} tries them again", err=True)
-        raise typer.Exit(FAILED_LANES)
+        _tell_failed(found, f"{failed} failed lanes")
+
+
+def _time(launch: Any, wanted: Any, out: Any, device: str, workers: Any, resume: Any, command: str, page: bool) -> None:
+    """Run a throughput suite."""
+    from bench.progress import told_groups
+
+    found = launch(wanted, out, device, workers, resume, told_groups(), command)
+    typer.echo(f"results: {found.path}")
+    if page:
+        _write_report([found], Path("reports") / found.name)
+    if failed := sum("error" in entry for entry in found.journal):
+        _tell_failed(found, f"{failed} groups that could not be timed")
+
+
+def _tell_failed(found: Any, what: str) -> None:
+    typer.echo(f"error: {found.path}: got {what}; expected none; {_why(found)}", err=True)
+    typer.echo(f"hint: bench run --resume {found.path} tries them again", err=True)
+    raise typer.Exit(FAILED_LANES)
 
 
 def _why(found: Any) -> str:
@@ -206,10 +245,10 @@ def _why(found: Any) -> str:
 
 
 def _write_report(runs: list[Any], out: Path) -> None:
-    from bench.reporting import report, verdicts
+    from bench import kinds
 
-    page = report(runs, out)
-    for sentence in verdicts(runs):
+    page = kinds.report(runs, out)
+    for sentence in kinds.verdicts(runs):
         typer.echo(sentence)
     typer.echo(f"report:  {page}")
 
@@ -223,7 +262,7 @@ def report(
 
     A page, the same in Markdown, figures and tables.
     """
-    from bench.results import load
+    from bench.kinds import load
 
     _write_report([load(path) for path in runs], out or Path("reports") / runs[0].resolve().name)
 
@@ -245,13 +284,12 @@ def compare(
 
     GPU against CPU, version against version.
     """
-    from bench import comparing
-    from bench.compare import compare as compared
+    from bench import kinds
     from bench.compare import percent
-    from bench.results import load
 
     share = percent(fail_if_slower, "--fail-if-slower") if fail_if_slower is not None else None
-    runs = [load(path) for path in (a, b)]
+    runs = [kinds.load(path) for path in (a, b)]
+    compared, comparing = kinds.comparison(runs)
     found = compared(*runs)
     typer.echo(comparing.as_json(found) if as_json else "\n".join(comparing.lines(found)))
     if out:
@@ -271,14 +309,23 @@ def compare(
 @app.command()
 def verify(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's directory.")]) -> None:
     """Check every stored byte and every planned lane of a run."""
-    from bench import store
-    from bench.results import planned_lanes
+    from bench import kinds, store
 
     manifest = store.read_manifest(run)
-    problems = store.verify(run, (lane.id for lane in planned_lanes(manifest)))
+    planned, noun = _planned(manifest, kinds.of_run(run))
+    problems = store.verify(run, planned, noun)
     if problems:
         raise DataError(problems, f"bench run --resume {run} trains again what is missing or damaged")
-    typer.echo(f"{run}: {manifest['plan']['lanes']:,} lanes, every byte as it was written")
+    typer.echo(f"{run}: {len(planned):,} {noun}, every byte as it was written")
+
+
+def _planned(manifest: dict[str, Any], kind: str) -> tuple[list[str], str]:
+    """What a run was to bring, by id, and what that is called."""
+    from bench.results import planned_lanes
+
+    if kind == "throughput":
+        return manifest["plan"]["groups"], "groups"
+    return [lane.id for lane in planned_lanes(manifest)], "lanes"
 
 
 app.command()(single.train)

@@ -13,6 +13,7 @@ from bench.errors import DataError, InputError
 from bench.stats import CELL, Floats, Metric, cell_label, finished, scores
 from bench.stats.moderated import resolution
 from bench.stats.pairs import holm
+from bench.stats.throughput import geometric_mean, log_half
 
 COLUMNS = [
     *CELL,
@@ -112,15 +113,7 @@ def compare(a: Run, b: Run) -> Comparison:
 
 def overall(ratios: "pd.Series[float]") -> Ratio:
     """The geometric mean of `ratios` [cells] and the t interval of its logarithm."""
-    logs = np.log(ratios[np.isfinite(ratios) & (ratios > 0)].to_numpy(dtype=float))
-    if not len(logs):
-        return Ratio(np.nan, np.nan, np.nan)
-    middle = float(logs.mean())
-    if len(logs) < 2:
-        return Ratio(float(np.exp(middle)), np.nan, np.nan)
-    half = float(stdtrit(len(logs) - 1, 0.975) * logs.std(ddof=1) / np.sqrt(len(logs)))
-    low, mid, high = (float(np.exp(middle + x)) for x in (-half, 0, half))
-    return Ratio(mid, low, high)
+    return Ratio(*geometric_mean(ratios))
 
 
 def percent(text: str, where: str) -> float:
@@ -250,7 +243,7 @@ def _times(frames: list[pd.DataFrame], shared: list[Any]) -> pd.DataFrame:
     a, b = (frame.drop_duplicates(CELL).set_index(CELL).reindex(pd.MultiIndex.from_tuples(shared)) for frame in frames)
     step_a, step_b = (_lane_step(frame, "step_s_median") for frame in (a, b))
     with np.errstate(invalid="ignore", divide="ignore"):
-        half = np.hypot(_log_half(a), _log_half(b))
+        half = np.hypot(log_half(a), log_half(b))
         ratio = step_a / step_b
     sure = [one in TRUSTED and other in TRUSTED for one, other in zip(a["noisy"], b["noisy"], strict=True)]
     low, high = ratio * np.exp(-half), ratio * np.exp(half)
@@ -265,13 +258,6 @@ def _times(frames: list[pd.DataFrame], shared: list[Any]) -> pd.DataFrame:
 def _lane_step(frame: pd.DataFrame, column: str) -> Floats:
     values: Floats = (frame[column].astype(float) / frame["width"].astype(float)).to_numpy()
     return values
-
-
-def _log_half(frame: pd.DataFrame) -> Floats:
-    """Half of the interval of the median step time, in logarithms."""
-    low, high = (np.log(frame[name].to_numpy(dtype=float)) for name in ("step_s_low", "step_s_high"))
-    half: Floats = (high - low) / 2
-    return half
 
 
 def _name(row: "pd.Series[Any]") -> str:

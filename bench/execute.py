@@ -84,7 +84,7 @@ def execute(shard: Shard) -> Result:
         rows += [row(shard, lane, outcome, i) for i, lane in enumerate(lanes)]
     timing.program = shard.program.id
     timing.program_bytes = loaded.program_bytes
-    timing.resident_bytes = _peak_resident_bytes()
+    timing.resident_bytes = peak_resident_bytes()
     timing.finished = time.time()
     return Result(rows, asdict(timing))
 
@@ -252,7 +252,8 @@ def _timed(loaded: Loaded, program: Program, lanes: list[Lane], windows: np.ndar
     return outcome, time.perf_counter() - start
 
 
-def _peak_resident_bytes() -> int:
+def peak_resident_bytes() -> int:
+    """Of this process, so far."""
     import resource
     import sys
 

@@ -58,7 +58,7 @@ def run(
         signals = stack.enter_context(Signals())
         complete, progress = session.train(held, manifest, observe, signals)
         manifest["status"] = "interrupted" if not complete else "failed" if progress.failed else "complete"
-        manifest["finished"] = _now()
+        manifest["finished"] = now()
         found = _write_tables(held, manifest)
     if not complete:
         raise Interrupted(
@@ -174,7 +174,7 @@ def describe(made: Plan, wanted: "suite.Suite", command: str, data: Mapping[str,
         "schema": store.SCHEMA_VERSION,
         "name": wanted.name,
         "status": "running",
-        "created": _now(),
+        "created": now(),
         "finished": None,
         "command": command,
         "device": made.device,
@@ -295,8 +295,13 @@ def _check_same(path: Path, made: Plan, previous: Mapping[str, Any], data: Mappi
             f"--resume {path}: got other data for {', '.join(others)}; expected those the run began with",
             "put them back, or start a new run",
         )
-    now, then = machine.describe()["packages"], previous["environment"]["packages"]
-    pairs = {name: (then.get(name), now.get(name)) for name in machine.COMPARABLE}
+    check_software(path, previous)
+
+
+def check_software(path: Path, previous: Mapping[str, Any]) -> None:
+    """Raise `DataError` where the run in `path` was begun with other versions of what can change a result."""
+    current, then = machine.describe()["packages"], previous["environment"]["packages"]
+    pairs = {name: (then.get(name), current.get(name)) for name in machine.COMPARABLE}
     changed = [f"{name} {before}, now {after}" for name, (before, after) in pairs.items() if before != after]
     if changed:
         raise DataError(
@@ -316,5 +321,6 @@ def _write_tables(held: store.Store, manifest: dict[str, Any]) -> "Run":
     return Run(held.path)
 
 
-def _now() -> str:
+def now() -> str:
+    """The time in UTC, to the second."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -107,3 +107,12 @@ def _bar(console: Console, leader: Leader) -> Iterator[Observer]:
             bar.update(task, total=state.lanes, completed=state.done, description=text)
 
         yield observe
+
+
+def told_groups(stream: IO[str] | None = None) -> Callable[[int, int, object], None]:
+    """An observer of a throughput run: a line for each group that is about to be timed."""
+
+    def observe(done: int, every: int, group: object) -> None:
+        print(f"{done + 1}/{every} {group}", file=stream or sys.stderr, flush=True)
+
+    return observe

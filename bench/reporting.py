@@ -70,9 +70,13 @@ def render(runs: Sequence[Run]) -> dict[str, bytes]:
     }
     texts = _table_files(parts) | {"report.md": templating.markdown("report.md", **head)}
     files = _figure_files(parts) | {name: text.encode() for name, text in texts.items()}
+    return listed(files) | {"index.html": _page(head, parts).encode()}
+
+
+def listed(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The files of a report with the list that tells a later one which it may replace."""
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    files[LIST] = json.dumps({"schema": 1, "files": digests}, indent=1).encode()
-    return files | {"index.html": _page(head, parts).encode()}
+    return {**files, LIST: json.dumps({"schema": 1, "files": digests}, indent=1).encode()}
 
 
 def verdicts(runs: Sequence[Run]) -> list[str]:

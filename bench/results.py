@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from bench import stats, store
 from bench.budget import Trial, Tuning
-from bench.errors import DataError
+from bench.errors import DataError, InputError
 from bench.plan import Budget, Cell, Lane, planned
 from bench.search import searched
+from bench.timing import noise
 
-FEW_SAMPLES, NOISY, UNSTABLE = 10, 0.10, 0.25
 BUCKETS = ("start", "load", "trace", "compile", "train", "evaluate", "rows", "wait")
 
 
@@ -27,6 +27,8 @@ class Run:
         self.path = Path(path)
         self.name = self.path.resolve().name
         self.manifest = store.read_manifest(self.path)
+        if (kind := self.manifest.get("kind", "convergence")) != "convergence":
+            raise InputError(f"{self.path}: got a {kind} run; expected one that trained networks to the end")
         order = dict.fromkeys(cell[0] for cell in self.manifest["cells"])  # the suite's; the file has its keys sorted
         place = {task: number for number, task in enumerate(order)}
         self.manifest["tasks"] = dict(sorted(self.manifest["tasks"].items(), key=lambda item: place.get(item[0], -1)))
@@ -192,14 +194,6 @@ def _throughput_row(
         len(samples), noise(low, median, high, len(samples)), rate, rate * program["batch_size"], flops,
         flops / peak if peak else np.nan, entry["program_bytes"],
     ]  # fmt: skip
-
-
-def noise(low: float, median: float, high: float, samples: int) -> str:
-    """few, unstable, noisy or no: by the number of samples and the interquartile range over the median."""
-    if samples < FEW_SAMPLES:
-        return "few"
-    spread = (high - low) / median
-    return "unstable" if spread >= UNSTABLE else "noisy" if spread >= NOISY else "no"
 
 
 def times(journal: list[dict[str, Any]], execution: dict[str, Any]) -> pd.DataFrame:

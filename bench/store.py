@@ -95,7 +95,11 @@ class Store:
         """Store a shard's rows, then enter it in the journal with `record`."""
         content = encode_shard(rows)
         write(self.path / "shards" / f"{shard}.parquet", content)
-        line = json.dumps({"shard": shard, "sha256": sha256(content), **record}, sort_keys=True)
+        self.enter({"shard": shard, "sha256": sha256(content), **record})
+
+    def enter(self, entry: Mapping[str, Any]) -> None:
+        """Append an entry to the journal: of a shard, or of measurements that need none (no `sha256`)."""
+        line = json.dumps(entry, sort_keys=True)
         with (self.path / JOURNAL).open("a", encoding="utf-8") as journal:
             journal.write(f"{sha256(line.encode())[:16]} {line}\n")
             journal.flush()
@@ -109,7 +113,7 @@ class Store:
     def recover(self) -> list[dict[str, Any]]:
         """The journal's entries whose shards are whole. What else a kill left behind, or has failed, is removed."""
         entries = [e for e in read_journal(self.path, repair=True) if "error" not in e and _whole(self.path, e)]
-        kept = {f"{entry['shard']}.parquet" for entry in entries}
+        kept = {f"{entry['shard']}.parquet" for entry in entries if "sha256" in entry}
         for file in (self.path / "shards").iterdir():
             if file.name not in kept:
                 file.unlink()
@@ -170,8 +174,11 @@ def read_journal(path: Path, repair: bool = False) -> list[dict[str, Any]]:
     return list(entries.values())
 
 
-def verify(path: str | Path, planned: Iterable[str]) -> list[str]:
-    """What is wrong with a run: every stored byte against its checksum, every planned lane there, once."""
+def verify(path: str | Path, planned: Iterable[str], noun: str = "lanes") -> list[str]:
+    """What is wrong with a run: every stored byte against its checksum, all that was planned there, once.
+
+    `noun` is what was planned: lanes in shards, or entries of the journal that need none.
+    """
     path = Path(path)
     manifest = read_manifest(path)
     problems = []
@@ -179,13 +186,15 @@ def verify(path: str | Path, planned: Iterable[str]) -> list[str]:
     lanes: list[str] = []
     for entry in entries:
         file = path / "shards" / f"{entry['shard']}.parquet"
-        if not file.exists():
+        if "sha256" not in entry:
+            lanes += [entry["shard"]] * ("error" not in entry)
+        elif not file.exists():
             problems.append(f"{file}: got no file; expected a shard that the journal names")
         elif sha256(file.read_bytes()) != entry["sha256"]:
             problems.append(f"{file}: got bytes that do not match their checksum; expected {entry['sha256'][:12]}")
         else:
             lanes += read_shard(file).column("lane").to_pylist()
-    known = {f"{entry['shard']}.parquet" for entry in entries}
+    known = {f"{entry['shard']}.parquet" for entry in entries if "sha256" in entry}
     folder = path / "shards"
     stray = sorted(file for file in folder.glob("*") if file.name not in known)
     problems += [f"{file}: got a file that the journal does not name; expected none" for file in stray]
@@ -195,17 +204,17 @@ def verify(path: str | Path, planned: Iterable[str]) -> list[str]:
             problems.append(f"{file}: got no file; expected it, the manifest names it")
         elif sha256(file.read_bytes()) != digest:
             problems.append(f"{file}: got bytes that do not match their checksum; expected {digest[:12]}")
-    return problems + _lane_problems(path, lanes, list(planned))
+    return problems + _lane_problems(path, lanes, list(planned), noun)
 
 
-def _lane_problems(path: Path, lanes: list[str], planned: list[str]) -> list[str]:
+def _lane_problems(path: Path, lanes: list[str], planned: list[str], noun: str) -> list[str]:
     problems = []
     if twice := len(lanes) - len(set(lanes)):
-        problems.append(f"{path}: got {twice} lanes more than once; expected each once")
+        problems.append(f"{path}: got {twice} {noun} more than once; expected each once")
     if missing := sorted(set(planned) - set(lanes)):
-        problems.append(f"{path}: got no result of {len(missing)} planned lanes, such as {missing[0]}; expected all")
+        problems.append(f"{path}: got no result of {len(missing)} planned {noun}, such as {missing[0]}; expected all")
     if foreign := sorted(set(lanes) - set(planned)):
-        problems.append(f"{path}: got {len(foreign)} lanes that were not planned, such as {foreign[0]}; expected none")
+        problems.append(f"{path}: got {len(foreign)} {noun} that were not planned, such as {foreign[0]}; expected none")
     return problems
 
 
@@ -231,6 +240,8 @@ def sha256(content: bytes) -> str:
 
 
 def _whole(path: Path, entry: Mapping[str, Any]) -> bool:
+    if "sha256" not in entry:
+        return True  # all that it has stands in the journal
     file = path / "shards" / f"{entry['shard']}.parquet"
     return file.exists() and sha256(file.read_bytes()) == entry["sha256"]
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import product
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -44,11 +44,47 @@ class Work(NamedTuple):
     eval_every: int
 
 
-class Suite(Strict):
-    """The contents of a suite file; see docs/suites.md. Raises `InputError` with all that is wrong."""
+class SuiteFile(Strict):
+    """What suite files of every kind have: names, no entry twice, and `InputError` with all that is wrong.
+
+    Each kind declares its entries itself, as their order is that in which they are checked.
+    """
 
     name: str = Field(pattern=NAME)
     description: str = ""
+
+    def __init__(self, /, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise InputError([_told(values, e, type(self)) for e in error.errors()]) from None
+
+    @field_validator("activations", "optimizers", check_fields=False)
+    @classmethod
+    def _once(cls, entries: list[Any]) -> list[Any]:
+        labels = [entry.resolve().label for entry in entries]
+        if twice := repeated(labels):
+            raise refused("each once", f"{listed(twice)} more than once")
+        return entries
+
+    @field_validator("tasks", check_fields=False)
+    @classmethod
+    def _tasks_once(cls, entries: list[TaskEntry]) -> list[TaskEntry]:
+        if twice := repeated([_label(entry, named=True) for entry in entries]):
+            raise refused("each once", f"{listed(twice)} more than once")
+        return entries
+
+    def described(self) -> dict[str, Any]:
+        """The suite as plain values, defaults filled in: what a run's manifest keeps."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+AnySuite = TypeVar("AnySuite", bound=SuiteFile)
+
+
+class Suite(SuiteFile):
+    """The contents of a suite file; see docs/suites.md. Raises `InputError` with all that is wrong."""
+
     tuning: Tuning = Field(default=GRID, exclude_if=lambda tuning: tuning == GRID)  # first: what follows depends on it
     tasks: list[TaskEntry] = Field(min_length=1)
     activations: list[ActivationEntry] = Field(min_length=1)
@@ -59,20 +95,6 @@ class Suite(Strict):
     learning_rates: LearningRates
     seeds: Seeds
     factors: Factors = Factors()
-
-    def __init__(self, /, **values: Any) -> None:
-        try:
-            super().__init__(**values)
-        except ValidationError as error:
-            raise InputError([_told(values, e) for e in error.errors()]) from None
-
-    @field_validator("activations", "optimizers")
-    @classmethod
-    def _once(cls, entries: list[Any]) -> list[Any]:
-        labels = [entry.resolve().label for entry in entries]
-        if twice := repeated(labels):
-            raise refused("each once", f"{listed(twice)} more than once")
-        return entries
 
     @field_validator("optimizers")
     @classmethod
@@ -109,13 +131,6 @@ class Suite(Strict):
             if min([entry.steps or steps for entry in tasks], default=steps) < part:
                 raise refused(f"at least {part}, as the first trials of a halving train for 1/{part} of them")
         return steps
-
-    @field_validator("tasks")
-    @classmethod
-    def _tasks_once(cls, entries: list[TaskEntry]) -> list[TaskEntry]:
-        if twice := repeated([_label(entry, named=True) for entry in entries]):
-            raise refused("each once", f"{listed(twice)} more than once")
-        return entries
 
     @field_validator("batch_size")
     @classmethod
@@ -187,10 +202,6 @@ class Suite(Strict):
             return entry.learning_rates, False
         return self.learning_rates, OPTIMIZERS[entry.name].multiplier
 
-    def described(self) -> dict[str, Any]:
-        """The suite as plain values, defaults filled in: what a run's manifest keeps."""
-        return self.model_dump(mode="json", exclude_none=True)
-
 
 def _num(rates: LearningRates, tuning: Tuning) -> list[InitErrorDetails]:
     """What is wrong with the number of learning rates: a grid needs it, a search counts its trials."""
@@ -243,6 +254,12 @@ def single(
 
 def read(path: str | Path) -> Suite:
     """The suite of a TOML file, or of a suite's bare name. Raises `InputError` with all that is wrong."""
+    values, where = contents(path)
+    return parse(values, where)
+
+
+def contents(path: str | Path) -> tuple[dict[str, Any], str]:
+    """The plain values of a suite file of any kind, and where they stand. Raises `InputError`."""
     try:
         path = locate(path)
         text = path.read_bytes().decode("utf-8")
@@ -261,7 +278,7 @@ def read(path: str | Path) -> Suite:
     except (ValueError, RecursionError) as error:  # beside what it declares: numbers too long, tables too deep
         reason = str(error)[:80]
         raise InputError(f"{path}: got text that is not TOML ({reason}); expected a suite file (TOML)") from None
-    return parse(_beside(values, path.parent), str(path))
+    return _beside(values, path.parent), str(path)
 
 
 def _beside(values: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -280,16 +297,21 @@ def _beside(values: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 def parse(values: Mapping[str, Any], where: str = "suite") -> Suite:
     """The suite of plain values. Raises `InputError`: where, key, got, expected; all that are wrong at once."""
+    return parse_as(Suite, values, where)
+
+
+def parse_as(kind: type[AnySuite], values: Mapping[str, Any], where: str) -> AnySuite:
+    """The suite of this kind of plain values."""
     try:
-        return Suite(**values)
+        return kind(**values)
     except InputError as error:
         raise InputError([f"{where}: {problem}" for problem in error.problems]) from None
 
 
-def _told(values: Any, error: Any) -> str:
+def _told(values: Any, error: Any, suite: type[BaseModel]) -> str:
     key, kind, context = _path(values, error["loc"]), error["type"], error.get("ctx", {})
     if kind == "extra_forbidden":
-        got, expected = "an unknown key", nearest(*_keys_around(error["loc"]))
+        got, expected = "an unknown key", nearest(*_keys_around(error["loc"], suite))
     elif kind == "missing":
         got, expected = "nothing", "this key"
     else:
@@ -318,12 +340,12 @@ def _path(values: Any, location: Sequence[int | str]) -> str:
     return path.removeprefix(".")
 
 
-def _keys_around(location: tuple[Any, ...]) -> tuple[str, str, Iterable[str]]:
+def _keys_around(location: tuple[Any, ...], suite: type[BaseModel]) -> tuple[str, str, Iterable[str]]:
     """Where an unknown key was found, in words, the key, and the keys that are known there."""
     *tables, key = location
     models: dict[int | str, type[BaseModel]] = {
         "learning_rates": LearningRates, "seeds": Seeds, "factors": Factors, "tuning": Tuning,
     }  # fmt: skip
     if not tables:
-        return "a key of a suite file", key, Suite.model_fields
+        return "a key of a suite file", key, suite.model_fields
     return f"a key of {tables[-1]}", key, models.get(tables[-1], Range).model_fields

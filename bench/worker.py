@@ -132,6 +132,20 @@ def execute(shard: Any) -> Any:
     return execute(shard)
 
 
+def prepare_group(group: Any) -> Any:
+    """`bench.throughput.measure.prepare`."""
+    from bench.throughput.measure import prepare
+
+    return prepare(group)
+
+
+def sample_group(group: Any) -> Any:
+    """`bench.throughput.measure.sample`."""
+    from bench.throughput.measure import sample
+
+    return sample(group)
+
+
 def gemm_rate() -> float:
     """`bench.machine.gemm_rate` of this worker."""
     from bench.machine import gemm_rate

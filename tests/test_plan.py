@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import tomllib
 from collections import Counter
 from dataclasses import replace
 from math import ceil, isnan
@@ -21,6 +22,7 @@ from bench.optimizers import OPTIMIZERS
 from bench.plan import PROFILES, Plan, Profile, Program, Shard, chunk_width
 from bench.tasks import TASKS
 
+CONVERGENCE = [file for file in suite_files() if "kind" not in tomllib.loads(file.read_text("utf-8"))]
 SEVEN = ["sigmoid", "tanh", "relu", "leaky_relu", "prelu", "elu", "maxout"]
 SIX = ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam"]
 DEVICES = pytest.mark.parametrize("device", PROFILES)
@@ -211,7 +213,7 @@ class TestQuick:
 
 class TestPlan:
     @DEVICES
-    @pytest.mark.parametrize("file", suite_files(), ids=lambda file: file.stem)
+    @pytest.mark.parametrize("file", CONVERGENCE, ids=lambda file: file.stem)
     def test_every_suite_plans(self, file: Path, device: str) -> None:
         made = plan.make(suite.read(file), device)
         assert made.lanes == sum(1 for _ in made.planned())

@@ -1,0 +1,170 @@
+"""How fast and at what cost: frames of the contract's throughput columns in, frames out.
+
+Rates are of a whole device: `machine_rate` is lane-steps a second of one worker times the workers that were busy.
+Ratios carry the 95 % interval that those of the two medians give on a log scale.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.special import stdtrit
+
+from bench.stats.cells import bootstrap_interval
+from bench.stats.metric import CELL, Floats
+from bench.timing import noise
+
+SETTING = ["device", "precision", "batch_size", "width", "workers"]
+KEY = [*CELL, *SETTING]
+SUMMARY = ("step_s_median", "step_s_low", "step_s_high", "step_s_min", "step_s_p95", "samples", "noisy")
+RATIO = ("ratio", "ratio_low", "ratio_high")
+MEMORY = {"memory_ratio": "working", "state_ratio": "carry"}
+
+
+def summary(samples: Sequence[float]) -> dict[str, float | int | str]:
+    """Median of `samples` [seconds a step] with its 95 % bootstrap interval, least, 95th percentile and noise label."""
+    values = np.asarray(samples, dtype=float)
+    low, median, high, p95 = (float(value) for value in np.percentile(values, [25, 50, 75, 95]))
+    ends = bootstrap_interval(values, statistic=np.median)
+    label = noise(low, median, high, len(values))
+    return dict(zip(SUMMARY, (median, *ends, float(values.min()), p95, len(values), label), strict=True))
+
+
+def geometric_mean(ratios: "pd.Series[float]") -> tuple[float, float, float]:
+    """The geometric mean of those `ratios` that are finite and positive, and the t interval of its logarithm.
+
+    One ratio has no interval and none has no mean: NaN.
+    """
+    values = ratios.to_numpy(dtype=float)
+    logs = np.log(values[np.isfinite(values) & (values > 0)])
+    if not len(logs):
+        return np.nan, np.nan, np.nan
+    middle = float(logs.mean())
+    half = np.nan
+    if len(logs) > 1:
+        half = float(stdtrit(len(logs) - 1, 0.975) * logs.std(ddof=1) / np.sqrt(len(logs)))
+    return float(np.exp(middle)), float(np.exp(middle - half)), float(np.exp(middle + half))
+
+
+def log_half(frame: pd.DataFrame, suffix: str = "") -> Floats:
+    """Half of the interval of the median step time, in logarithms."""
+    low, high = (np.log(frame[f"step_s_{end}{suffix}"].to_numpy(dtype=float)) for end in ("low", "high"))
+    half: Floats = (high - low) / 2
+    return half
+
+
+def ratios(pairs: pd.DataFrame, of: str, over: str) -> pd.DataFrame:
+    """`pairs` with the ratio of the lane-step times of suffix `of` over those of `over`, and its interval."""
+    steps = [pairs[f"step_s_median{s}"] / pairs[f"width{s}"] for s in (of, over)]
+    half = np.hypot(log_half(pairs, of), log_half(pairs, over))
+    ratio = steps[0] / steps[1]
+    return pairs.assign(ratio=ratio, ratio_low=ratio * np.exp(-half), ratio_high=ratio * np.exp(half))
+
+
+def relative_cost(frame: pd.DataFrame, side: str, reference: str) -> pd.DataFrame:
+    """What each entry of `side` (activation or optimizer) costs against `reference`, all else alike.
+
+    One row a cell and setting: `ratio` of the step times with its interval, `memory_ratio` of the bytes that a program
+    works in, `state_ratio` of those that a step hands to the next. Cells without a partner of the reference are left
+    out; those of the reference itself too.
+    """
+    rest = [name for name in KEY if name != side]
+    base = frame[frame[side] == reference]
+    others = frame[frame[side] != reference]
+    pairs = others.merge(base, on=rest, suffixes=("", "_ref"))
+    pairs = pairs.assign(width_ref=pairs["width"])
+    bytes_ = {kind: pairs[f"{of}_bytes"] / pairs[f"{of}_bytes_ref"] for kind, of in MEMORY.items()}
+    return ratios(pairs, "", "_ref").assign(**bytes_)[[*KEY, *RATIO, *MEMORY]]
+
+
+def mean_cost(costs: pd.DataFrame, side: str) -> pd.DataFrame:
+    """`relative_cost` over all cells of each entry: geometric means with t intervals, the cheapest first."""
+    rows = []
+    for label, rows_of in costs.groupby(side, sort=False):
+        memory = [geometric_mean(rows_of[kind])[0] for kind in MEMORY]
+        rows.append([label, *geometric_mean(rows_of["ratio"]), *memory, len(rows_of)])
+    columns = [side, *RATIO, *MEMORY, "cells"]
+    return pd.DataFrame(rows, columns=columns).sort_values("ratio", ignore_index=True, kind="stable")
+
+
+def machine_rate(frame: pd.DataFrame) -> "pd.Series[float]":
+    """Lane-steps a second of all busy workers together."""
+    rate: pd.Series[float] = frame["lane_steps_per_s"] * frame["workers"]
+    return rate
+
+
+def scaling(frame: pd.DataFrame, axis: str) -> pd.DataFrame:
+    """The best lane-steps a second of a device at each value of `axis` (width, batch_size or lanes).
+
+    Columns: device, task, `axis` and `rate`, of the fastest cell and the best of the other settings.
+    """
+    rated = frame.assign(rate=machine_rate(frame))
+    return rated.groupby(["device", "task", axis], sort=True)["rate"].max().reset_index()
+
+
+# Two devices
+
+
+def against(frame: pd.DataFrame, device: str = "gpu", other: str = "cpu") -> pd.DataFrame:
+    """How many times as fast `device` trains a cell as `other`, each at its best width and number of workers.
+
+    One row a (cell, precision, batch size) that both have: `ratio` of their machine rates with its interval. Empty
+    where only one of them was measured.
+    """
+    keys = [*CELL, "precision", "batch_size"]
+    rated = frame.assign(rate=machine_rate(frame), half=log_half(frame))
+    best = rated.sort_values("rate", ascending=False, kind="stable").drop_duplicates([*keys, "device"])
+    one, two = (best[best["device"] == name] for name in (device, other))
+    pairs = one.merge(two, on=keys, suffixes=("", "_other"))
+    half, ratio = np.hypot(pairs["half"], pairs["half_other"]), pairs["rate"] / pairs["rate_other"]
+    found = pairs.assign(ratio=ratio, ratio_low=ratio * np.exp(-half), ratio_high=ratio * np.exp(half))
+    return found[[*keys, "width", "width_other", "rate", "rate_other", *RATIO]]
+
+
+def overtakes(frame: pd.DataFrame, axis: str, device: str = "gpu", other: str = "cpu") -> pd.DataFrame:
+    """The least value of `axis` from which on `device` is faster than `other`, a row a task; infinite: never.
+
+    At each value of `batch_size` both devices are compared at that value. Lanes are `device`'s alone: at each number
+    of `lanes` its rate stands against the best of `other`, which trains its lanes in chunks as it likes.
+    """
+    rates = scaling(frame, axis)
+    rows = []
+    for task, of_task in rates.groupby("task", sort=False):
+        ours, theirs = (of_task[of_task["device"] == name].set_index(axis)["rate"] for name in (device, other))
+        if ours.empty or theirs.empty:
+            continue
+        bar = theirs.reindex(ours.index) if axis == "batch_size" else pd.Series(theirs.max(), index=ours.index)
+        known = bar.notna()
+        slower = ours[known] <= bar[known]
+        after = [value for value in slower.index if not slower[slower.index >= value].any()]
+        rows.append([task, float(min(after, default=np.inf))])
+    return pd.DataFrame(rows, columns=["task", axis])
+
+
+def break_even(frame: pd.DataFrame, device: str = "gpu", other: str = "cpu") -> pd.DataFrame:
+    """After how many lane-steps `device` has paid for its longer start, a row a (cell, precision, batch size).
+
+    `steps` = (fixed of device - fixed of other) / (1 / rate of other - 1 / rate of device); fixed is trace, compile,
+    transfer and first run. 0 where it starts no later and is faster, infinite where it is not faster.
+    """
+    keys = [*CELL, "precision", "batch_size"]
+    fixed = frame[["trace_s", "compile_s", "transfer_s", "first_run_s"]].sum(axis=1)
+    rated = frame.assign(rate=machine_rate(frame), fixed=fixed)
+    best = rated.sort_values("rate", ascending=False, kind="stable").drop_duplicates([*keys, "device"])
+    one, two = (best[best["device"] == name] for name in (device, other))
+    pairs = one.merge(two, on=keys, suffixes=("", "_other"))
+    gain = 1 / pairs["rate_other"] - 1 / pairs["rate"]
+    steps = ((pairs["fixed"] - pairs["fixed_other"]).clip(lower=0) / gain.where(gain > 0)).fillna(np.inf)
+    return pairs[keys].assign(steps=steps)
+
+
+def seconds_to_target(convergence: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
+    """Steps to target of a convergence run times the time of a lane-step, for each device that was measured.
+
+    The amortized seconds of one network while the device trains as many as it likes: steps over the best machine
+    rate at each batch size. A target that was not reached stays infinite.
+    """
+    keys = [*CELL, "device", "precision", "batch_size"]
+    best = frame.assign(rate=machine_rate(frame)).groupby(keys, sort=False)["rate"].max().reset_index()
+    pairs = best.merge(convergence[[*CELL, "steps_to_target"]], on=CELL)
+    return pairs.assign(seconds=pairs["steps_to_target"] / pairs["rate"])

@@ -1,0 +1,134 @@
+"""Two throughput runs side by side, cell by cell and setting by setting: frames in, frames and sentences out."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bench import reporting
+from bench.errors import DataError
+from bench.stats import cell_label
+from bench.stats import throughput as stats
+from bench.throughput.page import SETTING, Section, count, machine_of, number, page, table, text, times
+
+REPEAT = 0.05  # two runs of the same on a quiet machine differ by up to this: less is told of none
+TRUSTED = ("no", "noisy")
+JOINED = [name for name in stats.KEY if name != "device"]  # a GPU's run is compared with a CPU's
+
+
+@dataclass(frozen=True)
+class SpeedComparison:
+    """What `compare` found: `cells` one row a cell and setting that both runs have; a ratio above 1: B is faster."""
+
+    names: tuple[str, str]
+    cells: pd.DataFrame
+    missing: int
+
+    @property
+    def overall(self) -> tuple[float, float, float]:
+        """The geometric mean of the ratios of cells and its t interval."""
+        return stats.geometric_mean(self.cells["ratio"])
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What it comes to, in words."""
+        counts = self.cells["verdict"].value_counts()
+        faster, slower = (int(counts.get(word, 0)) for word in ("faster", "slower"))
+        (a, b), (middle, low, high) = self.names, self.overall
+        told = (
+            f"{faster} faster and {slower} slower in {b} than in {a}" if faster + slower else "none can be told apart"
+        )
+        first = f"Of {len(self.cells)} timings that both have {told} (interval beyond {REPEAT * 100:.0f} %)."
+        span = f" ({low:.3g} to {high:.3g})" if np.isfinite(low) else ""
+        rest = (f"{self.missing} timings are in one run only and left out.",) if self.missing else ()
+        doubt = int((~self.cells["sure"]).sum())
+        noise = (f"{doubt} timings were unstable or had few samples: no verdict on them.",) if doubt else ()
+        return first, f"{b} trains {middle:.3g} times as fast as {a}{span}.", *rest, *noise
+
+    def slower(self, share: float) -> list[str]:
+        """What is surely slower in B by more than `share`: whole intervals below `1 - share`."""
+        middle, low, high = self.overall
+        found = (
+            [f"all timings together {middle:.3g} ({low:.3g} to {high:.3g}) times as fast"] if high < 1 - share else []
+        )
+        sure = self.cells[self.cells["sure"] & (self.cells["ratio_high"] < 1 - share)]
+        return found + [f"{_name(row)} {row['ratio']:.3g} times as fast" for row in sure.to_dict("records")]
+
+    def worse(self) -> list[str]:
+        """Nothing: a throughput run reaches no score."""
+        return []
+
+
+def compare(a: Any, b: Any) -> SpeedComparison:
+    """Compare throughput run `b` with `a`: the ratio of lane-step times `a / b`, with the interval of both medians.
+
+    A cell is faster or slower where its interval lies beyond `REPEAT` of 1 and neither timing was unstable. Raises
+    `DataError` where they have no setting in common.
+    """
+    pairs = a.throughput.merge(b.throughput, on=JOINED, suffixes=("_a", "_b"))
+    if pairs.empty:
+        raise DataError(f"{b.name}: got no cell and setting that {a.name} has; expected the same suite", "bench plan")
+    found = stats.ratios(pairs.assign(width_a=pairs["width"], width_b=pairs["width"]), "_a", "_b")
+    sure = found["noisy_a"].isin(TRUSTED) & found["noisy_b"].isin(TRUSTED)
+    faster, slower = found["ratio_low"] > 1 + REPEAT, found["ratio_high"] < 1 - REPEAT
+    verdict = np.select([~sure, faster, slower], ["", "faster", "slower"], "level")
+    shown = found[[*JOINED, "device_a", "device_b", "step_s_median_a", "step_s_median_b", *stats.RATIO]]
+    names = (a.name, b.name) if a.name != b.name else (f"{a.name} (first)", f"{b.name} (second)")
+    missing = len(a.throughput) + len(b.throughput) - 2 * len(pairs)
+    return SpeedComparison(names, shown.assign(sure=sure, verdict=verdict), missing)
+
+
+def lines(found: SpeedComparison) -> list[str]:
+    """The comparison as lines of plain text, its sentences last."""
+    rows = [
+        f"{_name(row)}: {row['ratio']:.3g} times as fast ({row['ratio_low']:.3g} to {row['ratio_high']:.3g})"
+        f" {row['verdict'] or 'unsure'}"
+        for row in found.cells.to_dict("records")
+    ]
+    return [*rows, "", *found.sentences]
+
+
+def as_json(found: SpeedComparison) -> str:
+    """The comparison for programs; what is not finite is null."""
+    cells = json.loads(found.cells.to_json(orient="records"))
+    head = {"runs": list(found.names), "sentences": list(found.sentences), "missing": found.missing}
+    return json.dumps(head | {"cells": cells}, indent=1)
+
+
+def render(found: SpeedComparison, runs: Sequence[Any]) -> dict[str, bytes]:
+    """The files of a comparison's page, by name; the page last."""
+    section = Section("cells", "Timing by timing", tables=(("above 1: B is faster", table(found.cells, READERS)),))
+    head = {
+        "title": f"{found.names[1]} against {found.names[0]}",
+        "kicker": f"A: {found.names[0]}; B: {found.names[1]}",
+        "sentences": list(found.sentences),
+        "sections": [section],
+        "machines": [(name, machine_of(run)) for name, run in zip(found.names, runs, strict=True)],
+        "numbers": "tables/compare.csv",
+    }
+    csv = found.cells.to_csv(index=False, lineterminator="\n").encode()
+    return reporting.listed({"tables/compare.csv": csv}) | {"index.html": page(head)}
+
+
+def _name(row: dict[str, Any]) -> str:
+    cell = cell_label(row["activation"], row["optimizer"])
+    setting = f"batch {row['batch_size']}, width {row['width']}, {row['precision']}, {row['workers']} busy"
+    return f"{row['task']}: {cell} ({setting})"
+
+
+READERS = [
+    *SETTING,
+    text("precision", "precision"),
+    number("batch", "batch_size", count),
+    number("width", "width", count),
+    number("workers", "workers", count),
+    text("A on", "device_a"),
+    text("B on", "device_b"),
+    number("B / A", "ratio", times, "lane-steps a second; above 1: B is faster"),
+    number("from", "ratio_low", times, "95 % interval, from those of the two medians"),
+    number("to", "ratio_high", times),
+    text("B is", "verdict", "level: the interval is within 5 % of 1; empty: a timing was unstable"),
+]

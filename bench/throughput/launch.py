@@ -1,0 +1,219 @@
+"""One run of a throughput suite on this machine, from the suite to its stored tables."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, wait
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench import launch, machine, store, worker
+from bench.errors import DataError, InputError, Interrupted, ResourceError
+from bench.throughput import plan
+from bench.throughput.plan import Group, Plan
+from bench.throughput.suite import ThroughputSuite
+
+if TYPE_CHECKING:
+    from bench.throughput.results import ThroughputRun
+
+Observer = Callable[[int, int, Group], None]
+TRIES = 3  # of a group whose worker died
+POLL_S = 0.2
+
+
+def run(
+    suite: ThroughputSuite,
+    out: str | Path | None = None,
+    device: str = "auto",
+    workers: int | None = None,
+    resume: str | Path | None = None,
+    observe: Observer = lambda *_: None,
+    command: str = "",
+) -> "ThroughputRun":
+    """Measure a suite and return what it found.
+
+    `device` is auto, cpu, gpu or both as `cpu,gpu`; the rest is as for `bench.launch.run`. `observe(done, all, group)`
+    is called before each group. Raises `BenchError` of the kind that fits, before anything is written where it can.
+    """
+    previous = store.read_manifest(Path(resume)) if resume is not None else None
+    devices = previous["device"].split(",") if previous else devices_of(device)
+    made = plan.make(suite, devices, previous["execution"]["asked"] if previous else workers)
+    path = Path(resume) if resume is not None else launch.new_directory(out, suite.name)
+    if previous is not None:
+        _check_same(path, made, previous)
+    for task in {program.task for group in made.groups for program in group.programs}:
+        if task.dataset:
+            task.dataset.check(task.dataset)
+    manifest = previous or describe(made, command, workers)
+    with ExitStack() as stack:
+        pools = {name: Pool(name, made, stack) for name in devices}
+        launch.import_ahead("bench.throughput.page")
+        held = stack.enter_context(store.Store(path))
+        signals = stack.enter_context(launch.Signals())
+        complete = _measure(held, manifest, made, pools, observe, signals)
+        errors = [entry for entry in store.read_journal(path) if "error" in entry]
+        manifest["status"] = "interrupted" if not complete else "failed" if errors else "complete"
+        manifest["finished"] = launch.now()
+        found = _write_tables(held, manifest)
+    if not complete:
+        raise Interrupted(
+            f"{path}: got a signal with {len(found.journal):,} of {len(made.groups):,} groups measured; "
+            "expected to finish",
+            f"what is done is kept: bench run --resume {path}",
+            exit_code=128 + signals.received[0],
+        )
+    return found
+
+
+def devices_of(device: str) -> list[str]:
+    """The devices that `--device` names. Raises `InputError`."""
+    names = [launch.pick_device(name) for name in device.split(",")]
+    if len(set(names)) < len(names):
+        raise InputError(f"--device: got {device!r}; expected each device once")
+    return names
+
+
+class Pool:
+    """The workers of one device; they end with `stack`. Raises `ResourceError` where the device is missing."""
+
+    def __init__(self, device: str, made: Plan, stack: ExitStack) -> None:
+        self.started = time.time()
+        most = max((group.workers for group in made.groups if group.device == device), default=1)
+        self.workers = [worker.Worker(device, index) for index in range(most)]
+        for one in self.workers:
+            stack.callback(one.shutdown)
+        try:
+            found = [future.result() for future in [one.submit(worker.describe) for one in self.workers]]
+        except Exception as error:  # jax raises what its plug-ins do, an empty AssertionError where there is none
+            found = [{"device": (str(error).strip() or "none").splitlines()[0][:200]}]
+        if found[0]["device"] != device:
+            raise ResourceError(
+                f"--device {device}: got {found[0]['device']}; expected a {device.upper()} that jax can use",
+                "install jax with its CUDA plug-in, or --device cpu",
+            )
+        self.start_s = sum(one.pop("ready") - self.started for one in found)
+        self.described = found[0]
+
+
+def _measure(
+    held: store.Store,
+    manifest: dict[str, Any],
+    made: Plan,
+    pools: Mapping[str, Pool],
+    observe: Observer,
+    signals: launch.Signals,
+) -> bool:
+    """Measure every group that the journal lacks; returns whether all is done."""
+    manifest["status"] = "running"
+    manifest.pop("files", None)  # of the session before; they are about to change
+    manifest["devices"] = {name: pool.described for name, pool in pools.items()}
+    manifest["environment"].update(next(iter(pools.values())).described)
+    session = {"started": min(pool.started for pool in pools.values()), "start_s": 0.0, "finished": None}
+    session["start_s"] = sum(pool.start_s for pool in pools.values())
+    manifest["execution"]["sessions"].append(session)
+    held.write_manifest(manifest)
+    done = {entry["shard"] for entry in held.recover()}
+    for number, group in enumerate(made.groups):
+        if signals.received:
+            break
+        if group.id in done:
+            continue
+        observe(number, len(made.groups), group)
+        entry = _attempt(group, pools[group.device].workers[: group.workers], signals)
+        if entry is None:
+            break
+        held.enter({"shard": group.id, "session": len(manifest["execution"]["sessions"]) - 1, **entry})
+        done.add(group.id)
+    session["finished"] = time.time()
+    return len(done) == len(made.groups)
+
+
+def _attempt(group: Group, workers: Sequence[worker.Worker], signals: launch.Signals) -> dict[str, Any] | None:
+    """What the workers measured of a group, or the error; None where a second signal asked to drop it."""
+    for left in reversed(range(TRIES)):
+        start = time.perf_counter()
+        try:
+            prepared = _all([one.submit(worker.prepare_group, group) for one in workers], signals)
+            found = prepared and _all([one.submit(worker.sample_group, group) for one in workers], signals)
+        except worker.BrokenWorker as error:
+            if not left:
+                return {"error": f"its worker died {TRIES} times ({type(error).__name__})"}
+            continue
+        except Exception as error:  # whatever a user's activation or optimizer raises is data
+            return {"error": f"{type(error).__name__}: {error}"}
+        if not prepared or not found:
+            return None
+        wall_s = time.perf_counter() - start
+        for before, after in zip(prepared, found, strict=True):
+            names = {**before, **after["spent"]}
+            after["spent"] = {name: before.get(name, 0.0) + after["spent"].get(name, 0.0) for name in names}
+        return {"group": described(group), "wall_s": wall_s, "workers": found}
+    raise AssertionError("unreachable")
+
+
+def _all(futures: Sequence["Future[Any]"], signals: launch.Signals) -> list[Any]:
+    """Their results, or nothing after a second signal."""
+    while any(not future.done() for future in futures):
+        if len(signals.received) >= 2:
+            return []
+        wait(futures, timeout=POLL_S)
+    return [future.result() for future in futures]
+
+
+def described(group: Group) -> dict[str, Any]:
+    """A group's setting as plain values."""
+    first = group.programs[0]
+    return {
+        "task": first.task.name, "device": group.device, "workers": group.workers, "precision": group.precision,
+        "batch_size": first.batch_size, "width": first.width, "seed": group.seed,
+        "lane_step_flops": first.lane_step_flops,
+    }  # fmt: skip
+
+
+def describe(made: Plan, command: str, workers: int | None) -> dict[str, Any]:
+    """The manifest of a run that is about to begin."""
+    programs = [program for group in made.groups for program in group.programs]
+    sides: dict[str, list[Any]] = {
+        "activations": [program.activations[0] for program in programs],
+        "optimizers": [program.optimizers[0] for program in programs],
+    }
+    return {
+        "schema": store.SCHEMA_VERSION,
+        "kind": "throughput",
+        "name": made.suite.name,
+        "status": "running",
+        "created": launch.now(),
+        "finished": None,
+        "command": command,
+        "device": ",".join(made.devices),
+        "suite": made.suite.described(),
+        "plan": {"groups": [group.id for group in made.groups], "cells": made.cells, "sha256": made.sha256},
+        "tasks": {
+            p.task.name: {"summary": p.task.summary, "parameters": p.task.parameters, "version": p.task.version}
+            for p in programs
+        },
+        **{kind: {one.label: {"summary": one.summary} for one in entries} for kind, entries in sides.items()},
+        "environment": machine.describe(),
+        "execution": {"asked": workers, "sessions": []},
+    }
+
+
+def _check_same(path: Path, made: Plan, previous: Mapping[str, Any]) -> None:
+    if previous["plan"]["sha256"] != made.sha256:
+        raise InputError(
+            f"--resume {path}: got a run of another suite or machine ({previous['name']}); expected one of this suite",
+            "leave SUITE out to go on with what was planned",
+        )
+    launch.check_software(path, previous)
+    if previous["environment"]["processor"] != machine.describe()["processor"]:
+        raise DataError(f"--resume {path}: got timings of another processor; expected this one", "start a new run")
+
+
+def _write_tables(held: store.Store, manifest: dict[str, Any]) -> "ThroughputRun":
+    from bench.throughput.results import ThroughputRun
+
+    held.write_manifest({**manifest, "status": "running"})  # until the tables are there
+    files = ThroughputRun(held.path).write_tables()
+    files[store.JOURNAL] = store.sha256((held.path / store.JOURNAL).read_bytes())
+    held.write_manifest({**manifest, "files": files})
+    return ThroughputRun(held.path)

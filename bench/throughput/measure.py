@@ -1,0 +1,140 @@
+"""One group to measurements: runs in a worker, first `prepare`, then, when all workers are ready, `sample`."""
+
+import gc
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from bench import timing
+from bench.compile import compile_lowered
+from bench.execute import batched, peak_resident_bytes, traced_lanes
+from bench.kernels import gemm_rate, triad_bandwidth
+from bench.plan import Lane, Program
+from bench.throughput.plan import Group
+from bench.throughput.suite import PRECISIONS
+from bench.timing import Ledger
+from bench.train import phases
+
+RATE = 1e-3  # learning rate of every lane: the time of a step does not depend on it
+GEMM_SIZES = (512, 1024)
+Cell = tuple[str, str]
+
+
+@dataclass
+class Ready:
+    """A cell, warm: its program, its arguments on the device, and what has been told of it so far."""
+
+    compiled: Any
+    lanes: Any
+    data: Any
+    steps: int  # in one sample
+    told: dict[str, Any]
+
+    def __call__(self, steps: int) -> Any:
+        """Train so many steps and evaluate once; returns when that is done."""
+        return jax.block_until_ready(self.compiled(self.lanes, self.data, np.array([[0, steps]], np.int32)))
+
+
+_READY: dict[Cell, Ready] = {}
+
+
+def prepare(group: Group) -> dict[str, float]:
+    """Compile every cell of the group and warm it up; returns where the time went."""
+    # what is told of compiling is always a compile, never a look into a cache
+    jax.config.update("jax_enable_compilation_cache", False)
+    _READY.clear()
+    gc.collect()
+    ledger = Ledger()
+    with ledger.under("load"):
+        task = group.programs[0].task
+        loaded = task.load(task)
+    with ledger.under("transfer"):
+        data = jax.block_until_ready(jax.device_put(loaded))
+    for program in group.programs:
+        with jax.default_matmul_precision(PRECISIONS[group.device][group.precision]):
+            ready = _ready(program, data, ledger)
+        _READY[program.activations[0].label, program.optimizers[0].label] = ready
+    return dict(ledger.spent)
+
+
+def sample(group: Group) -> dict[str, Any]:
+    """The ceilings of this worker and the samples of every cell, taken in turns; `prepare` came before."""
+    ledger = Ledger()
+    with ledger.under("ceilings"), jax.default_matmul_precision(PRECISIONS[group.device][group.precision]):
+        ceilings = {"gemm_flops_per_s": max(map(gemm_rate, GEMM_SIZES)), "triad_bytes_per_s": triad_bandwidth()}
+    calls = {cell: (lambda r=r: r(r.steps), lambda r=r: r(0)) for cell, r in _READY.items()}
+    with ledger.under("steps"):
+        found = timing.interleaved(calls, group.seed, group.samples, group.seconds)
+    idle_s = sum(row[1] + min(row) for rows in found.values() for row in rows)  # a sample evaluates once, too
+    ledger.spent["steps"] -= idle_s
+    ledger.spent["evaluate"] += idle_s
+    cells = []
+    for cell, rows in found.items():
+        ready = _READY[cell]
+        ready.told["evaluate_s"] = evaluate_s = float(np.median([row[1] for row in rows]))
+        ready.told["step_samples"] = [max(row[0] - evaluate_s, 0.0) / ready.steps for row in rows]
+        cells.append(ready.told)
+    told = {"worker": os.getpid(), "resident_bytes": peak_resident_bytes(), "cells": cells, **ceilings}
+    return {**told, "spent": dict(ledger.spent)}
+
+
+def _ready(program: Program, data: Any, ledger: Ledger) -> Ready:
+    """One cell, compiled and warm. What each part took is told and entered into the ledger."""
+    before = dict(ledger.spent)
+    activation, optimizer = program.activations[0].label, program.optimizers[0].label
+    with ledger.under("order"):
+        lanes = [Lane("", program.task.name, activation, optimizer, "tune", RATE, i) for i in range(program.width)]
+        arguments = traced_lanes(program, lanes)
+    with ledger.under("transfer"):
+        arguments = jax.block_until_ready(jax.device_put(arguments))
+    with ledger.under("trace"):
+        lowered = jax.jit(batched(program)).lower(arguments, data, np.zeros((1, 2), np.int32))
+    with ledger.under("compile"):
+        compiled = compile_lowered(lowered)
+    ready = Ready(compiled.call, arguments, data, 1, {})
+    with ledger.under("first_run"):
+        outcome = ready(1)
+    with ledger.under("fetch"):
+        jax.device_get(outcome)
+    with ledger.under("warm_up"):
+        idle_s = timing.warm_up(lambda: ready(0))[-1]
+        ready.steps = timing.steps_per_sample(ready, idle_s)
+        warm = timing.warm_up(lambda: ready(ready.steps))
+    given = _bytes((arguments, data))
+    ready.told |= {
+        "activation": activation,
+        "optimizer": optimizer,
+        "program": program.id,
+        "cache": compiled.cache,
+        "steps_per_sample": ready.steps,
+        "warm_ups": len(warm),
+        "program_bytes": compiled.memory_bytes,
+        "working_bytes": max(compiled.memory_bytes - given, 0),
+        **_sizes(program, arguments, data),
+        **{f"{name}_s": ledger.spent[name] - before.get(name, 0.0)
+           for name in ("trace", "compile", "transfer", "first_run", "fetch", "warm_up")},
+    }  # fmt: skip
+    return ready
+
+
+def _sizes(program: Program, arguments: Any, data: Any) -> dict[str, int]:
+    """Bytes of one lane's parameters, and of all that a step hands to the next."""
+    lane = jax.tree.map(lambda leaf: leaf[0] if leaf.ndim else leaf, arguments)
+    carry: Any = jax.eval_shape(started(program), lane, data)
+    return {"parameter_bytes": _bytes(carry.parameters), "carry_bytes": _bytes(carry)}
+
+
+def _bytes(tree: Any) -> int:
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+
+
+def started(program: Program) -> Callable[..., Any]:
+    """The function (lane, data) -> what the first step is handed."""
+    of = phases(
+        program.task, program.activations, program.optimizers, steps=program.steps, full_batch=program.full_batch
+    )
+    return lambda lane, data: of(lane, data).start()

@@ -1,0 +1,328 @@
+"""The report of throughput runs: what is fastest and what it costs, in words, tables and figures.
+
+Convergence runs given beside them lend their steps to target.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from bench import reporting, templating
+from bench.figures import speed as drawn
+from bench.figures import svg
+from bench.figures.bars import times as draw_times
+from bench.stats import CELL, cell_label
+from bench.stats import throughput as stats
+from bench.tables import Column, Entry, Row, Table
+
+REFERENCES = {"activation": "relu", "optimizer": "sgd"}
+NO_GPU = "No GPU has been measured: the rows of a GPU are empty and nothing is said of one."
+Read = tuple[str, bool, str, Callable[[dict[str, Any]], Any], Callable[[Any], str]]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading with what stands under it."""
+
+    slug: str
+    title: str
+    sentences: tuple[str, ...] = ()
+    tables: tuple[tuple[str, Table], ...] = ()
+    figures: tuple[svg.Figure, ...] = ()
+
+
+def report(runs: Sequence[Any], out: str | Path) -> Path:
+    """Write the report of `runs`, at least one of them a throughput run, and return its page."""
+    out = Path(out)
+    return reporting.write(render(runs), out)
+
+
+def verdicts(runs: Sequence[Any]) -> list[str]:
+    """What is fastest and costliest, a sentence each."""
+    return list(headline(joined(runs)))
+
+
+def joined(runs: Sequence[Any]) -> pd.DataFrame:
+    """The measurements of all throughput runs; the later run's where two have the same cell and setting."""
+    frames = [run.throughput for run in runs if _timed(run)]
+    return pd.concat(frames).drop_duplicates(stats.KEY, keep="last", ignore_index=True)
+
+
+def render(runs: Sequence[Any]) -> dict[str, bytes]:
+    """All files of the report by name, the page last."""
+    timed = [run for run in runs if _timed(run)]
+    frame = joined(runs)
+    sections = [section for section in _sections(frame, runs) if section]
+    sentences = list(headline(frame))
+    head = {
+        "title": "; ".join(dict.fromkeys(run.manifest["suite"]["description"] or run.name for run in timed)),
+        "kicker": "; ".join(f"{run.name}, {run.manifest['created'][:10]}" for run in timed),
+        "sentences": sentences,
+        "sections": sections,
+        "machines": [(run.name, machine_of(run)) for run in timed],
+        "numbers": "tables/throughput.csv",
+    }
+    files = {name: file for section in sections for figure in section.figures for name, file in figure.files.items()}
+    files |= {f"tables/{name}.csv": _csv(table).encode() for name, table in _frames(frame, runs).items()}
+    files["report.md"] = templating.markdown("throughput.md", **head).encode()
+    return reporting.listed(files) | {"index.html": page(head)}
+
+
+def page(head: Mapping[str, Any]) -> bytes:
+    """The page of these contents, also of a comparison."""
+    return templating.page("throughput.html", **head, data=Markup("[]")).encode()
+
+
+def headline(frame: pd.DataFrame) -> Iterator[str]:
+    """The first screen: the fastest cell, what costs most, what to doubt."""
+    if frame.empty:
+        yield "Nothing was measured."
+        return
+    rate = stats.machine_rate(frame)
+    best = frame.loc[rate.idxmax()]
+    yield (
+        f"Fastest: {cell_label(best['activation'], best['optimizer'])} on {best['task']}, {rate.max():,.0f} lane-steps "
+        f"a second ({best['device']}, batch {best['batch_size']}, width {best['width']}, {_busy(best['workers'])})."
+    )
+    for side, reference in REFERENCES.items():
+        costs = stats.mean_cost(stats.relative_cost(frame, side, reference), side)
+        if len(costs):
+            dear = costs.iloc[-1]
+            yield (
+                f"Costliest {side}: {dear[side]}, a step {dear['ratio']:.2f} times as long as with {reference}"
+                f"{_interval(dear)}."
+            )
+    noisy = frame["noisy"].isin(["noisy", "unstable"])
+    if noisy.any():
+        unstable = int((frame["noisy"] == "unstable").sum())
+        yield (
+            f"{int(noisy.sum())} of {len(frame)} timings are noisy, {unstable} of them unstable: "
+            "something else was busy on this machine."
+        )
+    if "gpu" not in set(frame["device"]):
+        yield NO_GPU
+
+
+def _sections(frame: pd.DataFrame, runs: Sequence[Any]) -> Iterator[Section | None]:
+    if frame.empty:
+        return
+    costs = [
+        (side, ref, stats.mean_cost(stats.relative_cost(frame, side, ref), side)) for side, ref in REFERENCES.items()
+    ]
+    figure = drawn.costs(costs)
+    yield Section(
+        "costs",
+        "What activations and optimizers cost",
+        (
+            "Time and memory of a step against those of the reference, all else alike. Memory is what XLA plans for a "
+            "program to work in; state is what a step hands to the next: parameters, moments, running means.",
+        ),
+        tuple((f"{side} against {ref}", table(found, _cost_readers(side))) for side, ref, found in costs if len(found)),
+        (figure,) if figure else (),
+    )
+    lines = [drawn.rates(frame, axis) for axis in drawn.AXES]
+    if any(lines):
+        yield Section("speed", "Speed", figures=tuple(line for line in lines if line))
+    yield Section("devices", "GPU against CPU", *_devices(frame))
+    if found := _targets(frame, runs):
+        yield found
+    roofline = drawn.roofline(frame)
+    yield Section(
+        "roofline",
+        "How near the machine's limits",
+        ("Arithmetic of the optimizer and of the activation is not counted.",),
+        figures=(roofline,) if roofline else (),
+    )
+    yield Section("compile", "What compiling takes", tables=(("compile", table(_compiles(frame), COMPILE)),))
+    yield _where(runs)
+    yield Section("cells", "Every timing", tables=(("every cell and setting", table(frame, EVERY)),))
+
+
+def _devices(frame: pd.DataFrame) -> tuple[tuple[str, ...], tuple[tuple[str, Table], ...]]:
+    pairs = stats.against(frame)
+    if pairs.empty:
+        return (NO_GPU if "gpu" not in set(frame["device"]) else "No cell was measured on both devices.",), ()
+    middle = stats.geometric_mean(pairs["ratio"])
+    told = [f"The GPU trains {middle[0]:.3g} times as fast (mean of {len(pairs)} cells)."]
+    for axis, name in (("batch_size", "a batch size"), ("lanes", "lanes")):
+        for task, value in stats.overtakes(frame, axis).itertuples(index=False, name=None):
+            when = f"from {name} of {value:,.0f} on" if np.isfinite(value) else f"at no {name} that was measured"
+            told.append(f"{task}: the GPU is ahead {when}.")
+    paid = stats.break_even(frame)
+    rows = pairs.merge(paid, on=[*CELL, "precision", "batch_size"])
+    return tuple(told), (("GPU against CPU", table(rows, DEVICES)),)
+
+
+def _targets(frame: pd.DataFrame, runs: Sequence[Any]) -> Section | None:
+    lent = [run.convergence for run in runs if not _timed(run)]
+    if not lent:
+        return None
+    rows = stats.seconds_to_target(pd.concat(lent), frame)
+    sentence = "Steps to target of the convergence runs given beside, times the amortized time of a lane-step."
+    return Section("target", "Seconds to the target", (sentence,), (("seconds to target", table(rows, TARGET)),))
+
+
+def _compiles(frame: pd.DataFrame) -> pd.DataFrame:
+    parts = ["trace_s", "compile_s", "first_run_s", "transfer_s"]
+    return frame.groupby(["device", "task", "optimizer"], sort=False)[parts].median().reset_index()
+
+
+def _where(runs: Sequence[Any]) -> Section:
+    figures = []
+    for run in (run for run in runs if _timed(run)):
+        workers = max((len(entry.get("workers", [])) for entry in run.journal), default=1)
+        spent = run.times[run.times["seconds"] > 0].reset_index(drop=True)
+        figures.append(draw_times(run.name.lower().replace(".", "-"), spent, workers))
+    return Section("times", "Where the time went", figures=tuple(figures))
+
+
+# Tables
+
+
+def table(frame: pd.DataFrame, readers: Sequence[Read]) -> Table:
+    """A frame as a table: its `readers` are (title, whether a number, hint, value of a row, its text)."""
+    columns = tuple(Column(title, number, hint) for title, number, hint, _, _ in readers)
+    rows = []
+    for row in frame.to_dict("records"):
+        values = [(read(row), text) for *_, read, text in readers]
+        rows.append(Row(tuple(Entry(text(value), _key(value)) for value, text in values), "", _name(row)))
+    return Table(columns, tuple(rows))
+
+
+def _key(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return "" if pd.isna(value) else f"{value:.9g}".replace("inf", "Infinity")
+
+
+def _name(row: dict[str, Any]) -> str:
+    return cell_label(str(row.get("activation", "")), str(row.get("optimizer", "")))
+
+
+def text(title: str, column: str, hint: str = "") -> Read:
+    """A column of text."""
+    return title, False, hint, lambda row: str(row[column]), str
+
+
+def number(title: str, column: str, show: Callable[[Any], str], hint: str = "") -> Read:
+    """A column of numbers, shown by `show`."""
+    return title, True, hint, lambda row: row[column], show
+
+
+def count(value: float) -> str:
+    """A whole number."""
+    return f"{value:,.0f}" if np.isfinite(value) else "never"
+
+
+def _plain(value: float) -> str:
+    return f"{value:.3g}" if np.isfinite(value) else "–"
+
+
+def times(value: float) -> str:
+    """How many times."""
+    return f"{value:.2f}" if np.isfinite(value) else "–"
+
+
+def _percent(value: float) -> str:
+    return f"{value * 100:.0f} %" if np.isfinite(value) else "–"
+
+
+def _cost_readers(side: str) -> list[Read]:
+    return [
+        text(side, side),
+        number("time", "ratio", times, "geometric mean of the ratios of step times"),
+        number("from", "ratio_low", times, "95 % interval over cells and settings"),
+        number("to", "ratio_high", times),
+        number("memory", "memory_ratio", times, "bytes that a program works in"),
+        number("state", "state_ratio", times, "bytes that a step hands to the next"),
+        number("timings", "cells", count),
+    ]
+
+
+SETTING: list[Read] = [
+    text("task", "task"),
+    text("activation", "activation"),
+    text("optimizer", "optimizer"),
+]
+COMPILE: list[Read] = [
+    text("device", "device"),
+    text("task", "task"),
+    text("optimizer", "optimizer"),
+    number("trace, s", "trace_s", _plain, "median over activations and settings"),
+    number("compile, s", "compile_s", _plain, "without a cache"),
+    number("first run, s", "first_run_s", _plain, "one step and an evaluation"),
+    number("transfer, s", "transfer_s", _plain, "arguments to the device"),
+]
+DEVICES: list[Read] = [
+    *SETTING,
+    text("precision", "precision"),
+    number("batch", "batch_size", count),
+    number("GPU / CPU", "ratio", times, "lane-steps a second, each at its best width"),
+    number("from", "ratio_low", times, "95 % interval"),
+    number("to", "ratio_high", times),
+    number("pays after lane-steps", "steps", count, "difference in start over difference in the time of a lane-step"),
+]
+TARGET: list[Read] = [
+    *SETTING,
+    text("device", "device"),
+    number("batch", "batch_size", count),
+    number("steps", "steps_to_target", count),
+    number("seconds", "seconds", lambda value: _plain(value) if np.isfinite(value) else "never"),
+]
+EVERY: list[Read] = [
+    *SETTING,
+    text("device", "device"),
+    text("precision", "precision"),
+    number("batch", "batch_size", count),
+    number("width", "width", count, "lanes a chunk"),
+    number("workers", "workers", count, "busy at once"),
+    number("step, ms", "step_s_median", lambda value: _plain(value * 1e3), "median, of a whole chunk on one worker"),
+    number("from", "step_s_low", lambda value: _plain(value * 1e3), "95 % bootstrap interval of the median"),
+    number("to", "step_s_high", lambda value: _plain(value * 1e3)),
+    number("samples", "samples", count),
+    text("noisy", "noisy", "interquartile range over median: noisy from .10, unstable from .25"),
+    number("lane-steps/s", "lane_steps_per_s", count, "of one worker"),
+    number("of peak", "peak_share", _percent, "of the rate of a large product, measured beside it"),
+    number("memory, MB", "peak_memory_bytes", lambda value: f"{value / 1e6:.1f}", "XLA's own account"),
+]
+
+
+def _frames(frame: pd.DataFrame, runs: Sequence[Any]) -> dict[str, pd.DataFrame]:
+    """What stands under tables/."""
+    timed = [run for run in runs if _timed(run)]
+    costs = {f"{side}_cost": stats.relative_cost(frame, side, ref) for side, ref in REFERENCES.items()}
+    found = {"throughput": frame, **costs, "times": pd.concat([run.times.assign(run=run.name) for run in timed])}
+    devices = {"gpu_against_cpu": stats.against(frame), "break_even": stats.break_even(frame)}
+    return found | {name: rows for name, rows in devices.items() if len(rows)}
+
+
+def _csv(frame: pd.DataFrame) -> str:
+    return frame.to_csv(index=False, lineterminator="\n")
+
+
+def _timed(run: Any) -> bool:
+    return bool(run.manifest.get("kind") == "throughput")
+
+
+def _busy(workers: int) -> str:
+    return f"{workers} workers busy" if workers > 1 else "one worker"
+
+
+def _interval(row: "pd.Series[Any]") -> str:
+    if not np.isfinite(row["ratio_low"]):
+        return ""
+    return f" ({row['ratio_low']:.2f} to {row['ratio_high']:.2f})"
+
+
+def machine_of(run: Any) -> str:
+    """The machine of a run, in a line."""
+    environment = run.manifest["environment"]
+    devices = [f"{name}: {told['device_kind']}" for name, told in run.manifest["devices"].items()]
+    packages = [f"{name} {of}" for name, of in environment["packages"].items() if name in ("optact", "jax", "jaxlib")]
+    cores = f"{environment['cores']} cores"
+    return ", ".join([str(environment["processor"]), cores, *devices, *packages])

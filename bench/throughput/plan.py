@@ -1,0 +1,128 @@
+"""From a throughput suite to groups of programs that are timed side by side; no arrays, no jax."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from bench.errors import InputError, ResourceError
+from bench.plan import NO_ACTIVATION, Program
+from bench.tasks import Task
+from bench.throughput.suite import PRECISIONS, ThroughputSuite, most_workers
+
+ORDER_ENTRIES, LEAST_STEPS, MOST_STEPS = 2**21, 16, 512  # of the table of samples that a call is given
+COMPILE_S, WARM_S = 2.0, 0.5  # assumed of a cell, beside its samples
+
+
+@dataclass(frozen=True)
+class Group:
+    """The unit of work and of commit: cells of one task at one setting, sampled in turns by all busy workers."""
+
+    id: str
+    device: str
+    workers: int
+    precision: str
+    programs: tuple[Program, ...]  # one a cell
+    samples: int
+    seconds: float
+    seed: int
+
+    def __str__(self) -> str:
+        first = self.programs[0]
+        busy = f"{self.workers} worker{'s' * (self.workers > 1)}"
+        return f"{first.task.name}, batch {first.batch_size}, width {first.width}, {self.precision}, {busy}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that a run of a throughput suite will measure."""
+
+    suite: ThroughputSuite
+    devices: tuple[str, ...]
+    groups: tuple[Group, ...]
+
+    @property
+    def cells(self) -> int:
+        """How many cells are timed, at all settings together."""
+        return sum(len(group.programs) for group in self.groups)
+
+    @property
+    def estimated_s(self) -> float:
+        """A guess: compiling, warming up, and samples of which a part is evaluation."""
+        return self.cells * (COMPILE_S + WARM_S + 1.5 * self.suite.seconds)
+
+    @property
+    def sha256(self) -> str:
+        """Of what was planned: a run can be resumed only where it is the same."""
+        plain = [
+            [g.id, g.device, g.workers, g.precision, [p.id for p in g.programs], g.samples, g.seconds]
+            for g in self.groups
+        ]
+        return hashlib.sha256(json.dumps(plain).encode()).hexdigest()
+
+    def facts(self) -> dict[str, Any]:
+        """What a person is told of it."""
+        return {
+            "kind": "throughput",
+            "devices": ", ".join(self.devices),
+            "tasks": len(self.suite.tasks),
+            "cells": len(self.suite.tasks) * len(self.suite.activations) * len(self.suite.optimizers),
+            "timings": self.cells,
+            "groups": len(self.groups),
+            "estimated_s": round(self.estimated_s),
+        }
+
+
+def make(suite: ThroughputSuite, devices: Sequence[str], workers: int | None = None) -> Plan:
+    """The plan of a suite on these devices; `workers` overrides the suite's. Raises `InputError`, `ResourceError`."""
+    able = {name for device in devices for name in PRECISIONS[device]}
+    if unable := [name for name in suite.precisions if name not in able]:
+        raise InputError(
+            f"precisions: got {', '.join(unable)} for {', '.join(devices)}; expected {', '.join(sorted(able))}",
+            "a CPU multiplies in float32 whatever precision it is told",
+        )
+    groups: list[Group] = []
+    for device, task in product(devices, [entry.resolve() for entry in suite.tasks]):
+        for busy, precision in product([workers] if workers else suite.workers_on(device), suite.precisions):
+            if precision in PRECISIONS[device]:
+                _check_workers(device, busy)
+                groups += _groups(suite, device, task, busy, precision, len(groups))
+    return Plan(suite, tuple(devices), tuple(groups))
+
+
+def _check_workers(device: str, busy: int) -> None:
+    most = most_workers(device)
+    if busy > most:
+        raise ResourceError(
+            f"workers: got {busy} for {device}; expected at most {most}: each has a core or a GPU of its own"
+        )
+
+
+def _groups(suite: ThroughputSuite, device: str, task: Task, busy: int, precision: str, number: int) -> Iterator[Group]:
+    """A group a batch size and width; a cell that leaves no choice of either is in the first only."""
+    seen: set[str] = set()
+    for batch_size, width in product(suite.batch_sizes, suite.widths):
+        programs = {p.id: p for p in _programs(suite, task, batch_size, width) if p.id not in seen}
+        seen |= set(programs)
+        by_setting: dict[tuple[int, int], list[Program]] = {}
+        for program in programs.values():
+            by_setting.setdefault((program.batch_size, program.width), []).append(program)
+        for alike in by_setting.values():
+            name = f"{number:05d}-{device}-{task.name.partition('(')[0]}"
+            yield Group(name, device, busy, precision, tuple(alike), suite.samples, suite.seconds, seed=number)
+            number += 1
+
+
+def _programs(suite: ThroughputSuite, task: Task, batch_size: int, width: int) -> Iterator[Program]:
+    activations = [entry.resolve() for entry in suite.activations] if task.uses_activation else [NO_ACTIVATION]
+    for activation, optimizer in product(activations, [entry.resolve() for entry in suite.optimizers]):
+        full_batch = optimizer.full_batch and task.samples.train > 0
+        batch = task.samples.train if full_batch else batch_size
+        lanes = 1 if optimizer.alone else width
+        steps = min(MOST_STEPS, max(LEAST_STEPS, ORDER_ENTRIES // (lanes * batch)))
+        yield Program(
+            task=task, activations=(activation,), optimizers=(optimizer,), batch_size=batch, full_batch=full_batch,
+            steps=steps, eval_every=steps, width=lanes, mixed=False,
+        )  # fmt: skip

@@ -1,0 +1,107 @@
+"""Costs, ratios and break-even on frames whose answers are known; devices are made up, no GPU is claimed."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.stats import throughput as stats
+
+
+def row(step_s: float = 1e-3, spread: float = 0.1, **given: Any) -> dict[str, Any]:
+    """One timing; `spread` is half of the interval's width in logarithms."""
+    values = {
+        "task": "t", "activation": "relu", "optimizer": "sgd", "device": "cpu", "precision": "float32",
+        "batch_size": 64, "width": 4, "workers": 1, "trace_s": 0.0, "compile_s": 1.0, "transfer_s": 0.0,
+        "first_run_s": 0.0, "working_bytes": 100, "carry_bytes": 10, "noisy": "no",
+    }  # fmt: skip
+    values |= given
+    ends = {"step_s_low": step_s * np.exp(-spread), "step_s_high": step_s * np.exp(spread)}
+    rate = values["width"] / step_s
+    lanes = values["width"] * values["workers"]
+    return {**values, **ends, "step_s_median": step_s, "lane_steps_per_s": rate, "lanes": lanes}
+
+
+def test_a_summary_is_of_the_raw_samples() -> None:
+    found = stats.summary([1.0] * 9 + [2.0] * 11)
+    assert found["step_s_median"] == 2.0
+    assert (found["step_s_min"], found["step_s_p95"], found["samples"]) == (1.0, 2.0, 20)
+    assert found["step_s_low"] <= 2.0 <= found["step_s_high"]
+    assert found["noisy"] == "unstable"
+    assert stats.summary([1.0] * 10)["noisy"] == "no"
+
+
+def test_the_geometric_mean_of_a_ratio_and_its_inverse_is_one() -> None:
+    middle, low, high = stats.geometric_mean(pd.Series([2.0, 0.5]))
+    assert middle == pytest.approx(1.0)
+    assert low < 1 < high and low * high == pytest.approx(1.0)
+    assert np.isnan(stats.geometric_mean(pd.Series(dtype=float))[0])
+    assert np.isnan(stats.geometric_mean(pd.Series([3.0]))[1])
+
+
+def test_a_cost_is_relative_to_the_reference_in_the_same_setting() -> None:
+    frame = pd.DataFrame(
+        [
+            row(1e-3), row(2e-3, activation="gelu", working_bytes=150), row(1e-2, width=8),
+            row(3e-2, width=8, activation="gelu"), row(9.0, optimizer="adam", activation="gelu"),  # no partner
+        ]
+    )  # fmt: skip
+    costs = stats.relative_cost(frame, "activation", "relu")
+    assert costs["ratio"].tolist() == pytest.approx([2.0, 3.0])
+    assert costs["memory_ratio"].tolist() == [1.5, 1.0]
+    half = np.hypot(0.1, 0.1)
+    assert costs["ratio_low"][0] == pytest.approx(2 * np.exp(-half))
+    assert costs["ratio_high"][0] == pytest.approx(2 * np.exp(half))
+    (mean,) = stats.mean_cost(costs, "activation").to_dict("records")
+    assert mean["ratio"] == pytest.approx(6**0.5) and mean["cells"] == 2
+
+
+def test_state_counts_what_an_optimizer_keeps() -> None:
+    frame = pd.DataFrame([row(), row(optimizer="adam", carry_bytes=30)])
+    assert stats.relative_cost(frame, "optimizer", "sgd")["state_ratio"].tolist() == [3.0]
+
+
+def two_devices() -> pd.DataFrame:
+    """Two cores of 1,000 lane-steps a second; a device of 100, 1,000 and 10,000 at widths 1, 10 and 100."""
+    cpu = [row(4e-3, width=4, workers=2, compile_s=1.0)]
+    gpu = [row(1e-2, device="gpu", width=width, compile_s=9.0) for width in (1, 10, 100)]
+    return pd.DataFrame(cpu + gpu)
+
+
+def test_devices_are_compared_each_at_its_best() -> None:
+    (found,) = stats.against(two_devices()).to_dict("records")
+    assert found["ratio"] == pytest.approx(10_000 / 2_000)
+    assert (found["width"], found["width_other"]) == (100, 4)
+    assert found["ratio_low"] < 5 < found["ratio_high"]
+    assert stats.against(two_devices().query("device == 'cpu'")).empty
+
+
+def test_where_one_device_overtakes_the_other() -> None:
+    (found,) = stats.overtakes(two_devices(), "lanes").to_dict("records")
+    assert found["lanes"] == 100  # at 10 lanes it makes 1,000 of the CPU's 2,000
+    slow = two_devices().query("width < 100")
+    assert stats.overtakes(slow, "lanes")["lanes"].tolist() == [np.inf]
+
+
+def test_at_which_batch_size() -> None:
+    steps = {"cpu": (1e-3, 1e-2), "gpu": (2e-3, 3e-3)}
+    rows = [row(s, device=d, batch_size=b) for d, both in steps.items() for s, b in zip(both, (32, 256), strict=True)]
+    assert stats.overtakes(pd.DataFrame(rows), "batch_size")["batch_size"].tolist() == [256]
+
+
+def test_a_longer_start_is_paid_after_so_many_steps() -> None:
+    (found,) = stats.break_even(two_devices()).to_dict("records")
+    assert found["steps"] == pytest.approx((9 - 1) / (1 / 2_000 - 1 / 10_000))
+    slow = two_devices().query("width < 100")
+    assert stats.break_even(slow)["steps"].tolist() == [np.inf]
+    early = two_devices().assign(compile_s=1.0)
+    assert stats.break_even(early)["steps"].tolist() == [0.0]
+
+
+def test_seconds_to_target_are_steps_over_the_rate_of_each_device() -> None:
+    reached = pd.DataFrame({"task": ["t"], "activation": ["relu"], "optimizer": ["sgd"], "steps_to_target": [400.0]})
+    found = stats.seconds_to_target(reached, two_devices()).set_index("device")["seconds"]
+    assert found["cpu"] == pytest.approx(0.2) and found["gpu"] == pytest.approx(0.04)
+    missed = stats.seconds_to_target(reached.assign(steps_to_target=np.inf), two_devices())
+    assert np.isinf(missed["seconds"]).all()

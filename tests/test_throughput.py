@@ -1,0 +1,225 @@
+"""A throughput run end to end: measured in workers, stored, verified, resumed, reported, compared."""
+
+import json
+import multiprocessing
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from bench import kinds, store
+from bench.cli import app
+from bench.errors import DataError, InputError, ResourceError
+from bench.throughput import launch, page
+from bench.throughput.compare import compare
+from bench.throughput.results import BUCKETS, COLUMNS, ThroughputRun, times
+from bench.throughput.suite import ThroughputSuite
+
+TINY: dict[str, Any] = {
+    "kind": "throughput",
+    "name": "tiny",
+    "tasks": ["wine_mlp"],
+    "activations": ["relu", "tanh"],
+    "optimizers": ["sgd"],
+    "batch_sizes": [16],
+    "widths": [1, 2],
+    "workers": [1],
+    "samples": 10,
+    "seconds": 0,
+}
+
+
+@pytest.fixture(scope="module")
+def timed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One finished run. Read it; to change it, copy it first."""
+    return launch.run(ThroughputSuite(**TINY), tmp_path_factory.mktemp("timed") / "tiny", "cpu").path
+
+
+@pytest.fixture
+def copied(timed: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(timed, tmp_path / "copied"))
+
+
+def bench(*arguments: object) -> Any:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_every_cell_and_setting_is_a_row_with_its_samples(timed: Path) -> None:
+    run = kinds.load(timed)
+    frame = run.throughput
+    assert isinstance(run, ThroughputRun)
+    assert list(frame.columns) == COLUMNS and len(frame) == 4
+    assert frame["device"].unique().tolist() == ["cpu"]
+    assert (frame["samples"] >= 10).all() and len(run.samples) == frame["samples"].sum()
+    assert (frame["step_s_low"] <= frame["step_s_median"]).all()
+    assert (frame["step_s_median"] <= frame["step_s_high"]).all()
+    assert (frame["step_s_min"] <= frame["step_s_low"]).all()
+    assert np.allclose(frame["lane_steps_per_s"], frame["width"] / frame["step_s_median"])
+    assert (frame["cache"] == "off").all() and (frame["compile_s"] > 0).all()
+    assert (frame[["peak_share", "bandwidth_share", "peak_memory_bytes", "carry_bytes"]] > 0).all(axis=None)
+    stored = pd.read_csv(timed / "throughput.csv")
+    assert np.allclose(stored["step_s_median"], frame["step_s_median"])
+
+
+def test_the_parts_add_up_to_the_wall_time(timed: Path) -> None:
+    run = kinds.load(timed)
+    wall_s = sum(len(entry["workers"]) * entry["wall_s"] for entry in run.journal)
+    spent = run.times.set_index("bucket")["seconds"]
+    assert list(spent.index) == list(BUCKETS)
+    assert spent.drop("start").sum() == pytest.approx(wall_s)
+    assert 0 <= spent["wait"] < 0.15 * wall_s  # of what is left: messages, and bookkeeping between the parts
+    assert (spent >= 0).all()
+    assert spent["compile"] > 0 and spent["steps"] > 0 and spent["evaluate"] > 0
+
+
+def test_times_of_a_made_up_journal() -> None:
+    entry = {"wall_s": 10.0, "workers": [{"spent": {"compile": 6.0, "steps": 3.0}}, {"spent": {"compile": 5.0}}]}
+    found = times([entry, {"error": "no"}], [{"start_s": 2.0}]).set_index("bucket")["seconds"]
+    assert (found["compile"], found["steps"], found["wait"], found["start"]) == (11.0, 3.0, 6.0, 2.0)
+
+
+def test_it_verifies_and_a_changed_byte_does_not(timed: Path, copied: Path) -> None:
+    assert "2 groups, every byte" in bench("verify", timed).stdout
+    journal = (copied / store.JOURNAL).read_bytes()
+    (copied / store.JOURNAL).write_bytes(journal.replace(b"relu", b"tanh", 1))
+    assert bench("verify", copied).exit_code == 3
+
+
+def test_a_run_goes_on_where_it_was_killed(copied: Path) -> None:
+    lines = (copied / store.JOURNAL).read_bytes().splitlines(keepends=True)
+    (copied / store.JOURNAL).write_bytes(lines[0] + lines[1][:40])
+    seen = list[str]()
+    _, suite = kinds.wanted(None, copied)
+    assert isinstance(suite, ThroughputSuite)
+    run = launch.run(suite, resume=copied, observe=lambda done, every, group: seen.append(group.id))
+    assert len(seen) == 1
+    assert len(run.throughput) == 4 and run.manifest["status"] == "complete"
+    assert (copied / store.JOURNAL).read_bytes().startswith(lines[0])
+    assert bench("verify", copied).exit_code == 0
+
+
+def test_another_suite_does_not_go_on_with_it(copied: Path) -> None:
+    with pytest.raises(InputError, match="another suite"):
+        launch.run(ThroughputSuite(**(TINY | {"widths": [1]})), resume=copied)
+
+
+def test_a_cell_that_cannot_be_timed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch.worker, "prepare_group", broken)
+    run = launch.run(ThroughputSuite(**TINY), tmp_path / "broken", "cpu")
+    assert run.manifest["status"] == "failed" and run.throughput.empty
+    assert run.journal[0]["error"] == "ValueError: no such thing"
+    assert "Nothing was measured." in page.verdicts([run])
+
+
+def broken(group: object) -> None:
+    raise ValueError("no such thing")
+
+
+def test_without_a_gpu_nothing_is_written(tmp_path: Path) -> None:
+    with pytest.raises(ResourceError, match=r"--device gpu: got .*; expected a GPU") as error:
+        launch.run(ThroughputSuite(**TINY), tmp_path / "out", "cpu,gpu")
+    assert error.value.exit_code == 4
+    assert not (tmp_path / "out").exists()
+
+
+def test_both_devices_are_for_throughput_only() -> None:
+    done = bench("run", "smoke", "--device", "cpu,gpu")
+    assert done.exit_code == 2 and "only a throughput suite is for several" in done.stderr
+
+
+def test_a_plan_of_it() -> None:
+    facts = json.loads(bench("plan", "throughput_quick", "--json").stdout)
+    assert facts["timings"] == 16 and facts["kind"] == "throughput"
+
+
+def test_the_report_opens_with_what_is_fastest_and_says_that_there_is_no_gpu(timed: Path, tmp_path: Path) -> None:
+    done = bench("report", timed, "--out", tmp_path / "page")
+    assert done.exit_code == 0 and "Fastest: " in done.stdout
+    text = (tmp_path / "page" / "index.html").read_text("utf-8")
+    assert text.index("Fastest: ") < text.index("Costliest activation: ") < text.index("<main>")
+    assert "No GPU has been measured" in text
+    assert {file.name for file in (tmp_path / "page" / "figures").glob("*.svg")} >= {
+        "throughput-costs.svg", "throughput-width.svg", "throughput-roofline.svg",
+    }  # fmt: skip
+    assert "No GPU has been measured" in (tmp_path / "page" / "report.md").read_text("utf-8")
+
+
+class MadeUp:
+    """A run of a made-up device beside the CPU's; nothing of it was measured."""
+
+    def __init__(self, run: ThroughputRun, device: str, factor: float, name: str = "made-up") -> None:
+        self.name, self.journal, self.times, self.manifest = name, run.journal, run.times, run.manifest
+        times = [column for column in run.throughput.columns if column.startswith("step_s_")]
+        frame = run.throughput.assign(device=device)
+        frame[times] = frame[times] * factor
+        self.throughput = frame.assign(lane_steps_per_s=frame["lane_steps_per_s"] / factor)
+
+
+def test_two_devices_are_set_against_each_other(timed: Path, smoke_run: Path) -> None:
+    run = kinds.load(timed)
+    both = page.render([run, MadeUp(run, "gpu", 0.1)])
+    text = both["index.html"].decode()
+    assert "The GPU trains 10 times as fast" in text and "No GPU has been measured" not in text
+    assert "pays after lane-steps" in text and "tables/break_even.csv" in both
+    assert "Seconds to the target" not in text
+    assert "Seconds to the target" in page.render([run, kinds.load(smoke_run)])["index.html"].decode()
+
+
+def test_a_run_against_itself_and_against_one_half_as_fast(timed: Path) -> None:
+    run = kinds.load(timed)
+    run.throughput["noisy"] = "no"  # whatever else the machine does
+    same = compare(run, MadeUp(run, "cpu", 1.0))
+    assert same.cells["verdict"].tolist() == ["level"] * 4
+    assert same.slower(0.1) == [] and "none can be told apart" in same.sentences[0]
+    half = compare(run, MadeUp(run, "cpu", 20.0))
+    assert half.cells["ratio"].tolist() == pytest.approx([0.05] * 4)
+    assert half.cells["verdict"].tolist() == ["slower"] * 4 and len(half.slower(0.1)) == 5
+    unsure = MadeUp(run, "cpu", 20.0)
+    unsure.throughput["noisy"] = "unstable"
+    assert compare(run, unsure).cells["verdict"].tolist() == [""] * 4
+
+
+def test_comparing_at_the_command_line(timed: Path, smoke_run: Path, tmp_path: Path) -> None:
+    done = bench("compare", timed, timed, "--fail-if-slower", "10%", "--out", tmp_path / "page")
+    assert done.exit_code == 0 and "none can be told apart" in done.stdout
+    assert (tmp_path / "page" / "index.html").exists()
+    assert len(json.loads(bench("compare", timed, timed, "--json").stdout)["cells"]) == 4
+    mixed = bench("compare", timed, smoke_run)
+    assert mixed.exit_code == DataError.exit_code and "expected a throughput run" in mixed.stderr
+
+
+def burn() -> None:
+    end = time.monotonic() + 300
+    while time.monotonic() < end:
+        pass
+
+
+@contextmanager
+def burners(number: int) -> Iterator[None]:
+    """So many busy processes beside; they end with it."""
+    started = [multiprocessing.get_context("spawn").Process(target=burn, daemon=True) for _ in range(number)]
+    for process in started:
+        process.start()
+    try:
+        yield
+    finally:
+        for process in started:
+            process.kill()
+            process.join()
+
+
+@pytest.mark.slow
+def test_busy_processes_beside_a_run_are_noticed(tmp_path: Path) -> None:
+    suite = ThroughputSuite(**(TINY | {"workers": ["all"], "widths": [2], "seconds": 1.0, "tasks": ["digits_mlp"]}))
+    quiet = launch.run(suite, tmp_path / "quiet", "cpu").throughput
+    with burners(2 * len(launch.worker.cores())):
+        busy = launch.run(suite, tmp_path / "busy", "cpu").throughput
+    slower = busy["lane_steps_per_s"].sum() < 0.8 * quiet["lane_steps_per_s"].sum()
+    assert slower or busy["noisy"].isin(["noisy", "unstable"]).any()
