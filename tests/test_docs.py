@@ -62,7 +62,7 @@ def test_the_main_command_of_the_readme_runs(checkout: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_the_suites_shown_parse(page: Path) -> None:
-    from bench.suite import parse
+    from bench.kinds import parse
 
     for text in blocks("toml", page.read_text("utf-8")):
         values = tomllib.loads(text)
