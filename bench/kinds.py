@@ -122,7 +122,7 @@ def verdicts(runs: Sequence[Any]) -> list[str]:
 
 def comparison(runs: Sequence[Any]) -> tuple[Callable[..., Any], ModuleType]:
     """What compares two runs of one kind, and the module that shows what it found. Raises `DataError`."""
-    kinds = [str(run.manifest.get("kind", CONVERGENCE)) for run in runs]
+    kinds = [getattr(run, "kind", CONVERGENCE) for run in runs]
     if len(set(kinds)) > 1:
         raise DataError(
             f"{runs[1].name}: got a {kinds[1]} run; expected a {kinds[0]} run as {runs[0].name} is",
@@ -139,5 +139,5 @@ COMPARED = {
 
 
 def _of_runs(runs: Sequence[Any]) -> Kind:
-    kinds = [str(run.manifest.get("kind", CONVERGENCE)) for run in runs]
+    kinds = [getattr(run, "kind", CONVERGENCE) for run in runs]
     return KINDS[THROUGHPUT if THROUGHPUT in kinds else CONVERGENCE]

@@ -232,7 +232,8 @@ class TestRun:
         result = bench("run", "smoke", "--out", "there", "--device", "cpu", "--workers", "3")
         assert result.exit_code == 0
         assert result.stdout == "results: there\n"
-        assert passed[0][:5] == ("smoke", Path("there"), "cpu", 3, None)
+        assert passed[0][0].name == "smoke"
+        assert passed[0][1:5] == (Path("there"), "cpu", 3, None)
         assert passed[0][6].split()[0] == "bench"
 
     def test_writes_a_report_where_asked(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -148,11 +148,14 @@ def test_the_report_opens_with_what_is_fastest_and_says_that_there_is_no_gpu(tim
     assert {file.name for file in (tmp_path / "page" / "figures").glob("*.svg")} >= {
         "throughput-costs.svg", "throughput-width.svg", "throughput-roofline.svg",
     }  # fmt: skip
+    assert "mathdefault" not in text  # figures do not read formulas
     assert "No GPU has been measured" in (tmp_path / "page" / "report.md").read_text("utf-8")
 
 
 class MadeUp:
     """A run of a made-up device beside the CPU's; nothing of it was measured."""
+
+    kind = "throughput"
 
     def __init__(self, run: ThroughputRun, device: str, factor: float, name: str = "made-up") -> None:
         self.name, self.journal, self.times, self.manifest = name, run.journal, run.times, run.manifest

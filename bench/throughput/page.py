@@ -306,7 +306,7 @@ def _csv(frame: pd.DataFrame) -> str:
 
 
 def _timed(run: Any) -> bool:
-    return bool(run.manifest.get("kind") == "throughput")
+    return getattr(run, "kind", "") == "throughput"
 
 
 def _busy(workers: int) -> str:

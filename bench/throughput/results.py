@@ -26,6 +26,8 @@ BUCKETS = (
 class ThroughputRun:
     """A throughput run's directory, read and checked lazily."""
 
+    kind = "throughput"
+
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.name = self.path.resolve().name
