@@ -5,6 +5,7 @@ import multiprocessing
 import shutil
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typer.testing import CliRunner
 
 from bench import kinds, store
 from bench.cli import app
-from bench.errors import DataError, InputError, ResourceError
+from bench.errors import DataError, InputError, Interrupted, ResourceError
 from bench.throughput import launch, page
 from bench.throughput.compare import compare
 from bench.throughput.results import BUCKETS, COLUMNS, ThroughputRun, times
@@ -120,6 +121,48 @@ def test_a_cell_that_cannot_be_timed_is_told(tmp_path: Path, monkeypatch: pytest
 
 def broken(group: object) -> None:
     raise ValueError("no such thing")
+
+
+class Stopped:
+    """What signals have come so far."""
+
+    def __init__(self, times: int) -> None:
+        self.received = [2] * times
+
+
+@pytest.mark.parametrize(("times", "groups"), [(1, 1), (2, 0)])
+def test_a_signal_ends_the_run_after_the_group_in_hand_a_second_at_once(
+    timed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int, groups: int
+) -> None:
+    signals = Stopped(0)
+    entry = {key: value for key, value in kinds.load(timed).journal[0].items() if key not in ("shard", "session")}
+
+    def attempt(*_: object) -> dict[str, Any] | None:
+        signals.received += [2] * times
+        return entry if times == 1 else None
+
+    monkeypatch.setattr(launch.launch.Signals, "__enter__", lambda _: signals)
+    monkeypatch.setattr(launch, "_attempt", attempt)
+    monkeypatch.setattr(launch, "Pool", Idle)
+    with pytest.raises(Interrupted, match=f"with {groups} of 2 groups measured") as error:
+        launch.run(ThroughputSuite(**TINY), tmp_path / "stopped", "cpu")
+    assert error.value.exit_code == 130
+    assert store.read_manifest(tmp_path / "stopped")["status"] == "interrupted"
+
+
+class Idle:
+    """Workers that are never asked."""
+
+    def __init__(self, *_: object) -> None:
+        self.started, self.start_s, self.described = 0.0, 0.0, {"device": "cpu", "device_kind": "cpu"}
+        self.workers: list[object] = [None]
+
+
+def test_what_is_not_done_is_dropped_after_a_second_signal() -> None:
+    done, waiting = Future[int](), Future[int]()
+    done.set_result(7)
+    assert launch._all([done], Stopped(2)) == [7]
+    assert launch._all([done, waiting], Stopped(2)) == []
 
 
 def test_without_a_gpu_nothing_is_written(tmp_path: Path) -> None:
