@@ -6,7 +6,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +141,7 @@ def test_a_signal_ends_the_run_after_the_group_in_hand_a_second_at_once(
         signals.received += [2] * times
         return entry if times == 1 else None
 
-    monkeypatch.setattr(launch.launch.Signals, "__enter__", lambda _: signals)
+    monkeypatch.setattr(launch.launch, "Signals", lambda: nullcontext(signals))
     monkeypatch.setattr(launch, "_attempt", attempt)
     monkeypatch.setattr(launch, "Pool", Idle)
     with pytest.raises(Interrupted, match=f"with {groups} of 2 groups measured") as error:
