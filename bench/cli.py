@@ -361,24 +361,61 @@ def validate(as_json: Json = False) -> None:
 
 
 @app.command()
-def info(as_json: Json = False) -> None:
+def info(
+    measure: Annotated[bool, typer.Option("--measure", help="Also rates and overheads, in about 20 s.")] = False,
+    as_json: Json = False,
+) -> None:
     """This machine as a run records it."""
     from bench import machine, worker
     from bench.launch import pick_device
 
-    one = worker.Worker(pick_device("auto"), 0)
+    device = pick_device("auto")
+    one = worker.Worker(device, 0)
     try:
         found = {**machine.describe(), **one.submit(worker.describe).result()}
         found["gemm_flops_per_s"] = one.submit(worker.gemm_rate).result()
+        if measure:
+            found |= {"caches": machine.caches(), **_measured(one, device, found["devices"])}
     finally:
         one.shutdown()
     del found["ready"]
     if as_json:
         typer.echo(json.dumps(found, indent=1))
         return
+    rows = list(_flat(found))
+    width = max(len(key) for key, _ in rows)
+    for key, value in rows:
+        typer.echo(f"{key:<{width}} {value:.3g}" if isinstance(value, float) else f"{key:<{width}} {value}")
+
+
+def _measured(one: Any, device: str, devices: int) -> dict[str, Any]:
+    from bench import worker
+
+    typer.echo("measuring one worker", err=True)
+    alone = one.submit(worker.measure).result()
+    count = len(worker.cores()) if device == "cpu" else devices
+    typer.echo(f"measuring {count} workers at once", err=True)
+    pool = [worker.Worker(device, index) for index in range(count)]
+    try:
+        for ready in [each.submit(worker.describe) for each in pool]:
+            ready.result()
+        rates = [future.result() for future in [each.submit(worker.measure_shared) for each in pool]]
+    finally:
+        for each in pool:
+            each.shutdown()
+    together = {name: sum(rate[name] for rate in rates) for name in rates[0]}
+    return {"one_worker": alone, "all_workers": {"workers": count, **together}}
+
+
+def _flat(found: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     for key, value in found.items():
-        text = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
-        typer.echo(f"{key:<18} {text:.3g}" if isinstance(text, float) else f"{key:<18} {text}")
+        nested = isinstance(value, dict) and any(isinstance(inner, dict) for inner in value.values())
+        if nested or key == "all_workers":
+            yield from ((f"{key}.{name}", inner) for name, inner in _flat(value))
+        elif isinstance(value, dict):
+            yield key, ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in value.items())
+        else:
+            yield key, value
 
 
 @app.callback(invoke_without_command=True)

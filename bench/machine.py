@@ -25,6 +25,16 @@ def describe() -> dict[str, Any]:
     }
 
 
+def caches(folder: Path = Path("/sys/devices/system/cpu/cpu0/cache")) -> dict[str, str]:
+    """Size of each cache of the first core as Linux tells it, such as L1 Data -> 32K; none elsewhere."""
+    found = {}
+    for one in sorted(folder.glob("index*")):
+        level, kind, size = ((one / name) for name in ("level", "type", "size"))
+        if level.exists() and kind.exists() and size.exists():
+            found[f"L{level.read_text().strip()} {kind.read_text().strip()}"] = size.read_text().strip()
+    return found
+
+
 def _processor() -> str:
     info = Path("/proc/cpuinfo")
     if info.exists():

@@ -125,6 +125,20 @@ def describe() -> dict[str, Any]:
     }
 
 
+def measure() -> dict[str, Any]:
+    """`bench.measuring.one_worker`."""
+    from bench.measuring import one_worker
+
+    return one_worker()
+
+
+def measure_shared() -> dict[str, float]:
+    """`bench.measuring.shared`."""
+    from bench.measuring import shared
+
+    return shared()
+
+
 def execute(shard: Any) -> Any:
     """`bench.execute.execute`, named without importing jax where it is only sent from."""
     from bench.execute import execute

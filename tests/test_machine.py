@@ -1,6 +1,7 @@
 """The machine as a run records it."""
 
 import json
+from pathlib import Path
 
 import psutil
 
@@ -18,3 +19,13 @@ def test_the_gemm_rate_is_that_of_a_computer() -> None:
     slow = machine.gemm_rate(sizes=(16,), seconds=0.01)
     fast = machine.gemm_rate(sizes=(16, 512), seconds=0.05)
     assert 1e6 < slow < fast < 1e16  # a product of 16 is all overhead
+
+
+def test_caches_are_read_from_the_system(tmp_path: Path) -> None:
+    for index, values in enumerate((("1", "Data", "32K"), ("2", "Unified", "1024K"))):
+        folder = tmp_path / f"index{index}"
+        folder.mkdir()
+        for name, value in zip(("level", "type", "size"), values, strict=True):
+            (folder / name).write_text(value + "\n")
+    assert machine.caches(tmp_path) == {"L1 Data": "32K", "L2 Unified": "1024K"}
+    assert machine.caches(tmp_path / "none") == {}
