@@ -1,0 +1,62 @@
+"""Measured shards on other numbers of workers."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.scaling import projection
+from bench.store import read_journal
+
+QUICK = Path(__file__).parents[1] / "results" / "quick"
+
+
+def shard(name: str, program: str, work: float, load: float = 0.0) -> dict[str, Any]:
+    return {
+        "shard": name, "program": program, "started": 0.0, "finished": work + load, "chunks": [{"lanes": 2}],
+        "trace_s": 0.0, "compile_s": load, "load_s": 0.0,
+    }  # fmt: skip
+
+
+def seconds(journal: list[dict[str, Any]], workers: int) -> float:
+    return projection(journal, [workers])[0].seconds
+
+
+def test_every_worker_loads_the_program_once() -> None:
+    four = [shard(f"0000{i}-tune-000", "a", 1.0, load=3.0 if i == 0 else 0.0) for i in range(4)]
+    assert [seconds(four, workers) for workers in (1, 2, 4, 9)] == [7.0, 5.0, 4.0, 4.0]
+
+
+def test_a_worker_stays_with_the_program_that_it_has() -> None:
+    mixed = [shard(f"0000{i}-tune-000", "ab"[i % 2], 1.0, load=3.0 if i < 2 else 0.0) for i in range(4)]
+    assert seconds(mixed, 1) == 10.0
+
+
+def test_evaluation_waits_for_the_tuning_of_its_block() -> None:
+    chain = [shard("00000-tune-000", "a", 2.0), shard("00000-evaluate-000", "a", 5.0)]
+    assert seconds(chain, 8) == 7.0
+    assert seconds([*chain, shard("00000-tune-001", "a", 4.0)], 2) == 9.0  # both tunings side by side, then 5
+    assert seconds([*chain, shard("00001-tune-000", "a", 4.0)], 2) == 7.0  # another block's is not waited for
+
+
+def test_lanes_an_hour_are_lanes_over_the_time() -> None:
+    assert projection([shard("00000-tune-000", "a", 2.0)], [1])[0].lanes_per_hour == 3600.0
+
+
+def test_the_stored_run_is_projected_as_it_was_measured() -> None:
+    journal = read_journal(QUICK)
+    measured = max(e["finished"] for e in journal) - min(e["started"] for e in journal)
+    workers = len({e["worker"] for e in journal})
+    assert seconds(journal, workers) == pytest.approx(measured, rel=0.2)
+
+
+@pytest.mark.parametrize(("journal", "workers"), [([], 1), ([shard("00000-tune-000", "a", 1.0)], 0)])
+def test_nothing_to_place_is_refused(journal: list[dict[str, Any]], workers: int) -> None:
+    with pytest.raises(ValueError, match="expected at least one"):
+        projection(journal, [workers])
+
+
+def test_the_page_shows_what_the_stored_run_projects() -> None:
+    page = (QUICK.parents[1] / "docs" / "scaling.md").read_text("utf-8")
+    for point in projection(read_journal(QUICK), [1, 2, 4, 8, 16]):
+        assert f"| {point.workers} | {point.seconds:.1f} | {point.lanes_per_hour:,.0f} |" in page
