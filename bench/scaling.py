@@ -39,7 +39,7 @@ def _makespan(entries: list[Mapping[str, Any]], workers: int) -> float:
         loading[entry["program"]] = max(loading[entry["program"]], _loading(entry))
     block = {entry["shard"]: entry["shard"].partition("-")[0] for entry in entries}
     tuning = {entry["shard"] for entry in entries if "-evaluate-" not in entry["shard"]}
-    unplaced = defaultdict(int)
+    unplaced: dict[str, int] = defaultdict(int)
     for shard in tuning:
         unplaced[block[shard]] += 1
     tuned: dict[str, float] = defaultdict(float)  # when the last shard of a block's tuning ends

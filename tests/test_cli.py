@@ -438,3 +438,13 @@ class TestProcess:
             assert process.stdout and process.stderr
             process.stdout.close()
             assert (process.stderr.read(), process.wait()) == (b"", 0)
+
+
+@pytest.mark.slow
+def test_info_measures_one_worker_and_all_at_once() -> None:
+    result = bench("info", "--measure", "--json")
+    found = json.loads(result.stdout)  # progress goes to the other stream
+    assert "measuring" in result.stderr
+    assert found["all_workers"]["workers"] >= 1
+    assert min(found["one_worker"]["gemm_flops_per_s"]["float32"].values()) > 1e6
+    assert found["one_worker"]["dispatch_s"] > found["one_worker"]["scan_step_s"] > 0
