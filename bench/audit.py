@@ -33,6 +33,8 @@ class Run(Protocol):
     @property
     def exhibits(self) -> Mapping[tuple[str, str, str], NDArray[np.float32]]: ...
     @property
+    def halved(self) -> Mapping[str, int]: ...
+    @property
     def manifest(self) -> Mapping[str, Any]: ...
 
 
@@ -151,6 +153,7 @@ def audit_task(run: Run, task: str) -> Iterator[Finding]:
     yield from _below_baseline(table, entry)
     yield from _edges(table, leader(table, task), "range" if searched(run.manifest) else "grid")
     yield from _divergence(lanes, table)
+    yield from _halved(run.halved.get(task, 0))
 
 
 def _completeness(run: Run) -> Iterator[Finding]:
@@ -223,6 +226,15 @@ def _divergence(lanes: pd.DataFrame, table: pd.DataFrame) -> Iterator[Finding]:
             "note",
             f"{counts[0]:,} of {tuned:,} {stats.noun(lanes, 2)} diverged while tuning.",
         )
+
+
+def _halved(shards: int) -> Iterator[Finding]:
+    if shards:
+        text = (
+            f"Memory ran out, so that {shards:,} {'shard was' if shards == 1 else 'shards were'} trained in chunks of"
+        )
+        tail = "half the width or less: last bits may differ from those of a run that had enough, and its speeds do"
+        yield Finding("note", f"{text} {tail}.")
 
 
 def _seeds(table: pd.DataFrame) -> Iterator[Finding]:

@@ -2,9 +2,9 @@
 
 import os
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections import defaultdict, deque
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import jax
@@ -32,6 +32,8 @@ class Timing:
     train_s: float = 0.0
     evaluate_s: float = 0.0
     program: str = ""
+    width: int = 0  # of the last chunk
+    halved: int = 0  # how often the planned width has been, for want of memory
     program_bytes: int = 0  # XLA's own account: arguments, outputs and temporaries of one chunk
     resident_bytes: int = 0  # the worker's peak so far
     chunks: list[dict[str, Any]] = field(default_factory=list)
@@ -47,8 +49,9 @@ class Result:
 
 @dataclass
 class Loaded:
-    """A program, ready to run."""
+    """A program, ready to run; narrower than planned where memory had run out."""
 
+    program: Program
     compiled: Callable[..., Outcome]
     data: dict[str, Any]
     windows: np.ndarray
@@ -58,45 +61,79 @@ class Loaded:
 
 
 _LOADED: dict[str, Loaded] = {}
+_HALVED: dict[str, int] = defaultdict(int)  # by program: how often its width was
 _DATA: dict[str, Any] = {}
 _ORDERS: dict[tuple[int, int, int, int], np.ndarray] = {}
 
 
 def execute(shard: Shard) -> Result:
-    """Train every lane of the shard."""
+    """Train every lane of the shard; where memory runs out, the rest of it and what follows at half the width.
+
+    Raises the error for want of memory only where a single lane has too little.
+    """
     timing = Timing(worker=os.getpid(), started=time.time())
-    loaded = _load(shard.program, timing)
     rows: list[Row] = []
-    windows = padded(shard.program.windows_of(shard.steps), len(loaded.windows))
-    for lanes in chunks(shard):
-        outcome, seconds = _timed(loaded, shard.program, lanes, windows)
-        timing.chunks.append(
-            {"activations": sorted({lane.activation for lane in lanes}), "optimizer": lanes[0].optimizer,
-             "lanes": len(lanes), "steps": shard.steps, "seconds": seconds, "first": loaded.fresh}
-        )  # fmt: skip
-        loaded.fresh = False
-        if loaded.evaluate_s < 0:
-            _, loaded.evaluate_s = _timed(loaded, shard.program, lanes, np.zeros_like(loaded.windows))
-            timing.evaluate_s += loaded.evaluate_s
-        evaluate_s = min(loaded.evaluate_s * float((windows[:, 0] >= 0).mean()), seconds)
-        timing.evaluate_s += evaluate_s
-        timing.train_s += seconds - evaluate_s
-        rows += [row(shard, lane, outcome, i) for i, lane in enumerate(lanes)]
+    waiting = deque(groups(shard))
+    while waiting:
+        lanes = waiting.popleft()
+        try:
+            width, outcome = _train(shard, lanes, timing)
+        except (jax.errors.JaxRuntimeError, MemoryError) as error:
+            if not out_of_memory(error) or narrowed(shard.program).width == 1:
+                raise
+            _LOADED.pop(shard.program.id, None)
+            _HALVED[shard.program.id] += 1
+            waiting.appendleft(lanes)
+            continue
+        rows += [row(shard, lane, outcome, i) for i, lane in enumerate(lanes[:width])]
+        if lanes[width:]:
+            waiting.appendleft(lanes[width:])
     timing.program = shard.program.id
-    timing.program_bytes = loaded.program_bytes
+    timing.width, timing.halved = narrowed(shard.program).width, _HALVED[shard.program.id]
+    timing.program_bytes = _LOADED[shard.program.id].program_bytes
     timing.resident_bytes = peak_resident_bytes()
     timing.finished = time.time()
     return Result(rows, asdict(timing))
 
 
-def chunks(shard: Shard) -> Iterator[list[Lane]]:
-    """The shard's lanes in groups that one call trains: of one optimizer and, unless mixed, of one activation."""
-    groups: dict[tuple[str, str], list[Lane]] = defaultdict(list)
+def _train(shard: Shard, lanes: list[Lane], timing: Timing) -> tuple[int, Outcome]:
+    """One call that trains as many of the lanes as the program is wide; that width and the outcome."""
+    loaded = _load(shard.program, timing)
+    program = loaded.program
+    lanes = lanes[: program.width]
+    windows = padded(program.windows_of(shard.steps), len(loaded.windows))
+    outcome, seconds = _timed(loaded, lanes, windows)
+    if loaded.evaluate_s < 0:
+        _, loaded.evaluate_s = _timed(loaded, lanes, np.zeros_like(loaded.windows))
+        timing.evaluate_s += loaded.evaluate_s
+    timing.chunks.append(
+        {"activations": sorted({lane.activation for lane in lanes}), "optimizer": lanes[0].optimizer,
+         "lanes": len(lanes), "width": program.width, "steps": shard.steps, "seconds": seconds, "first": loaded.fresh}
+    )  # fmt: skip
+    loaded.fresh = False
+    evaluate_s = min(loaded.evaluate_s * float((windows[:, 0] >= 0).mean()), seconds)
+    timing.evaluate_s += evaluate_s
+    timing.train_s += seconds - evaluate_s
+    return program.width, outcome
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether a host or device had too little memory, and not something else gone wrong."""
+    told = str(error).lower()
+    return isinstance(error, MemoryError) or "resource_exhausted" in told or "out of memory" in told
+
+
+def narrowed(program: Program) -> Program:
+    """The program at the width at which this worker trains it."""
+    return replace(program, width=max(1, program.width >> _HALVED[program.id]))
+
+
+def groups(shard: Shard) -> list[list[Lane]]:
+    """The shard's lanes, those together that a call may train: of one optimizer and, unless mixed, one activation."""
+    found: dict[tuple[str, str], list[Lane]] = defaultdict(list)
     for lane in shard.lanes:
-        groups["" if shard.program.mixed else lane.activation, lane.optimizer].append(lane)
-    for lanes in groups.values():
-        for start in range(0, len(lanes), shard.program.width):
-            yield lanes[start : start + shard.program.width]
+        found["" if shard.program.mixed else lane.activation, lane.optimizer].append(lane)
+    return list(found.values())
 
 
 def row(shard: Shard, lane: Lane, outcome: Outcome, i: int) -> Row:
@@ -220,22 +257,23 @@ def batched(program: Program) -> Callable[[train.Lane, dict[str, Any], Any], Out
     return jax.vmap(run, in_axes=(axes, None, None))
 
 
-def _load(program: Program, timing: Timing) -> Loaded:
-    if program.id not in _LOADED:
+def _load(planned: Program, timing: Timing) -> Loaded:
+    if planned.id not in _LOADED:
+        program = narrowed(planned)
         start = time.perf_counter()
         if program.task.name not in _DATA:
             _DATA[program.task.name] = jax.device_put(program.task.load(program.task))
         data = _DATA[program.task.name]
-        timing.load_s = time.perf_counter() - start
+        timing.load_s += time.perf_counter() - start
         windows = np.asarray(program.windows, np.int32)
         example = traced_lanes(program, [_example(program)])
         start = time.perf_counter()
         lowered = jax.jit(batched(program)).lower(example, data, windows)
-        timing.trace_s = time.perf_counter() - start
+        timing.trace_s += time.perf_counter() - start
         compiled = compile_lowered(lowered)
-        timing.compile_s, timing.cache = compiled.compile_s, compiled.cache
-        _LOADED[program.id] = Loaded(compiled.call, data, windows, compiled.memory_bytes)
-    return _LOADED[program.id]
+        timing.compile_s, timing.cache = timing.compile_s + compiled.compile_s, compiled.cache
+        _LOADED[planned.id] = Loaded(program, compiled.call, data, windows, compiled.memory_bytes)
+    return _LOADED[planned.id]
 
 
 def _example(program: Program) -> Lane:
@@ -243,9 +281,9 @@ def _example(program: Program) -> Lane:
     return Lane("", program.task.name, first.label, optimizer.label, "tune", 0.1, 0)
 
 
-def _timed(loaded: Loaded, program: Program, lanes: list[Lane], windows: np.ndarray) -> tuple[Outcome, float]:
+def _timed(loaded: Loaded, lanes: list[Lane], windows: np.ndarray) -> tuple[Outcome, float]:
     """The outcome on the host, and the seconds from the call until it was there."""
-    arguments = traced_lanes(program, lanes)
+    arguments = traced_lanes(loaded.program, lanes)
     start = time.perf_counter()
     outcome = loaded.compiled(arguments, loaded.data, windows)
     outcome = jax.device_get(jax.block_until_ready(outcome))

@@ -141,6 +141,7 @@ class Slice:
     throughput: pd.DataFrame
     times: pd.DataFrame
     exhibits: Mapping[tuple[str, str, str], NDArray[np.float32]]
+    halved: Mapping[str, int]
     manifest: Mapping[str, Any]
 
     @classmethod
@@ -149,7 +150,7 @@ class Slice:
         lanes, table, speeds = (f[f["task"] == task] for f in (run.lanes, run.convergence, run.throughput))
         curves = run.curves[run.curves["lane"].isin(lanes["lane"])]
         shown = {cell: array for cell, array in run.exhibits.items() if cell[0] == task}
-        return cls(run.name, lanes, curves, table, speeds, run.times, shown, run.manifest)
+        return cls(run.name, lanes, curves, table, speeds, run.times, shown, run.halved, run.manifest)
 
 
 def _sections(run: Run, names: Iterator[str], drawn: Mapping[str, figures.Style], several: bool) -> tuple[Section, ...]:

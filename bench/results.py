@@ -1,5 +1,6 @@
 """A run that was stored: its lanes, curves and tables as frames. Derived tables are always made from the shards."""
 
+from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -110,6 +111,11 @@ class Run:
         """Where the workers' time went, in worker-seconds: adds up to workers times wall time."""
         return times(self.journal, self.manifest["execution"])
 
+    @cached_property
+    def halved(self) -> dict[str, int]:
+        """The shards of each task that were trained at less than the planned width, for want of memory."""
+        return dict(Counter(entry["task"] for entry in self.journal if entry.get("halved")))
+
     def write_tables(self) -> dict[str, str]:
         """Write the derived tables; returns the checksum of each."""
         frames = {"lanes.csv": self.lanes, "convergence.csv": self.convergence, "throughput.csv": self.throughput}
@@ -165,7 +171,14 @@ THROUGHPUT_COLUMNS = [
 
 def _chunk_rows(entry: dict[str, Any]) -> list[dict[str, Any]]:
     return [
-        {"task": entry["task"], "activation": activation, "program": entry["program"], "steps": np.nan, **chunk}
+        {
+            "task": entry["task"],
+            "activation": activation,
+            "program": entry["program"],
+            "steps": np.nan,
+            "width": np.nan,
+            **chunk,
+        }
         for chunk in entry["chunks"]
         for activation in chunk["activations"]
     ]
@@ -178,17 +191,21 @@ def _throughput_row(
     entry = programs[chunks["program"].iloc[0]]
     program = manifest["programs"][entry["program"]]
     steps = chunks["steps"].fillna(program["steps"])
-    longest = chunks[steps == steps.max()]  # in a shorter rung of tuning evaluations weigh more
+    widths = chunks["width"].fillna(program["width"])
+    width = int(widths.min())  # the one that had memory enough
+    alike = chunks[widths == width]
+    steps = steps[alike.index]
+    longest = alike[steps == steps.max()]  # in a shorter rung of tuning evaluations weigh more
     steady = longest[~longest["first"]] if not longest["first"].all() else longest
     samples = (steady["seconds"] / steps.max()).to_numpy()
     low, median, high, p95 = (float(value) for value in np.percentile(samples, [25, 50, 75, 95]))
-    rate = program["width"] / median
+    rate = width / median
     flops = rate * program["lane_step_flops"]
     peak = execution.get("gemm_flops_per_s")
     first = [chunk["seconds"] for chunk in entry["chunks"] if chunk["first"]]
     return [
         *cell, environment.get("device"), environment.get("device_kind"), environment.get("precision"),
-        program["batch_size"], int(chunks["lanes"].sum()), program["width"], execution["workers"],
+        program["batch_size"], int(chunks["lanes"].sum()), width, execution["workers"],
         entry["trace_s"], entry["compile_s"], entry["cache"], first[0] if first else np.nan,
         median, *stats.bootstrap_interval(samples, statistic=np.median), p95,
         len(samples), noise(low, median, high, len(samples)), rate, rate * program["batch_size"], flops,

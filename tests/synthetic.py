@@ -67,6 +67,7 @@ class SyntheticRun:
     manifest: dict[str, Any]
     path: Path = Path("results/synthetic")
     exhibits: dict[tuple[str, str, str], np.ndarray] = field(default_factory=dict)
+    halved: dict[str, int] = field(default_factory=dict)
     convergence: pd.DataFrame = field(init=False)
 
     def __post_init__(self) -> None:

@@ -68,6 +68,12 @@ def test_divergence_is_told_apart_by_phase() -> None:
     assert "warning: 1 network diverged in evaluation, which counts as the worst: relu + momentum." in found
 
 
+def test_chunks_halved_for_want_of_memory_are_noted() -> None:
+    run = sound()
+    run.halved = {"digits_mlp": 3}
+    assert "note: Memory ran out, so that 3 shards were trained in chunks of half the width or less" in texts(run)
+
+
 def test_failed_networks_are_a_fault() -> None:
     run = sound()
     run.lanes.loc[0, "status"] = "failed"

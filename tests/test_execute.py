@@ -1,8 +1,19 @@
-"""Shards to rows: what is kept of an outcome."""
+"""Shards to rows: what is kept of an outcome, and what becomes of a shard that memory is too small for."""
 
+from collections import defaultdict
+from typing import Any
+
+import jax
 import numpy as np
+import pytest
 
-from bench.execute import rounded
+from bench import execute
+from bench.activations import ACTIVATIONS
+from bench.compile import Compiled, compile_lowered
+from bench.execute import Result, rounded
+from bench.optimizers import OPTIMIZERS
+from bench.plan import Lane, Program, Shard
+from bench.tasks import TASKS
 
 
 def test_exhibits_keep_three_digits_and_what_is_no_number() -> None:
@@ -11,3 +22,91 @@ def test_exhibits_keep_three_digits_and_what_is_no_number() -> None:
     assert len(np.unique(rounded(values).view(np.uint32) & np.uint32(0x1FFF))) == 1
     special = np.array([0.0, 1.0, -0.5, np.inf, -np.inf, np.nan], np.float32)
     np.testing.assert_array_equal(rounded(special), special)
+
+
+COMPILED: dict[int, Compiled] = {}  # by width: every test is of the same program
+
+
+def compiled_once(width: int, lowered: Any) -> Compiled:
+    if width not in COMPILED:
+        COMPILED[width] = compile_lowered(lowered)
+    return COMPILED[width]
+
+
+class Memory:
+    """A worker's memory, for so many lanes at once: too small a one ends a compilation or, if late, a call."""
+
+    def __init__(self, lanes: int, *, late: bool, error: Exception) -> None:
+        self.lanes, self.late, self.error = lanes, late, error
+
+    def __call__(self, lowered: Any) -> Any:
+        width = lowered.in_avals[0][0].seed.shape[0]
+        if not self.late:
+            self.need(width)
+        compiled = compiled_once(width, lowered)
+
+        def call(*arguments: Any) -> Any:
+            self.need(width)
+            return compiled.call(*arguments)
+
+        return compiled._replace(call=call)
+
+    def need(self, lanes: int) -> None:
+        if lanes > self.lanes:
+            raise self.error
+
+
+FULL = jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 123 bytes.")
+ENOUGH = Memory(4, late=False, error=FULL)
+
+
+@pytest.fixture
+def shard() -> Shard:
+    """Six lanes of one cell and three of another, planned four at a time."""
+    program = Program(
+        task=TASKS["wine_mlp"], activations=(ACTIVATIONS["relu"],), optimizers=(OPTIMIZERS["sgd"], OPTIMIZERS["adam"]),
+        batch_size=32, full_batch=False, steps=8, eval_every=4, width=4, mixed=False,
+    )  # fmt: skip
+    cells = [("sgd", seed) for seed in range(6)] + [("adam", seed) for seed in range(3)]
+    lanes = [Lane(f"{opt}/{seed}", "wine_mlp", "relu", opt, "evaluate", 0.01, seed) for opt, seed in cells]
+    return Shard("00000-evaluate-000", program, tuple(lanes))
+
+
+def trained(shard: Shard, monkeypatch: pytest.MonkeyPatch, memory: Memory = ENOUGH) -> Result:
+    """By a worker that has nothing loaded, and memory for four lanes unless told otherwise."""
+    monkeypatch.setattr(execute, "_LOADED", {})
+    monkeypatch.setattr(execute, "_HALVED", defaultdict(int))
+    monkeypatch.setattr(execute, "compile_lowered", memory)
+    return execute.execute(shard)
+
+
+@pytest.mark.parametrize("late, error", [(False, FULL), (True, FULL), (True, MemoryError())])
+@pytest.mark.parametrize("lanes, halved", [(2, 1), (1, 2)])
+def test_out_of_memory_halves_the_width(
+    shard: Shard, monkeypatch: pytest.MonkeyPatch, late: bool, error: Exception, lanes: int, halved: int
+) -> None:
+    whole = trained(shard, monkeypatch)
+    assert (whole.timing["width"], whole.timing["halved"]) == (4, 0)
+    assert [chunk["lanes"] for chunk in whole.timing["chunks"]] == [4, 2, 3]
+    found = trained(shard, monkeypatch, Memory(lanes, late=late, error=error))
+    assert (found.timing["width"], found.timing["halved"]) == (lanes, halved)
+    assert [chunk["lanes"] for chunk in found.timing["chunks"]] == {2: [2, 2, 2, 2, 1], 1: [1] * 9}[lanes]
+    assert {chunk["width"] for chunk in found.timing["chunks"]} == {lanes}
+    assert [row["lane"] for row in found.rows] == [lane.id for lane in shard.lanes]
+    for row, other in zip(found.rows, whole.rows, strict=True):
+        np.testing.assert_allclose(row["curve_validation_loss"], other["curve_validation_loss"], rtol=1e-4)
+    again = execute.execute(shard)  # the worker has learnt its lesson
+    assert again.timing["compile_s"] == 0
+    assert again.timing["halved"] == halved
+
+
+def test_memory_too_small_for_one_lane_is_an_error(shard: Shard, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(jax.errors.JaxRuntimeError, match="Out of memory"):
+        trained(shard, monkeypatch, Memory(0, late=True, error=FULL))
+
+
+def test_what_is_no_want_of_memory_is_not_tried_again(shard: Shard, monkeypatch: pytest.MonkeyPatch) -> None:
+    error = jax.errors.JaxRuntimeError("INTERNAL: no such thing")
+    with pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL"):
+        trained(shard, monkeypatch, Memory(2, late=True, error=error))
+    assert not any(execute._HALVED.values())

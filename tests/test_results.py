@@ -237,6 +237,21 @@ def test_times_add_up_over_sessions() -> None:
     assert sum(found.values()) == 2 * 10 + 7
 
 
+def test_a_program_that_was_halved_is_as_fast_as_its_narrow_chunks() -> None:
+    entry = shard_entry(0, 0.0, 9.0) | {"task": "t", "program": "p", "program_bytes": 1, "cache": "off"}
+    chunk = {"activations": ["relu"], "optimizer": "sgd", "steps": 10, "first": False}
+    wide = {"chunks": [{**chunk, "lanes": 4, "width": 4, "seconds": 8.0}] * 3}
+    narrow = {"chunks": [{**chunk, "lanes": 2, "width": 2, "seconds": 5.0}] * 2}
+    manifest = {
+        "cells": [["t", "relu", "sgd", []]], "environment": {}, "execution": {"workers": 1},
+        "programs": {"p": {"width": 4, "steps": 10, "batch_size": 8, "lane_step_flops": 1}},
+    }  # fmt: skip
+    for entries, width, step_s, lanes in (([wide], 4, 0.8, 12), ([wide, narrow], 2, 0.5, 16)):
+        (found,) = results.throughput([entry | one for one in entries], manifest).to_dict("records")
+        assert (found["width"], found["step_s_median"], found["lanes"]) == (width, step_s, lanes)
+        assert found["lane_steps_per_s"] == pytest.approx(width / step_s)
+
+
 # --- exhibits -------------------------------------------------------------------------------------------------------
 
 
