@@ -375,7 +375,7 @@ def info(
         found = {**machine.describe(), **one.submit(worker.describe).result()}
         found["gemm_flops_per_s"] = one.submit(worker.gemm_rate).result()
         if measure:
-            found |= {"caches": machine.caches(), **_measured(one, device, found["devices"])}
+            found |= {"caches": machine.caches(), **_measured(one, device)}
     finally:
         one.shutdown()
     del found["ready"]
@@ -388,12 +388,12 @@ def info(
         typer.echo(f"{key:<{width}} {value:.3g}" if isinstance(value, float) else f"{key:<{width}} {value}")
 
 
-def _measured(one: Any, device: str, devices: int) -> dict[str, Any]:
+def _measured(one: Any, device: str) -> dict[str, Any]:
     from bench import worker
 
     typer.echo("measuring one worker", err=True)
     alone = one.submit(worker.measure).result()
-    count = len(worker.cores()) if device == "cpu" else devices
+    count = worker.count(device)
     typer.echo(f"measuring {count} workers at once", err=True)
     pool = [worker.Worker(device, index) for index in range(count)]
     try:

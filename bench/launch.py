@@ -79,8 +79,7 @@ class Session:
 
     def __init__(self, made: Plan, workers: int | None, stack: ExitStack) -> None:
         self.plan, self.started = made, time.time()
-        default = len(worker.cores()) if made.device == "cpu" else 1
-        self.pool = [worker.Worker(made.device, index) for index in range(workers or default)]
+        self.pool = [worker.Worker(made.device, index) for index in range(workers or worker.count(made.device))]
         for one in self.pool:
             stack.callback(one.shutdown)
         self.described = [one.submit(worker.describe) for one in self.pool]

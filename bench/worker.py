@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from multiprocessing import resource_tracker
+from pathlib import Path
 from typing import Any
 
 from loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
@@ -27,7 +28,8 @@ def environment(device: str, index: int) -> dict[str, str]:
     platform = {"cpu": "cpu", "gpu": "cuda"}[device]
     common = {"LOKY_MAX_MEMORY_LEAK_SIZE": "1e15", "JAX_PLATFORMS": platform, "PYTHONUNBUFFERED": "1"}
     if device == "gpu":
-        return {**common, "CUDA_VISIBLE_DEVICES": str(index), "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+        own = gpus()[index % len(gpus())]
+        return {**common, "CUDA_VISIBLE_DEVICES": own, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     return {**common, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
@@ -36,6 +38,19 @@ def cores() -> list[int]:
     if sys.platform == "linux":
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
+
+
+def gpus() -> list[str]:
+    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them; at least one, which may not be there."""
+    if visible := os.environ.get("CUDA_VISIBLE_DEVICES"):
+        return visible.split(",")
+    files = (file.name.removeprefix("nvidia") for file in Path("/dev").glob("nvidia[0-9]*"))
+    return sorted(files, key=int) or ["0"]
+
+
+def count(device: str) -> int:
+    """How many workers a device takes: one a core, or one a GPU."""
+    return len(cores()) if device == "cpu" else len(gpus())
 
 
 class Worker(Executor):

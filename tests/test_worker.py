@@ -87,8 +87,20 @@ def test_its_environment_is_set_before_anything_is_imported(one: Worker) -> None
     assert "JAX_PLATFORMS" not in os.environ or os.environ["JAX_PLATFORMS"] == "cpu"
 
 
-def test_a_worker_of_a_gpu_sees_that_gpu_alone() -> None:
-    assert worker.environment("gpu", 3).items() >= {"JAX_PLATFORMS": "cuda", "CUDA_VISIBLE_DEVICES": "3"}.items()
+def test_a_worker_of_a_gpu_sees_that_gpu_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
+    assert worker.count("gpu") == 2
+    seen = [worker.environment("gpu", index)["CUDA_VISIBLE_DEVICES"] for index in range(3)]
+    assert seen == ["4", "7", "4"]
+    assert worker.environment("gpu", 0)["JAX_PLATFORMS"] == "cuda"
+
+
+def test_without_a_gpu_a_worker_would_look_for_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(Path, "glob", lambda *_: iter(()))
+    assert worker.gpus() == ["0"]
+    monkeypatch.setattr(Path, "glob", lambda *_: iter([Path("/dev/nvidia10"), Path("/dev/nvidia2")]))
+    assert worker.gpus() == ["2", "10"]
 
 
 def test_programs_are_kept_in_the_cache_folder(one: Worker, cache_home: Path) -> None:
