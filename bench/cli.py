@@ -193,6 +193,9 @@ def run(
     ] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in this directory.")] = None,
     report: Annotated[bool, typer.Option("--report", help="Write its report too, to reports/RUN.")] = False,
+    dask: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Train on the workers of the Dask scheduler there.")
+    ] = None,
 ) -> None:
     """Train a suite and store its results.
 
@@ -205,6 +208,8 @@ def run(
     kind, wanted = kinds.wanted(suite, resume)
     command = shlex.join(["bench", *sys.argv[1:]])
     if kind is kinds.KINDS[kinds.THROUGHPUT]:
+        if dask:
+            raise InputError(f"--dask {dask}: got a throughput suite; expected one that trains: speed is measured here")
         _time(kind.get("run"), wanted, out, device, workers, resume, command, report)
         return
     if "," in device:
@@ -213,7 +218,7 @@ def run(
 
     with watched() as observe:
         ahead = "bench.reporting" if report else "bench.results"
-        found = kind.get("run")(wanted, out, device, workers, resume, observe, command, ahead)
+        found = kind.get("run")(wanted, out, device, workers, resume, observe, command, ahead, dask)
     typer.echo(f"results: {found.path}")
     if report:
         _write_report([found], Path("reports") / found.name)

@@ -4,6 +4,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from importlib import import_module
@@ -13,7 +14,7 @@ from statistics import median
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Self
 
-from bench import machine, plan, store, suite, worker
+from bench import cluster, machine, plan, store, suite, worker
 from bench.budget import Trial
 from bench.errors import DataError, InputError, Interrupted, ResourceError
 from bench.plan import Plan, Shard
@@ -35,13 +36,15 @@ def run(
     observe: Observer = lambda *_: None,
     command: str = "",
     ahead: str = "bench.results",
+    dask: str | None = None,
 ) -> "Run":
     """Run a suite (a file, a name or a `Suite`) and return what it found.
 
     `out` is the directory to write, by default `results/<suite>-<time>`; `resume` is one to go on with. `device` is
     auto, cpu or gpu; `workers` how many processes, by default one a core or a GPU. `observe(progress, rows)` is
     called after each shard. `command` is what the manifest says made the run; `ahead` a module that will be needed
-    after it. Raises `BenchError` of the kind that fits, before anything is written where it can.
+    after it; `dask` the address of a Dask scheduler whose workers train in place of this machine's. Raises
+    `BenchError` of the kind that fits, before anything is written where it can.
     """
     previous = store.read_manifest(Path(resume)) if resume is not None else None
     wanted = _suite(suite_, previous)
@@ -52,7 +55,7 @@ def run(
         _check_same(path, made, previous, data)
     manifest = previous or describe(made, wanted, command, data)
     with ExitStack() as stack:
-        session = Session(made, workers, stack)
+        session = Session(made, workers, dask, stack)
         import_ahead(ahead)
         held = stack.enter_context(store.Store(path))
         signals = stack.enter_context(Signals())
@@ -74,12 +77,19 @@ def import_ahead(module: str) -> None:
     threading.Thread(target=import_module, args=(module,), daemon=True).start()
 
 
+def local(device: str, workers: int | None) -> tuple[list[Executor], type[Exception]]:
+    """This machine's workers, by default one a core or a GPU, and what is raised where one dies."""
+    return [worker.Worker(device, index) for index in range(workers or worker.count(device))], worker.BrokenWorker
+
+
 class Session:
     """The workers of one run, from their start; they end with `stack`."""
 
-    def __init__(self, made: Plan, workers: int | None, stack: ExitStack) -> None:
+    def __init__(self, made: Plan, workers: int | None, dask: str | None, stack: ExitStack) -> None:
         self.plan, self.started = made, time.time()
-        self.pool = [worker.Worker(made.device, index) for index in range(workers or worker.count(made.device))]
+        self.pool, self.died = (
+            cluster.connected(dask, made.device, workers, stack) if dask else local(made.device, workers)
+        )
         for one in self.pool:
             stack.callback(one.shutdown)
         self.described = [one.submit(worker.describe) for one in self.pool]
@@ -108,7 +118,7 @@ class Session:
             rank=rank,
             observe=observe,
             stopping=lambda: len(signals.received),
-            worker_died=(worker.BrokenWorker,),
+            worker_died=(self.died,),
         )
         complete = runner.run({entry["shard"]: held.rows(entry["shard"]) for entry in held.recover()})
         times["finished"] = time.time()

@@ -60,6 +60,8 @@ SHARD_SCHEMA = pa.schema(
         ("exhibit_shape", pa.list_(pa.int64())),
     ]
 )
+# Of a shard of some ten rows, statistics, dictionaries and a second schema would be the larger half
+SMALL: dict[str, Any] = {"write_statistics": False, "use_dictionary": False, "store_schema": False}
 LANE_COLUMNS = [name for name in SHARD_SCHEMA.names if not name.startswith(("curve_", "exhibit"))]
 
 
@@ -127,14 +129,14 @@ def encode_shard(rows: Iterable[Mapping[str, Any]]) -> bytes:
     plain = [{**row, "hyperparameters": json.dumps(row["hyperparameters"], sort_keys=True)} for row in rows]
     sink = io.BytesIO()
     table = pa.Table.from_pylist(plain, schema=SHARD_SCHEMA)
-    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
+    pq.write_table(table, sink, compression="zstd", write_page_checksum=True, **SMALL)
     return sink.getvalue()
 
 
 def read_shard(path: Path) -> pa.Table:
     """The rows of a shard. Raises `DataError` where it is damaged."""
     try:
-        return pq.read_table(path, page_checksum_verification=True)
+        return pq.read_table(path, page_checksum_verification=True).cast(SHARD_SCHEMA)
     except FileNotFoundError:
         raise DataError(f"{path}: got no file; expected a shard that the journal names") from None
     except (OSError, pa.ArrowException) as error:
