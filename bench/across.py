@@ -45,8 +45,10 @@ def across(run: Run, slug: str) -> Across | None:
     told = [test.sentence, crosstask.flips_sentence(compared)]
     first = board.iloc[0]
     if first["mean_rank"] == first["mean_rank"]:
-        best = cell_label(first["activation"], first["optimizer"])
+        best, *others = (cell_label(row["activation"], row["optimizer"]) for _, row in board.iterrows())
         head = f"{best} has the best mean rank, {first['mean_rank']:.1f} of {len(board)}, over {len(names)} tasks"
+        if others:
+            head += f", {board.iloc[1]['mean_rank'] - first['mean_rank']:.1f} ahead of {others[0]}"
         told.insert(
             0, f"{head}; it leads or cannot be told from the leader in {100 * first['lead_share']:.0f} % of them."
         )

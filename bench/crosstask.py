@@ -182,6 +182,34 @@ def good_region(lanes: pd.DataFrame, tasks: Tasks) -> pd.DataFrame:
     return stats.good_region(stats.learning_rate_sensitivity(lanes, tasks), tasks)
 
 
+def region_sentence(regions: pd.DataFrame) -> str:
+    """Which optimizers forgive a learning rate that is off, of one task's rows of `good_region`."""
+    spans = regions.groupby("optimizer", sort=False)["decades"].median().dropna()
+    if spans.empty:
+        return ""
+    most, least = spans.idxmax(), spans.idxmin()
+    rest = f", with {least} {spans[least]:.1f}" if most != least else ""
+    kept = "decades of learning rates keep 95 % of what the best one gains over a constant predictor"
+    return f"With {most} a median of {spans[most]:.1f} {kept}{rest}."
+
+
+def budget_sentence(trials: pd.DataFrame, metric: Metric) -> str:
+    """What fewer trials of tuning would have cost, of one task's rows of `best_so_far`."""
+    table = trials.pivot_table(index=CELL, columns="trials", values="expected", sort=False)
+    table = table[np.isfinite(table).all(axis=1)]
+    if table.empty or table.shape[1] < 3:
+        return ""
+    every = int(table.columns[-1])
+    half = (every + 1) // 2
+    lost = {k: float((metric.sign * (table[every] - table[k])).median()) for k in (half, 1)}
+    unit = "points" if metric.unit == "%" else metric.unit
+    told = [f"{metric.show(lost[half])} {unit}".rstrip(), f"{metric.show(lost[1])}"]
+    return (
+        f"With {half} of its {every} trials, drawn at random, a cell would be expected to lose {told[0]} of validation "
+        f"{metric.name}, with a single one {told[1]} (medians over the cells)."
+    )
+
+
 def contained(labels: Mapping[str, object]) -> dict[str, frozenset[str]]:
     """Label -> the optimizers of the table that it contains, directly or by way of others.
 

@@ -21,6 +21,8 @@ GENERATOR = '<meta name="generator" content="bench">'
 FRAMES: dict[str, Callable[[Run], pd.DataFrame]] = {
     "cells": lambda run: run.convergence,
     "learning_rates": lambda run: stats.learning_rate_sensitivity(run.lanes, run.manifest["tasks"]),
+    "good_regions": lambda run: crosstask.good_region(run.lanes, run.manifest["tasks"]),
+    "best_so_far": lambda run: crosstask.best_so_far(run.lanes, run.manifest["tasks"]),
     "curves": lambda run: stats.curve_bands(run.curves, run.lanes, run.manifest["tasks"]),
     "leaderboard": lambda run: crosstask.leaderboard(run.lanes, run.convergence, run.manifest["tasks"]),
     "variance": lambda run: crosstask.variance_by_task(run.lanes, run.manifest["tasks"]),

@@ -1,6 +1,7 @@
 """What several tasks say together."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from synthetic import REGRESSION, SyntheticRun, make_run, task_entry
 
@@ -108,6 +109,27 @@ def test_trials_and_regions_are_there_for_every_cell(run: SyntheticRun) -> None:
     curves = crosstask.profile_curves(run.convergence)
     assert set(curves.columns) == {"activation", "optimizer", "ratio", "share"}
     assert len(stats.summary(run.lanes, TASKS)) == 30
+
+
+def test_what_forgives_a_rate_that_is_off_is_told() -> None:
+    regions = pd.DataFrame({"optimizer": ["sgd", "sgd", "adam", "adam"], "decades": [0.4, 0.6, 2.0, np.nan]})
+    assert crosstask.region_sentence(regions) == (
+        "With adam a median of 2.0 decades of learning rates keep 95 % of what the best one gains over a constant "
+        "predictor, with sgd 0.5."
+    )
+    assert crosstask.region_sentence(regions.assign(decades=np.nan)) == ""
+
+
+def test_what_fewer_trials_would_cost_is_told() -> None:
+    cells = [("a", "relu", "sgd"), ("a", "tanh", "sgd"), ("a", "elu", "sgd")]
+    rows = [(*cell, k, 0.9 - 0.1 * (3 - k) * (i + 1)) for i, cell in enumerate(cells) for k in (1, 2, 3)]
+    trials = pd.DataFrame(rows, columns=[*stats.CELL, "trials", "expected"])
+    metric = Metric.of(TASKS["a"])
+    assert crosstask.budget_sentence(trials, metric) == (
+        "With 2 of its 3 trials, drawn at random, a cell would be expected to lose 20.0 points of validation "
+        "accuracy, with a single one 40.0 (medians over the cells)."
+    )
+    assert crosstask.budget_sentence(trials[trials["trials"] < 3], metric) == ""
 
 
 def test_what_tuning_brought_is_told(run: SyntheticRun) -> None:

@@ -205,7 +205,8 @@ def test_csv_tables_hold_the_numbers_as_they_are(run: SyntheticRun, files: dict[
     rows = list(csv.DictReader(io.StringIO(files["tables/cells.csv"].decode())))
     assert [float(row["test_metric"]) for row in rows] == list(run.convergence["test_metric"])
     assert [row["verdict"] for row in rows].count("leader") == 1
-    names = {"cells", "learning_rates", "curves", "leaderboard", "variance", "throughput", "times"}
+    tuned = {"learning_rates", "good_regions", "best_so_far"}
+    names = {"cells", *tuned, "curves", "leaderboard", "variance", "throughput", "times"}
     assert {name for name in files if name.endswith(".csv")} == {f"tables/{name}.csv" for name in names}
 
 
