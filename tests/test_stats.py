@@ -226,3 +226,10 @@ def test_a_spread_is_told_with_the_digits_of_its_value() -> None:
 @pytest.mark.parametrize("value, told", [(54.321, "54.3"), (12345.6, "12,346"), (np.inf, "∞"), (0.01234, "0.0123")])
 def test_a_plain_number_is_told_with_three_digits(value: float, told: str) -> None:
     assert Metric.of(REGRESSION).told(value) == told
+
+
+def test_many_values_are_resampled_in_parts_and_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(0).normal(size=37)
+    whole = stats.bootstrap_interval(values, resamples=1_000)
+    monkeypatch.setattr("bench.stats.cells.MOST_PLACES", 37 * 130)
+    assert stats.bootstrap_interval(values, resamples=1_000) == whole

@@ -1,6 +1,6 @@
 """What each cell reached: summaries over its seeds, intervals, curves."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
@@ -17,12 +17,23 @@ CONVERGENCE = [
     *("steps_to_target", "seconds_to_target", "diverged_share", "rank"),
 ]
 EDGE = 0.05  # of a range, in logarithms: a rate so near to an end counts as at it
+MOST_PLACES = 2_000_000  # of resampled values at once: 16 MB
 QUARTILES = {"low": 0.25, "middle": 0.5, "high": 0.75}
 
 
 @lru_cache(maxsize=32)
 def _resamples(size: int, resamples: int, seed: int) -> NDArray[np.int64]:
     return np.random.default_rng(seed).integers(0, size, (resamples, size))
+
+
+def _drawn(size: int, resamples: int, seed: int) -> Iterator[NDArray[np.int64]]:
+    """The places [some, size] of all resamples, in parts that fit in memory; few are kept for the next sample."""
+    if resamples * size <= MOST_PLACES:
+        yield _resamples(size, resamples, seed)
+        return
+    random, some = np.random.default_rng(seed), max(1, MOST_PLACES // size)
+    for start in range(0, resamples, some):
+        yield random.integers(0, size, (min(some, resamples - start), size))
 
 
 def bootstrap_interval(
@@ -42,7 +53,7 @@ def bootstrap_interval(
     sample = np.asarray(values, dtype=float)
     if len(sample) < 2 or np.isnan(sample).any():
         return np.nan, np.nan
-    means = statistic(sample[_resamples(len(sample), resamples, seed)], axis=1)
+    means = np.concatenate([statistic(sample[places], axis=1) for places in _drawn(len(sample), resamples, seed)])
     tail = (1 - confidence) / 2
     # no interpolation: between a finite and an infinite mean it has no answer
     low, high = np.quantile(means, [tail, 1 - tail], method="inverted_cdf")

@@ -20,7 +20,7 @@ sys.path.insert(0, {tests!r})
 from synthetic import make_run, task_entry
 from bench.reporting import report
 names = [f"activation_{{i}}" for i in range(10)], [f"optimizer_{{i}}" for i in range(9)]
-run = make_run(*names, {{f"task_{{i}}": task_entry() for i in range(20)}}, rates={rates}, tune={tune}, evaluate=10)
+run = make_run(*names, {{f"task_{{i}}": task_entry() for i in range({tasks})}}, **{budget})
 start = time.perf_counter()
 page = report([run], {out!r})
 peak = [resource.getrusage(who).ru_maxrss * 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
@@ -35,11 +35,13 @@ def tell(benchmark: Any, **facts: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rates", "tune", "most_bytes"), [(9, 5, 15e6), (7, 2, 5e6)], ids=["100,000 lanes", "standard suite"]
+    ("tasks", "budget", "most_bytes"),
+    [(20, {"rates": 9, "tune": 5, "evaluate": 10}, 15e6), (13, {"rates": 5, "tune": 1, "evaluate": 5}, 5e6)],
+    ids=["100,000 lanes", "standard suite"],
 )
-def test_a_large_report(benchmark: Any, rates: int, tune: int, most_bytes: float, tmp_path: Path) -> None:
-    """Twenty tasks of ninety cells, twenty evaluations a network, from frames in memory to files."""
-    code = LARGE.format(tests=str(ROOT / "tests"), rates=rates, tune=tune, out=str(tmp_path / "report"))
+def test_a_large_report(benchmark: Any, tasks: int, budget: dict[str, int], most_bytes: float, tmp_path: Path) -> None:
+    """Tasks of ninety cells, twenty evaluations a network, from frames in memory to files."""
+    code = LARGE.format(tests=str(ROOT / "tests"), tasks=tasks, budget=budget, out=str(tmp_path / "report"))
     command = [sys.executable, "-c", code]
     done = benchmark.pedantic(
         lambda: subprocess.run(command, check=True, cwd=ROOT, capture_output=True, text=True), rounds=1

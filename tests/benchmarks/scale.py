@@ -53,7 +53,7 @@ def test_cost_a_lane(benchmark: Any, tmp_path: Path) -> None:
         texts = " | ".join(f"{value:.3g}" for value in [*told, row["stored"] / lanes / 1e3])
         print(f"| {lanes:,} | {row['seconds']:.1f} | {texts} |")
     assert [row["lanes"] for row in rows] == list(COUNTS)
-    assert rows[-1]["worker"] < 1.3 * rows[0]["worker"]
+    assert rows[-1]["worker"] < 1.3 * rows[2]["worker"]  # the first two are narrower than a chunk
     assert rows[-1]["seconds"] / COUNTS[-1] < rows[0]["seconds"] / COUNTS[0]
     if benchmark.stats is None:
         pytest.skip("without --benchmark-enable this only shows that it runs")
