@@ -1,5 +1,6 @@
 """Comparisons between cells, each against another library's numbers or an answer known beforehand."""
 
+import itertools
 import time
 
 import numpy as np
@@ -7,7 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import ttest_rel, wilcoxon
+from scipy.stats import rankdata, ttest_rel, wilcoxon
 from test_stats import ACCURACY, R2, RMSE, evaluated
 
 from bench import stats
@@ -29,9 +30,19 @@ def test_a_standardised_difference_is_mean_over_deviation() -> None:
     assert stats.cohens_dz([0.1, 0.1]) > 1e6 or np.isinf(stats.cohens_dz([0.1, 0.1]))
 
 
+def by_every_sign(row: np.ndarray) -> float:
+    """Wilcoxon's test by enumerating all signs."""
+    ranks = rankdata(np.abs(row))
+    sums = np.array([ranks[np.array(signs) > 0].sum() for signs in itertools.product((-1, 1), repeat=len(row))])
+    far = abs(ranks[row > 0].sum() - ranks.sum() / 2)
+    return float((np.abs(sums - ranks.sum() / 2) >= far - 1e-9).mean())
+
+
 def test_signed_ranks_agree_with_scipy_and_five_seeds_cannot_reach_five_percent() -> None:
     rows = np.random.default_rng(0).normal(0.5, 1, (3, 9))
     assert stats.signed_rank(rows) == pytest.approx([wilcoxon(row).pvalue for row in rows])
+    tied = np.array([[1.0, 2, 2, -1, 3, 3, 3], [0.5, -0.5, 0.5, 1, 1, -2, 4]])
+    assert stats.signed_rank(tied) == pytest.approx([by_every_sign(row) for row in tied])
     assert stats.signed_rank([1.0, 2, 3, 4, 5]).item() == 1 / 16
     assert stats.signed_rank([0.0, 0, NAN]).item() == 1
 

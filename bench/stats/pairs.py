@@ -18,6 +18,7 @@ else:
     distributions = Lazy("scipy.stats")  # half a second that only a rank test is worth
 
 MOST_SEEDS = 100_000
+MOST_EXACT = 50  # differences whose signs are counted out
 
 
 def probability_of_improvement(x: ArrayLike, y: ArrayLike) -> float:
@@ -65,8 +66,8 @@ def holm(p_values: ArrayLike) -> Floats:
 def signed_rank(differences: ArrayLike) -> Floats:
     """Two-sided p-values [rows] of Wilcoxon's signed-rank test on each row of differences [rows, n].
 
-    NaN are left out, zero differences too; a row without any other has p = 1. Exact up to 50 differences without
-    ties. Below six differences p cannot fall below 5 %: at n = 5 the least is 1/16.
+    NaN are left out, zero differences too; a row without any other has p = 1. Exact up to 50 differences, equal ones
+    sharing their mean rank. Below six differences p cannot fall below 5 %: at n = 5 the least is 1/16.
     Source: Wilcoxon, Individual Comparisons by Ranking Methods, 1945.
     """
     rows = np.atleast_2d(np.asarray(differences, dtype=float))
@@ -74,7 +75,18 @@ def signed_rank(differences: ArrayLike) -> Floats:
 
 
 def _signed_rank(row: Floats) -> float:
-    return float(distributions.wilcoxon(row).pvalue) if len(row) else 1.0
+    if not len(row):
+        return 1.0
+    if len(row) > MOST_EXACT:
+        return float(distributions.wilcoxon(row, method="asymptotic").pvalue)
+    twice = (2 * distributions.rankdata(np.abs(row))).astype(int)  # whole numbers, where ranks are shared as well
+    ways = np.zeros(twice.sum() + 1)  # in which a sum of ranks comes about, over all signs
+    ways[0] = 1
+    for rank in twice:
+        ways[rank:] += ways[:-rank].copy()
+    positive = int(twice[row > 0].sum())
+    low = min(positive, int(twice.sum()) - positive)
+    return float(min(1.0, 2 * ways[: low + 1].sum() / 2.0 ** len(row)))
 
 
 def seeds_needed(
