@@ -49,27 +49,3 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def gemm_rate(sizes: tuple[int, ...] = (256, 512, 1024), seconds: float = 0.15) -> float:
-    """FLOP/s of the device's own float32 product of two [size, size] matrices: the largest over sizes and calls."""
-    return max(_gemm_rate(size, seconds) for size in sizes)
-
-
-def _gemm_rate(size: int, seconds: float) -> float:
-    import time
-
-    import jax
-    import numpy as np
-
-    from bench.compile import compile_lowered
-
-    a = jax.device_put(np.random.default_rng(0).standard_normal((size, size), np.float32))
-    product = compile_lowered(jax.jit(lambda x, y: x @ y).lower(a, a)).call
-    jax.block_until_ready(product(a, a))
-    best, end = float("inf"), time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        start = time.perf_counter()
-        jax.block_until_ready(product(a, a))
-        best = min(best, time.perf_counter() - start)
-    return 2.0 * size**3 / best

@@ -139,7 +139,7 @@ def read_shard(path: Path) -> pa.Table:
         return pq.read_table(path, page_checksum_verification=True).cast(SHARD_SCHEMA)
     except FileNotFoundError:
         raise DataError(f"{path}: got no file; expected a shard that the journal names") from None
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:  # ValueError: other columns
         raise DataError(f"{path}: got damaged Parquet ({_first_line(error)}); expected a shard") from None
 
 

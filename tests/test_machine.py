@@ -15,12 +15,6 @@ def test_it_describes_host_and_software_as_plain_values() -> None:
     assert set(machine.COMPARABLE) <= set(found["packages"])
 
 
-def test_the_gemm_rate_is_that_of_a_computer() -> None:
-    slow = machine.gemm_rate(sizes=(16,), seconds=0.01)
-    fast = machine.gemm_rate(sizes=(16, 512), seconds=0.05)
-    assert 1e6 < slow < fast < 1e16  # a product of 16 is all overhead
-
-
 def test_caches_are_read_from_the_system(tmp_path: Path) -> None:
     for index, values in enumerate((("1", "Data", "32K"), ("2", "Unified", "1024K"))):
         folder = tmp_path / f"index{index}"

@@ -157,7 +157,7 @@ def test_a_run_of_many_tasks_opens_with_what_they_say_together() -> None:
     top, _, rest = page.partition("</header>")
     assert "has the best mean rank" in top
     assert all(f'<a href="#task-{name}">{name}</a>' in top and f'id="task-{name}"' in rest for name in names)
-    assert page.count("has the best mean rank") == 1
+    assert page.partition("<body>")[2].count("has the best mean rank") == 1
     assert re.search(r"^\*\*.*has the best mean rank.*\*\*$", markdown, re.M)
     assert markdown.count("has the best mean rank") == 1
     assert page.count('<p class="sentence">') == 1 + len(names)

@@ -101,7 +101,7 @@ def largest_gemm_rate() -> float:
     import jax
     import numpy as np
 
-    from bench.machine import gemm_rate
+    from bench.worker import gemm_rate
 
     def rate(product: Any, a: Any, size: int) -> float:
         best = float("inf")
