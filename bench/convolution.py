@@ -13,24 +13,57 @@ from bench.products import product
 MOMENTUM = 0.9  # of the running means: a few hundred steps are a whole training here
 
 
-def neighbourhoods(x: Array, window: int) -> Array:
-    """Each pixel with those around it, [n, h, w, c] -> [n, h, w, window² c]; `window` is odd."""
-    high, wide = x.shape[1:3]
-    reach = window // 2
-    padded = jnp.pad(x, ((0, 0), (reach, reach), (reach, reach), (0, 0)))
-    shifted = [padded[:, i : i + high, j : j + wide] for i in range(window) for j in range(window)]
-    return jnp.concatenate(shifted, axis=-1) if window > 1 else x
+@partial(jax.custom_vjp, nondiff_argnums=(1, 2))
+def spread(x: Array, window: int, axis: int) -> Array:
+    """Each pixel beside those around it along an axis, [..., c] -> [..., window c]; `window` is odd, borders are zero.
+
+    The i-th of `window` blocks of channels is x shifted so that pixel p stands for p + i - window // 2.
+    """
+    reach, size = window // 2, x.shape[axis]
+    padded = jnp.pad(x, [(reach, reach) if i == axis else (0, 0) for i in range(x.ndim)])
+    return jnp.concatenate([lax.slice_in_dim(padded, i, i + size, axis=axis) for i in range(window)], axis=-1)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(1, 2))
+def gathered(y: Array, window: int, axis: int) -> Array:
+    """What `spread` transposes to: blocks of channels shifted back and added, [..., window c] -> [..., c]."""
+    reach, size, channels = window // 2, y.shape[axis], y.shape[-1] // window
+    total = y[..., reach * channels : (reach + 1) * channels]
+    for i in [i for i in range(window) if i != reach]:
+        shift = i - reach
+        # Adding to a part vectorizes; adding what is padded to the whole does not.
+        block = y[..., i * channels : (i + 1) * channels]
+        source = lax.slice_in_dim(block, max(-shift, 0), size - max(shift, 0), axis=axis)
+        target = [slice(max(shift, 0), size - max(-shift, 0)) if j == axis else slice(None) for j in range(y.ndim)]
+        total = total.at[tuple(target)].add(source)
+    return total
+
+
+spread.defvjp(lambda x, *how: (spread(x, *how), None), lambda window, axis, _, slope: (gathered(slope, window, axis),))
+gathered.defvjp(lambda y, *how: (gathered(y, *how), None), lambda window, axis, _, slope: (spread(slope, window, axis),))
+
+ROWS, COLUMNS = 1, 2  # axes of images
+FEW_CHANNELS = 3  # up to here a product of one row's pixels is too thin
 
 
 def convolve(x: Array, kernel: Array) -> Array:
     """Σ over the window of x W, x [n, h, w, c], kernel W [window, window, c, features] -> [n, h, w, features].
 
-    On a CPU one matrix product of neighbourhoods: the gradient of XLA's own convolution takes 30 times as long in a
-    loop, and under `vmap` it becomes a grouped one, which is worse.
+    On a CPU one matrix product: the gradient of XLA's own convolution takes 30 times as long in a loop, and under `vmap`
+    it becomes a grouped one, which is worse. Columns are brought together before the product and rows added after it,
+    so that neither side is `window`² times the image; of few channels both are brought together before.
     """
-    if jax.default_backend() == "cpu":
-        return product(neighbourhoods(x, len(kernel)), kernel.reshape(-1, kernel.shape[-1]))
-    return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+    window, _, channels, features = kernel.shape
+    if jax.default_backend() != "cpu":
+        return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+    if window == 1:
+        return product(x, kernel[0, 0])
+    columns = spread(x, window, COLUMNS)
+    if channels <= FEW_CHANNELS:
+        return product(spread(columns, window, ROWS), kernel.reshape(-1, features))
+    # Rows are shifted back where they are added: the last first.
+    turned = kernel[::-1].transpose(1, 2, 0, 3).reshape(window * channels, window * features)
+    return gathered(product(columns, turned), window, ROWS)
 
 
 class Filters(nnx.Module):
@@ -70,16 +103,31 @@ def max_pool(x: Array, size: int = 2) -> Array:
 
     Of equal ones the first, by rows, has the gradient: choosing it by its place is faster than sharing it out.
     """
-    return _tiles(x, size).max((2, 4))
+    return _largest(x, size)[0]
 
 
 @max_pool.defjvp
 def _(size: int, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
-    tiles, moved = _tiles(*primals, size), _tiles(*tangents, size)
-    largest = tiles.max((2, 4), keepdims=True)
+    largest, first = _largest(*primals, size)
     places = jnp.arange(size**2, dtype=jnp.int32).reshape(size, 1, size, 1)
-    first = jnp.where(tiles == largest, places, size**2).min((2, 4), keepdims=True)
-    return largest.squeeze((2, 4)), jnp.where(first == places, moved, 0).sum((2, 4))
+    chosen = first[:, :, None, :, None] == places
+    return largest, jnp.where(chosen, _tiles(*tangents, size), 0).sum((2, 4))
+
+
+def _largest(x: Array, size: int) -> tuple[Array, Array]:
+    """The largest of each size x size pixels and its place among them, both [n, h / size, w / size, c].
+
+    By comparing slices: reductions over axes between others are not vectorized and took fifteen times as long.
+    """
+    n, high, wide, channels = x.shape
+    side_by_side = x.reshape(n, high // size, size, wide // size, size * channels)
+    largest, first = side_by_side[:, :, 0, :, :channels], jnp.int32(0)
+    for place in range(1, size**2):
+        row, column = divmod(place, size)
+        pixel = side_by_side[:, :, row, :, column * channels : (column + 1) * channels]
+        first = jnp.where(pixel > largest, place, first)
+        largest = jnp.maximum(largest, pixel)
+    return largest, first
 
 
 def average_pool(x: Array, size: int = 2) -> Array:

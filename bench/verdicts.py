@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.stats import CELL, Floats, Metric, Pair, Tasks, cell_label, holm, moderated_tests, score_table, seeds_needed
-from bench.stats.moderated import LEVEL, contenders
+from bench.stats.moderated import LEVEL, lenders
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def against_best(lanes: pd.DataFrame, tasks: Tasks, task: str, best: Pair) -> pd
 def against_row(values: Floats, best: int, usable: NDArray[np.bool_] | None = None) -> Floats:
     """The adjusted p-values [cells] of `values` [cells, seeds], more being better, against row `best`: there 1."""
     others = np.delete(np.arange(len(values)), best)
-    lending = contenders(values, best) & (True if usable is None else usable)
+    lending = lenders(values, best) & (True if usable is None else usable)
     p = np.ones(len(values))
     p[others] = holm(moderated_tests(values, np.column_stack([others, np.full(len(others), best)]), lending))
     return p

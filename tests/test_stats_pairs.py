@@ -12,7 +12,7 @@ from scipy.stats import rankdata, ttest_rel, wilcoxon
 from test_stats import ACCURACY, R2, RMSE, evaluated
 
 from bench import stats
-from bench.stats.moderated import contenders, moderated_tests
+from bench.stats.moderated import lenders, moderated_tests
 
 NAN = float("nan")
 
@@ -98,8 +98,8 @@ def test_what_is_far_behind_does_not_speak_for_those_in_front() -> None:
     values = rng.normal(size=(30, 5))
     values[20:] = -100 + 20 * rng.normal(size=(10, 5))
     best = int(values.mean(axis=1).argmax())
-    assert not contenders(values, best)[20:].any()
-    assert contenders(values, best)[best]
+    assert not lenders(values, best)[20:].any()
+    assert lenders(values, best)[best]
 
 
 def test_missing_seeds_cost_only_themselves() -> None:
@@ -166,5 +166,5 @@ def test_a_hundred_cells_are_compared_in_a_moment() -> None:
     values = np.random.default_rng(0).normal(size=(1000, 10))
     began = time.perf_counter()
     pairs = np.column_stack([np.arange(1, 1000), np.zeros(999, int)])
-    moderated_tests(values, pairs, contenders(values, 0))
+    moderated_tests(values, pairs, lenders(values, 0))
     assert time.perf_counter() - began < 2

@@ -2,11 +2,13 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import polygamma, psi, stdtr
+from scipy.special import fdtri, polygamma, psi, stdtr
 
 from bench.stats.metric import Floats
 
 LEVEL = 0.05  # of a whole family of tests
+OWN_SHARE = 0.05  # of a level, spent on a pair's own differences
+FAR_NOISIER = 1e-3  # the chance below which a cell of another's noise would not look as quiet as this one does
 
 
 def resolution(values: Floats) -> float:
@@ -16,20 +18,24 @@ def resolution(values: Floats) -> float:
     return float(gaps.min()) if len(gaps) else 0.0
 
 
-def contenders(values: Floats, best: int) -> NDArray[np.bool_]:
-    """The cells [cells] of `values` [cells, seeds] that a paired t test alone does not tell from row `best` at 5 %.
+def lenders(values: Floats, best: int) -> NDArray[np.bool_]:
+    """The cells [cells] of `values` [cells, seeds] whose noise may be that of row `best`, or of those in front with it.
 
-    One-sided and not corrected for its many uses, so that what is far behind, and may be far noisier or never have
-    learned anything, does not speak for the noise of those in front.
+    Left out are cells that a paired t test alone tells from `best` at 5 %, one-sided and not corrected for its many
+    uses: what is far behind may be far noisier or never have learned anything. And cells so noisy that `best`, were it
+    one of them, would look as quiet as it does once in 1,000 times: an F test of the two variances.
     """
-    difference = values[best] - values
+    difference, step = values[best] - values, resolution(values) ** 2 / 12
     count = np.isfinite(difference).sum(axis=1)
-    own = row_variances(difference) + resolution(values) ** 2 / 6
+    own = row_variances(difference) + 2 * step
+    freedom = np.maximum(np.isfinite(values).sum(axis=1) - 1, 1)
+    noise = row_variances(values) + step
     with np.errstate(divide="ignore", invalid="ignore"):
         t = row_means(difference) / np.sqrt(own / count)
         far = (count >= 2) & (stdtr(np.maximum(count - 1, 1), -t) < LEVEL)
-    far[best] = False
-    found: NDArray[np.bool_] = ~far
+        noisier = noise > noise[best] * fdtri(freedom, freedom[best], 1 - FAR_NOISIER)
+    found: NDArray[np.bool_] = ~(far | noisier)
+    found[best] = True
     return found
 
 
@@ -47,9 +53,12 @@ def moderated_tests(values: Floats, pairs: NDArray[np.int64], usable: NDArray[np
     4. A pair's variance is the sum of both or that of its own paired differences, whichever is more, so that a
        cell noisier than the rest is judged by its own noise.
     5. t = mean(d) / sqrt(variance / n), with d0 + n - 1 degrees of freedom, at most those of the usable cells
-       together. Two cells: the paired t test.
+       together.
+    6. Noise lent by others can hide a pair that stands far apart on every seed, so that a paired t test of its own
+       differences counts too: p = min(p of 5 / 0.95, p of its own / 0.05), Bonferroni's inequality with unequal parts.
 
-    Fewer than three usable cells lend nothing (d0 = 0). Fewer than two shared seeds: p = 1.
+    Fewer than three usable cells lend nothing (d0 = 0), and p is that of 5: of two cells, the paired t test. Fewer
+    than two shared seeds: p = 1.
     Source: Smyth, Linear Models and Empirical Bayes Methods for Assessing Differential Expression, 2004, for 2
     and 3; the guards are ours, see docs/statistics.md for what they hold to.
     """
@@ -61,14 +70,22 @@ def moderated_tests(values: Floats, pairs: NDArray[np.int64], usable: NDArray[np
     mine = np.maximum(counts - 1.0, 0)
     moderated = (freedom * prior + np.where(mine > 0, mine * own, 0)) / np.maximum(freedom + mine, 1e-300)
     difference = values[pairs[:, 0]] - values[pairs[:, 1]]
-    shared = np.isfinite(difference).sum(axis=1)
+    paired, seeds = row_variances(difference) + 2 * step, np.isfinite(difference).sum(axis=1) - 1
     both = moderated[pairs[:, 0]] + np.maximum(moderated[pairs[:, 1]], prior)
-    variance = np.maximum(both, row_variances(difference) + 2 * step)
     together = max(float(mine[usable].sum() - mine[usable].max(initial=0)), 1.0)
-    mean, df = row_means(difference), np.minimum(freedom + shared - 1, np.maximum(together, shared - 1))
+    lent = _t_tests(difference, np.maximum(both, paired), np.minimum(freedom + seeds, np.maximum(together, seeds)))
+    if not freedom:
+        return lent
+    found: Floats = np.minimum(lent / (1 - OWN_SHARE), _t_tests(difference, paired, seeds) / OWN_SHARE)
+    return np.minimum(found, 1)
+
+
+def _t_tests(difference: Floats, variance: Floats, freedom: Floats) -> Floats:
+    """Two-sided p-values [m] of the rows of `difference` [m, seeds], each of that `variance` and `freedom` [m]."""
+    shared, mean = np.isfinite(difference).sum(axis=1), row_means(difference)
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.where(mean == 0, 0.0, np.abs(mean) / np.sqrt(variance / shared))
-        found: Floats = np.where(shared >= 2, 2 * stdtr(np.maximum(df, 1), -t), 1.0)
+        found: Floats = np.where(shared >= 2, 2 * stdtr(np.maximum(freedom, 1), -t), 1.0)
     return found
 
 

@@ -1,0 +1,123 @@
+"""How often the truly best cell is lost: `python tests/simulated_verdicts.py` prints the table of docs/statistics.md."""
+
+import sys
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtr
+
+from bench.stats import LEVEL, holm
+from bench.stats.moderated import Floats, row_means, row_variances
+from bench.verdicts import best_set
+
+BestSet = Callable[[Floats], NDArray[np.bool_]]
+
+# How noisy each of n cells is; the first is the one that is truly best.
+SPREADS: dict[str, Callable[[NDArray[np.int64]], Floats]] = {
+    "alike": lambda i: np.ones(len(i)),
+    "the best noisier": lambda i: 1 + 2.0 * (i == 0),
+    "the best much noisier": lambda i: 1 + 9.0 * (i == 0),
+    "the best quieter": lambda i: 1 - 0.9 * (i == 0),
+    "one much noisier": lambda i: 1 + 9.0 * (i == len(i) - 1),
+    "three noisier": lambda i: 1 + 2.0 * (i >= len(i) - 3),
+    "three far noisier": lambda i: 1 + 29.0 * (i >= len(i) - 3),
+    "half noisier": lambda i: 1 + 2.0 * (i % 2 == 1),
+    "half much noisier": lambda i: 1 + 9.0 * (i % 2 == 1),
+    "all unlike": lambda i: np.geomspace(0.3, 3, len(i))[::-1],
+    "all unlike, the best quietest": lambda i: np.geomspace(0.3, 3, len(i)),
+    "noisier as scores fall": lambda i: 1 + i / len(i),
+}
+TAILS: dict[str, Callable[[np.random.Generator, tuple[int, ...]], Floats]] = {
+    "normal": lambda rng, shape: rng.normal(size=shape),
+    "heavy": lambda rng, shape: rng.standard_t(3, size=shape),
+    "ceiling": lambda rng, shape: -np.log1p(np.exp(-rng.normal(size=shape))),  # as of a log-odds that is squashed
+    "lucky": lambda rng, shape: rng.exponential(size=shape),
+    "unlucky": lambda rng, shape: -rng.exponential(size=shape),
+}
+
+
+def lost(
+    tails: str,
+    spread: str,
+    seeds: int,
+    replicates: int,
+    gap: float = 0.0,
+    cells: int = 20,
+    chosen: BestSet = best_set,
+) -> float:
+    """How often the truly best of `cells`, by mean, is not in the set of those that may be it."""
+    rng = np.random.default_rng(1)
+    draws = TAILS[tails](rng, (replicates, cells, seeds))
+    draws = (draws - TAILS[tails](rng, (1_000_000,)).mean()) * SPREADS[spread](np.arange(cells))[:, None]
+    means = -gap * np.linspace(0, 1, cells)[:, None]
+    return float(np.mean([not chosen(one + means + rng.normal(size=(1, seeds)))[0] for one in draws]))
+
+
+def told_apart(chosen: BestSet = best_set, cells: int = 42, replicates: int = 100) -> float:
+    """How many of `cells`, evenly spread over five standard deviations of a score, are told from the leader."""
+    rng = np.random.default_rng(0)
+    means = -np.linspace(0, 5, cells)[:, None]
+    draws = [means + rng.normal(size=(cells, 5)) + rng.normal(size=5) for _ in range(replicates)]
+    return float(np.mean([(~chosen(one)).sum() for one in draws]))
+
+
+def _in_front(values: Floats, p: Floats, best: int) -> NDArray[np.bool_]:
+    others = np.arange(len(values)) != best
+    inside = np.ones(len(values), bool)
+    inside[others] = holm(p[others]) >= LEVEL
+    return inside
+
+
+def paired_t(values: Floats) -> NDArray[np.bool_]:
+    """Paired t tests against the best mean, two-sided."""
+    best = int(values.mean(axis=1).argmax())
+    difference = values[best] - values
+    with np.errstate(invalid="ignore"):
+        t = row_means(difference) / np.sqrt(row_variances(difference) / values.shape[1])
+    return _in_front(values, 2 * stdtr(values.shape[1] - 1, -np.abs(t)), best)
+
+
+def one_variance(values: Floats) -> NDArray[np.bool_]:
+    """The two-way analysis of variance's one variance for all cells, one-sided."""
+    best, (cells, seeds) = int(values.mean(axis=1).argmax()), values.shape
+    residual = values - values.mean(axis=1, keepdims=True) - values.mean(axis=0) + values.mean()
+    freedom = (cells - 1) * (seeds - 1)
+    t = row_means(values[best] - values) / np.sqrt(2 * (residual**2).sum() / freedom / seeds)
+    return _in_front(values, stdtr(freedom, -t), best)
+
+
+def welch(values: Floats) -> NDArray[np.bool_]:
+    """Welch's test without the seeds' means, one-sided."""
+    best, seeds = int(values.mean(axis=1).argmax()), values.shape[1]
+    variance = row_variances(values - values.mean(axis=0)) / seeds
+    both = variance + variance[best]
+    freedom = both**2 * (seeds - 1) / (variance**2 + variance[best] ** 2)
+    return _in_front(values, stdtr(freedom, -row_means(values[best] - values) / np.sqrt(both)), best)
+
+
+METHODS = {
+    "this test": best_set,
+    "paired t tests, Holm": paired_t,
+    "one pooled variance, one-sided": one_variance,
+    "Welch, one-sided, seeds' means removed": welch,
+}
+
+
+def main(seeds: int = 5, cells: int = 42, replicates: int = 1000) -> None:
+    print("| | " + " | ".join(TAILS) + " | told apart |\n|---" * 1 + "|---" * (len(TAILS) + 1) + "|")
+    for name, chosen in METHODS.items():
+        worst = {
+            tails: max(
+                (lost(tails, spread, seeds, replicates, gap, cells, chosen), spread)
+                for spread in SPREADS
+                for gap in (0.0, 1.0)
+            )
+            for tails in TAILS
+        }
+        shares = " | ".join(f"{100 * share:.1f} ({spread})" for share, spread in worst.values())
+        print(f"| {name} | {shares} | {told_apart(chosen):.1f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
