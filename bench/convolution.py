@@ -40,7 +40,9 @@ def gathered(y: Array, window: int, axis: int) -> Array:
 
 
 spread.defvjp(lambda x, *how: (spread(x, *how), None), lambda window, axis, _, slope: (gathered(slope, window, axis),))
-gathered.defvjp(lambda y, *how: (gathered(y, *how), None), lambda window, axis, _, slope: (spread(slope, window, axis),))
+gathered.defvjp(
+    lambda y, *how: (gathered(y, *how), None), lambda window, axis, _, slope: (spread(slope, window, axis),)
+)
 
 ROWS, COLUMNS = 1, 2  # axes of images
 FEW_CHANNELS = 3  # up to here a product of one row's pixels is too thin

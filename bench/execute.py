@@ -254,7 +254,17 @@ def batched(program: Program) -> Callable[[train.Lane, dict[str, Any], Any], Out
     axes = train.Lane(
         activation=0 if program.mixed else None, optimizer=None, learning_rate=0, seed=0, order=0, values=0
     )
-    return jax.vmap(run, in_axes=(axes, None, None))
+    if program.width > 1:
+        return jax.vmap(run, in_axes=(axes, None, None))
+
+    def alone(lane: train.Lane, data: dict[str, Any], windows: Any) -> Outcome:
+        # Without an axis of lanes XLA transposes no operand of a product ahead of it.
+        outcome = run(
+            train.Lane(*(x if axis is None else x[0] for x, axis in zip(lane, axes, strict=True))), data, windows
+        )
+        return jax.tree.map(lambda x: x[None], outcome)
+
+    return alone
 
 
 def _load(planned: Program, timing: Timing) -> Loaded:

@@ -31,7 +31,7 @@ class Profile(NamedTuple):
     """How a kind of device likes its chunks.
 
     A chunk of width w costs about w + `overhead` lanes' worth of time; `mixed` chunks hold several activations. Lanes
-    of more than `heavy_flops` a step are trained two at once at most: more of them leave a core's cache.
+    of more than `heavy_flops` a step are trained one at once: more of them leave a core's cache, or are padded.
     """
 
     device: str
@@ -42,7 +42,7 @@ class Profile(NamedTuple):
 
     def suited(self, lane_step_flops: float) -> "Profile":
         """The same for lanes of so many FLOPs a step."""
-        return self._replace(max_width=min(2, self.max_width)) if lane_step_flops > self.heavy_flops else self
+        return self._replace(max_width=1) if lane_step_flops > self.heavy_flops else self
 
 
 PROFILES = {
