@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from bench import train
+from bench import mesh, train
 from bench.compile import compile_lowered
 from bench.plan import Lane, Program, Shard
 from bench.train import Outcome
@@ -32,9 +32,10 @@ class Timing:
     train_s: float = 0.0
     evaluate_s: float = 0.0
     program: str = ""
-    width: int = 0  # of the last chunk
+    devices: int = 1  # that trained side by side
+    width: int = 0  # of the last chunk, over all devices
     halved: int = 0  # how often the planned width has been, for want of memory
-    program_bytes: int = 0  # XLA's own account: arguments, outputs and temporaries of one chunk
+    program_bytes: int = 0  # XLA's own account, of each device: arguments, outputs and temporaries of one chunk
     resident_bytes: int = 0  # the worker's peak so far
     chunks: list[dict[str, Any]] = field(default_factory=list)
 
@@ -79,7 +80,7 @@ def execute(shard: Shard) -> Result:
         try:
             width, outcome = _train(shard, lanes, timing)
         except (jax.errors.JaxRuntimeError, MemoryError) as error:
-            if not out_of_memory(error) or narrowed(shard.program).width == 1:
+            if not out_of_memory(error) or narrowed(shard.program).width == mesh.count():
                 raise
             _LOADED.pop(shard.program.id, None)
             _HALVED[shard.program.id] += 1
@@ -88,7 +89,7 @@ def execute(shard: Shard) -> Result:
         rows += [row(shard, lane, outcome, i) for i, lane in enumerate(lanes[:width])]
         if lanes[width:]:
             waiting.appendleft(lanes[width:])
-    timing.program = shard.program.id
+    timing.program, timing.devices = shard.program.id, mesh.count()
     timing.width, timing.halved = narrowed(shard.program).width, _HALVED[shard.program.id]
     timing.program_bytes = _LOADED[shard.program.id].program_bytes
     timing.resident_bytes = peak_resident_bytes()
@@ -124,8 +125,8 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 def narrowed(program: Program) -> Program:
-    """The program at the width at which this worker trains it."""
-    return replace(program, width=max(1, program.width >> _HALVED[program.id]))
+    """The program at the width at which this worker trains it: as many lanes on each of its devices."""
+    return replace(program, width=mesh.each(program.width, _HALVED[program.id]) * mesh.count())
 
 
 def groups(shard: Shard) -> list[list[Lane]]:
@@ -251,10 +252,14 @@ def batched(program: Program) -> Callable[[train.Lane, dict[str, Any], Any], Out
     run = train.train(
         program.task, program.activations, program.optimizers, steps=program.steps, full_batch=program.full_batch
     )
-    axes = train.Lane(
+    return jax.vmap(run, in_axes=(axes(program), None, None))
+
+
+def axes(program: Program) -> train.Lane:
+    """Along which axis of each argument the lanes of a chunk lie; None where they share it."""
+    return train.Lane(
         activation=0 if program.mixed else None, optimizer=None, learning_rate=0, seed=0, order=0, values=0
     )
-    return jax.vmap(run, in_axes=(axes, None, None))
 
 
 def _load(planned: Program, timing: Timing) -> Loaded:
@@ -262,13 +267,13 @@ def _load(planned: Program, timing: Timing) -> Loaded:
         program = narrowed(planned)
         start = time.perf_counter()
         if program.task.name not in _DATA:
-            _DATA[program.task.name] = jax.device_put(program.task.load(program.task))
+            _DATA[program.task.name] = mesh.replicated(program.task.load(program.task))
         data = _DATA[program.task.name]
         timing.load_s += time.perf_counter() - start
         windows = np.asarray(program.windows, np.int32)
         example = traced_lanes(program, [_example(program)])
         start = time.perf_counter()
-        lowered = jax.jit(batched(program)).lower(example, data, windows)
+        lowered = mesh.jitted(batched(program), axes(program)).lower(example, data, windows)
         timing.trace_s += time.perf_counter() - start
         compiled = compile_lowered(lowered)
         timing.compile_s, timing.cache = timing.compile_s + compiled.compile_s, compiled.cache

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from bench import execute
+from bench import execute, mesh
 from bench.activations import ACTIVATIONS
 from bench.compile import Compiled, compile_lowered
 from bench.execute import Result, rounded
@@ -103,6 +103,17 @@ def test_out_of_memory_halves_the_width(
 def test_memory_too_small_for_one_lane_is_an_error(shard: Shard, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(jax.errors.JaxRuntimeError, match="Out of memory"):
         trained(shard, monkeypatch, Memory(0, late=True, error=FULL))
+
+
+@pytest.mark.parametrize("lanes, width", [(4, 4), (2, 2)])
+def test_two_devices_halve_what_each_has(
+    shard: Shard, monkeypatch: pytest.MonkeyPatch, lanes: int, width: int
+) -> None:
+    monkeypatch.setattr(mesh, "count", lambda: 2)
+    found = trained(shard, monkeypatch, Memory(lanes, late=False, error=FULL))
+    assert (found.timing["width"], found.timing["halved"]) == (width, {4: 0, 2: 1}[width])
+    with pytest.raises(jax.errors.JaxRuntimeError, match="Out of memory"):
+        trained(shard, monkeypatch, Memory(1, late=False, error=FULL))
 
 
 def test_what_is_no_want_of_memory_is_not_tried_again(shard: Shard, monkeypatch: pytest.MonkeyPatch) -> None:
