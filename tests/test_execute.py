@@ -106,9 +106,7 @@ def test_memory_too_small_for_one_lane_is_an_error(shard: Shard, monkeypatch: py
 
 
 @pytest.mark.parametrize("lanes, width", [(4, 4), (2, 2)])
-def test_two_devices_halve_what_each_has(
-    shard: Shard, monkeypatch: pytest.MonkeyPatch, lanes: int, width: int
-) -> None:
+def test_two_devices_halve_what_each_has(shard: Shard, monkeypatch: pytest.MonkeyPatch, lanes: int, width: int) -> None:
     monkeypatch.setattr(mesh, "count", lambda: 2)
     found = trained(shard, monkeypatch, Memory(lanes, late=False, error=FULL))
     assert (found.timing["width"], found.timing["halved"]) == (width, {4: 0, 2: 1}[width])

@@ -14,8 +14,8 @@ PACKAGE = Path(__file__).parents[1] / "bench"
 TRAINING = {
     f"bench.{name}"
     for name in (
-        "attention", "compile", "convolution", "execute", "kernels", "layers", "measuring", "mesh", "models", "products",
-        "recurrent", "switch", "throughput.measure", "train", "vision",
+        "attention", "compile", "convolution", "execute", "kernels", "layers", "measuring", "mesh", "models",
+        "products", "recurrent", "switch", "throughput.measure", "train", "vision",
     )
 }  # fmt: skip
 SLOW_TO_IMPORT = {

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -134,7 +135,9 @@ def _attempt(group: Group, workers: Sequence[worker.Worker], signals: launch.Sig
         start = time.perf_counter()
         try:
             prepared = _all([one.submit(worker.prepare_group, group) for one in workers], signals)
-            found = prepared and _all([one.submit(worker.sample_group, group) for one in workers], signals)
+            too_large = {program for one in prepared for program in one["too_large"]}
+            fits = replace(group, programs=tuple(p for p in group.programs if p.id not in too_large))
+            found = prepared and _all([one.submit(worker.sample_group, fits) for one in workers], signals)
         except worker.BrokenWorker as error:
             if not left:
                 return {"error": f"its worker died {TRIES} times ({type(error).__name__})"}
@@ -145,9 +148,10 @@ def _attempt(group: Group, workers: Sequence[worker.Worker], signals: launch.Sig
             return None
         wall_s = time.perf_counter() - start
         for before, after in zip(prepared, found, strict=True):
-            names = {**before, **after["spent"]}
-            after["spent"] = {name: before.get(name, 0.0) + after["spent"].get(name, 0.0) for name in names}
-        return {"group": described(group), "wall_s": wall_s, "workers": found}
+            parts = before["spent"], after["spent"]
+            after["spent"] = {name: sum(part.get(name, 0.0) for part in parts) for name in {**parts[0], **parts[1]}}
+        lacking = [[p.activations[0].label, p.optimizers[0].label] for p in group.programs if p.id in too_large]
+        return {"group": described(group), "wall_s": wall_s, "workers": found, "out_of_memory": lacking}
     raise AssertionError("unreachable")
 
 

@@ -10,11 +10,12 @@ import pandas as pd
 
 from bench import store
 from bench.results import THROUGHPUT_COLUMNS
-from bench.stats.throughput import summary
+from bench.stats.throughput import OUT_OF_MEMORY, summary
 
 MORE_COLUMNS = [
     "step_s_min", "transfer_s", "fetch_s", "evaluate_s", "intensity", "bytes_per_s", "gemm_flops_per_s",
     "triad_bytes_per_s", "bandwidth_share", "working_bytes", "carry_bytes", "parameter_bytes", "resident_bytes",
+    "status",
 ]  # fmt: skip
 COLUMNS = [*THROUGHPUT_COLUMNS, *MORE_COLUMNS]
 BUCKETS = (
@@ -40,7 +41,10 @@ class ThroughputRun:
 
     @cached_property
     def throughput(self) -> pd.DataFrame:
-        """One row a cell and setting: the columns of the contract and `MORE_COLUMNS`."""
+        """One row a cell and setting: the columns of the contract and `MORE_COLUMNS`.
+
+        `status` is ok or, where memory was too small for so wide a chunk, out of memory; then nothing was timed.
+        """
         entries = [entry for entry in self.journal if "error" not in entry]
         rows = [row for entry in entries for row in _rows(entry, self.manifest)]
         return pd.DataFrame(rows, columns=COLUMNS)
@@ -71,12 +75,13 @@ class ThroughputRun:
 
 
 def _rows(entry: dict[str, Any], manifest: dict[str, Any]) -> list[dict[str, Any]]:
-    """A row a cell of one group; its samples are those of all workers together."""
+    """A row a cell of one group; its samples are those of all workers together, none where memory was too small."""
     group, found = entry["group"], entry["workers"]
     setting = {key: group[key] for key in ("task", "device", "precision", "batch_size", "width", "workers")}
     peaks = {name: median(told[name] for told in found) for name in ("gemm_flops_per_s", "triad_bytes_per_s")}
     resident = max(told["resident_bytes"] for told in found)
-    kind = manifest["devices"][group["device"]]["device_kind"]
+    setting["device_kind"] = manifest["devices"][group["device"]]["device_kind"]
+    setting["lanes"] = group["width"] * group["workers"]
     rows = []
     for first in found[0]["cells"]:
         alike = [c for told in found for c in told["cells"] if c["program"] == first["program"]]
@@ -89,14 +94,15 @@ def _rows(entry: dict[str, Any], manifest: dict[str, Any]) -> list[dict[str, Any
         flops, moved = rate * group["lane_step_flops"], rate * step_bytes(first)
         rows.append(
             {**setting, **times, **step, **peaks, "activation": first["activation"], "optimizer": first["optimizer"],
-             "device_kind": kind, "lanes": group["width"] * group["workers"], "cache": first["cache"],
+             "cache": first["cache"], "status": "ok",
              "lane_steps_per_s": rate, "examples_per_s": rate * group["batch_size"], "flops_per_s": flops,
              "peak_share": flops / peaks["gemm_flops_per_s"], "peak_memory_bytes": first["program_bytes"],
              "intensity": group["lane_step_flops"] / step_bytes(first), "bytes_per_s": moved,
              "bandwidth_share": moved / peaks["triad_bytes_per_s"], "resident_bytes": resident,
              **{key: first[key] for key in ("working_bytes", "carry_bytes", "parameter_bytes")}}
         )  # fmt: skip
-    return rows
+    lacking = {**setting, "samples": 0, "status": OUT_OF_MEMORY}
+    return rows + [{**lacking, "activation": a, "optimizer": o} for a, o in entry.get("out_of_memory", [])]
 
 
 def step_bytes(cell: dict[str, Any]) -> int:
