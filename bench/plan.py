@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from math import ceil, inf
+from math import ceil, inf, nan
 from typing import Any, NamedTuple
 
 from bench import labels
@@ -24,6 +24,8 @@ MAX_LANES = 1_000_000
 OPTIMIZERS_PER_PROGRAM = 10  # compile time grows with each branch; ten still compile in seconds
 SHARD_LANE_STEPS = 8_000  # a few seconds of work: what a crash can cost
 SHARD_FLOPS = 200e9  # the same for large models
+SCORES = ("train_loss", "validation_loss", "validation_metric", "test_loss", "test_metric")
+CURVES = ("curve_step", "curve_train_loss", "curve_validation_loss", "curve_validation_metric")
 NO_ACTIVATION = Activation(labels.NO_ACTIVATION, lambda x: x)
 
 
@@ -203,6 +205,13 @@ class Shard:
             "parameters": program.task.parameters,
             "shard": self.id,
         }
+
+    def failed(self, lane: Lane) -> dict[str, Any]:
+        """The row of a lane that could not be trained; the journal tells why."""
+        return {
+            **self.identity(lane), **dict.fromkeys(SCORES, nan), **{curve: [] for curve in CURVES},
+            "status": "failed", "stopped_at": 0, "steps_to_target": inf,
+        }  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -379,12 +379,12 @@ import bench
 
 broken = True
 
-def mine(x, scale):
+def mine(x, scale=1.0):
     if broken:
         raise ValueError("no such luck")
     return x * scale
 
-bench.register_activation("mine", mine, parameters={"scale": 1.0})
+bench.register_activation("mine", mine, parameters={"scale": 1.0} if sys.argv[2] == "alone" else {})
 suite = bench.Suite.model_validate({
     "name": "own", "tasks": ["wine_mlp"], "activations": ["tanh", "mine"], "optimizers": ["sgd"],
     "steps": 20, "batch_size": 16, "eval_every": 10,
@@ -400,10 +400,11 @@ print(run.lanes.groupby(["activation", "status"]).size().to_dict(), run.manifest
 
 
 @pytest.mark.slow
-def test_lanes_of_an_activation_that_raises_are_failed_and_tried_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sharing", ["alone", "in the program of others"])
+def test_lanes_of_an_activation_that_raises_are_failed_and_tried_again(tmp_path: Path, sharing: str) -> None:
     script, path = tmp_path / "script.py", tmp_path / "run"
     script.write_text(SCRIPT, "utf-8")  # as anyone would write it: no `if __name__ == "__main__":`
-    command, pipe = [sys.executable, str(script), str(path)], subprocess.PIPE
+    command, pipe = [sys.executable, str(script), str(path), sharing], subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
         assert process.stdout is not None
         first = process.stdout.readline()
@@ -417,7 +418,11 @@ def test_lanes_of_an_activation_that_raises_are_failed_and_tried_again(tmp_path:
         second, errors = process.communicate("go on\n", timeout=60)
     assert second == "{('mine', 'ok'): 4, ('tanh', 'ok'): 4} complete\n", errors
     assert problems(path) == []
-    after = contents(path / "shards")
+    after, again = contents(path / "shards"), bench.load(path)
     tanh = {entry["shard"] for entry in run.journal if "error" not in entry}
-    assert len(tanh) == 2 and all(after[f"{shard}.parquet"] == before[f"{shard}.parquet"] for shard in tanh)
-    assert not any("error" in entry for entry in bench.load(path).journal)
+    assert len(tanh) == (2 if sharing == "alone" else 0), "tried again are whole shards"
+    assert all(after[f"{shard}.parquet"] == before[f"{shard}.parquet"] for shard in tanh)
+    assert not any("error" in entry for entry in again.journal)
+    kept = [one.lanes[one.lanes["activation"] == "tanh"] for one in (run, again)]
+    pd.testing.assert_frame_equal(*kept)
+    assert run.throughput["activation"].tolist() == ["tanh"] and len(again.throughput) == 2
