@@ -120,7 +120,8 @@ class Session:
             stopping=lambda: len(signals.received),
             worker_died=(self.died,),
         )
-        complete = runner.run({entry["shard"]: held.rows(entry["shard"]) for entry in held.recover()})
+        planned = {shard.id: [lane.id for lane in shard.lanes] for shard in self.plan.shards()}
+        complete = runner.run({entry["shard"]: held.rows(entry["shard"]) for entry in held.recover(planned)})
         times["finished"] = time.time()
         if complete:
             self._describe(manifest, times)

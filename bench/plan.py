@@ -297,6 +297,14 @@ class Plan:
         lanes = [lane for cell in block.cells for lane in evaluated(cell, chosen[cell], self.budget)]
         return self._shards(block, "evaluate", lanes)
 
+    def shards(self) -> Iterator[Shard]:
+        """Every shard; where what it trains hangs on those before it, its lanes have their names but not their trials."""
+        for block in self.blocks:
+            yield from self.tune_shards(block)
+            for rung, (count, _) in list(enumerate(self._rungs(block.cells[0])))[1:]:
+                yield from self._rung(block, rung, {cell: [UNKNOWN] * count for cell in block.cells})
+            yield from self.evaluate_shards(block, {cell: UNKNOWN for cell in block.cells})
+
     def _rungs(self, cell: Cell) -> list[tuple[int, int]]:
         return self.budget.tuning.rungs(len(cell.trials))
 

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 import bench
-from bench import launch, store
+from bench import launch, plan, store
 from bench.errors import DataError, InputError, Interrupted
 from bench.results import Run, planned_lanes
 from bench.runner import Progress, Row
@@ -170,6 +170,20 @@ def test_a_complete_run_resumed_stays_as_it_is(smoke_run: Path, tmp_path: Path) 
     assert_alike(path, smoke_run)
     assert problems(path) == []
     assert_times_add_up(run)
+
+
+@pytest.mark.parametrize("lane_steps", [100, pytest.param(500, marks=pytest.mark.slow)])
+def test_a_run_whose_shards_were_cut_otherwise_is_mended(
+    smoke_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lane_steps: int
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(plan, "SHARD_LANE_STEPS", lane_steps)  # as an earlier version may have had it
+        path = bench.run("smoke", out=tmp_path / "run").path
+    assert len(list((path / "shards").iterdir())) > len(list((smoke_run / "shards").iterdir()))
+    run = bench.run(resume=path, workers=1)
+    assert problems(path) == []
+    assert_alike(path, smoke_run)
+    assert {entry["shard"] for entry in run.journal} == {file.stem for file in (path / "shards").iterdir()}
 
 
 def test_a_run_is_not_complete_before_its_tables_are_there(smoke_run: Path, tmp_path: Path) -> None:

@@ -441,6 +441,14 @@ def test_nothing_is_left_to_do_of_a_finished_run(small: Plan) -> None:
     assert not site.log
 
 
+@pytest.mark.parametrize("given_plan", [made(), halving()], ids=["grid", "halving"])
+def test_what_is_trained_is_known_before_but_for_its_trials(given_plan: Plan) -> None:
+    committed = finished(given_plan).committed
+    planned = {shard.id: [lane.id for lane in shard.lanes] for shard in given_plan.shards()}
+    assert planned == {shard: [row["lane"] for row in rows] for shard, rows in committed.items()}
+    assert sorted(chain(*planned.values())) == sorted(lane.id for lane in given_plan.planned())
+
+
 def test_evaluation_is_done_again_where_a_retried_tuning_picks_another_rate() -> None:
     given_plan = made(["tanh"], ["sgd"])
     whole = finished(given_plan)
