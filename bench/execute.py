@@ -12,7 +12,7 @@ import numpy as np
 
 from bench import faults, mesh, train
 from bench.compile import compile_lowered
-from bench.plan import Lane, Program, Shard
+from bench.plan import Lane, Program, Result, Shard
 from bench.train import Outcome
 
 Row = dict[str, Any]
@@ -38,14 +38,6 @@ class Timing:
     program_bytes: int = 0  # XLA's own account, of each device: arguments, outputs and temporaries of one chunk
     resident_bytes: int = 0  # the worker's peak so far
     chunks: list[dict[str, Any]] = field(default_factory=list)
-
-
-@dataclass
-class Result:
-    """What a worker gives back."""
-
-    rows: list[Row]
-    timing: dict[str, Any]
 
 
 @dataclass

@@ -221,6 +221,14 @@ class Shard:
         }  # fmt: skip
 
 
+@dataclass
+class Result:
+    """What a worker gives back of a shard; here, as who reads it needs no jax."""
+
+    rows: list[dict[str, Any]]
+    timing: dict[str, Any]
+
+
 @dataclass(frozen=True)
 class Plan:
     """All that a run of a suite on a kind of device will do."""

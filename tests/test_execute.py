@@ -11,9 +11,9 @@ import pytest
 from bench import execute, mesh
 from bench.activations import ACTIVATIONS, Activation
 from bench.compile import Compiled, compile_lowered
-from bench.execute import Result, rounded
+from bench.execute import rounded
 from bench.optimizers import OPTIMIZERS, Optimizer
-from bench.plan import Lane, Program, Shard
+from bench.plan import Lane, Program, Result, Shard
 from bench.tasks import TASKS
 
 

@@ -122,6 +122,11 @@ def test_a_report_needs_no_jax() -> None:
     assert not imported_by("import bench.reporting, bench.results, bench.launch") & {"jax", "jaxlib", "flax", "optax"}
 
 
+@pytest.mark.slow
+def test_a_run_leaves_jax_to_its_workers(tmp_path: Path) -> None:
+    assert "jax" not in imported_by(f"import bench\nbench.run('smoke', out={str(tmp_path / 'run')!r})")
+
+
 def test_the_package_itself_imports_nothing_but_names_all_its_parts() -> None:
     import bench
 

@@ -4,7 +4,6 @@ import dataclasses
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
 from itertools import chain, pairwise
 from typing import Any
 from unittest.mock import patch
@@ -14,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import plan, suite
-from bench.plan import Block, Cell, Plan, Shard
+from bench.plan import Block, Cell, Plan, Result, Shard
 from bench.runner import TRIES, WORTH_LOADING, Row, Runner, rank
 
 STEPS = 20_000  # so many that a shard is one chunk, and a cell is several shards
@@ -23,12 +22,6 @@ Committed = dict[str, list[Row]]
 
 class WorkerDiedError(Exception):
     """What a worker's process that is gone raises."""
-
-
-@dataclass
-class Result:
-    rows: list[Row]
-    timing: dict[str, Any]
 
 
 def made(
