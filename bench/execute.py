@@ -70,7 +70,7 @@ def execute(shard: Shard) -> Result:
     raised = _halving(shard.program, _load, shard.program, timing).faults
     lost = {lane.id: fault for lane in shard.lanes if (fault := faults.of(lane, raised))}
     if len(lost) == len(shard.lanes):
-        raise lost[shard.lanes[0].id]
+        raise lost[shard.lanes[0].id].with_traceback(None)
     rows = {lane.id: shard.failed(lane) for lane in shard.lanes if lane.id in lost}
     for lanes in groups(shard.program, [lane for lane in shard.lanes if lane.id not in lost]):
         while lanes:

@@ -171,12 +171,12 @@ class Crowded:
     """A worker that has no memory for some programs, and what it was asked to sample."""
 
     def __init__(self, too_large: list[str]) -> None:
-        self.too_large, self.sampled = too_large, list[str]()
+        self.untimed, self.sampled = dict.fromkeys(too_large, "out of memory"), list[str]()
 
     def submit(self, function: object, group: Any) -> "Future[Any]":
         found = Future[Any]()
         if function is launch.worker.prepare_group:
-            found.set_result({"spent": {"compile": 1.0, "load": 2.0}, "too_large": self.too_large})
+            found.set_result({"spent": {"compile": 1.0, "load": 2.0}, "untimed": self.untimed})
         else:
             self.sampled += [program.id for program in group.programs]
             found.set_result({"spent": {"steps": 3.0, "compile": 0.5}, "cells": []})
@@ -188,18 +188,18 @@ def test_what_one_of_several_workers_has_no_memory_for_none_of_them_samples() ->
     first, second = (program.id for program in group.programs)
     workers: list[Any] = [Crowded([]), Crowded([second])]
     entry = launch._attempt(group, workers, Stopped(0))  # type: ignore[arg-type]
-    assert entry is not None and entry["out_of_memory"] == [["tanh", "sgd"]]
+    assert entry is not None and entry["untimed"] == [["tanh", "sgd", "out of memory"]]
     assert [one.sampled for one in workers] == [[first], [first]]
     assert entry["workers"][0]["spent"] == {"compile": 1.5, "load": 2.0, "steps": 3.0}
     workers = [Crowded([first]), Crowded([second])]
     entry = launch._attempt(group, workers, Stopped(0))  # type: ignore[arg-type]
-    assert entry is not None and entry["out_of_memory"] == [["relu", "sgd"], ["tanh", "sgd"]]
+    assert entry is not None and [cell for *cell, _ in entry["untimed"]] == [["relu", "sgd"], ["tanh", "sgd"]]
     assert [one.sampled for one in workers] == [[], []]
 
 
 def test_nothing_that_fits_is_told_in_words_alone(timed: Path) -> None:
     run = kinds.load(timed)
-    entry = {**run.journal[1], "out_of_memory": [["relu", "sgd"]]}
+    entry = {**run.journal[1], "untimed": [["relu", "sgd", "out of memory"], ["tanh", "sgd", "ValueError: no"]]}
     entry["workers"] = [{**told, "cells": []} for told in entry["workers"]]
     run.journal[:] = [entry]
     assert page.verdicts([run])[0] == "Nothing was measured."
@@ -207,16 +207,24 @@ def test_nothing_that_fits_is_told_in_words_alone(timed: Path) -> None:
     assert "Memory was too small for 1 of the timings" in text and "Fastest" not in text
 
 
-def test_only_want_of_memory_leaves_a_cell_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_cell_raises_costs_that_cell_alone(timed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from bench.throughput import measure
 
     group = plan.make(ThroughputSuite(**TINY), ["cpu"]).groups[0]
-    raised: list[Exception] = [MemoryError(), ValueError("no such thing"), MemoryError(), MemoryError()]
-    monkeypatch.setattr(measure, "_ready", Mock(side_effect=raised))
+    first, second = (program.id for program in group.programs)
+    monkeypatch.setattr(measure, "_ready", Mock(side_effect=[MemoryError(), ValueError("no such thing")]))
     monkeypatch.setattr(measure.jax.config, "update", Mock())  # this process keeps its cache
-    with pytest.raises(ValueError, match="no such thing"):
-        measure.prepare(group)
-    assert measure.prepare(group)["too_large"] == [program.id for program in group.programs]
+    untimed = measure.prepare(group)["untimed"]
+    assert untimed == {first: "out of memory", second: "ValueError: no such thing"}
+    one = Crowded([])
+    one.untimed = untimed
+    entry = launch._attempt(group, [one], Stopped(0))  # type: ignore[arg-type, list-item]
+    assert entry is not None and entry["error"] == "ValueError: no such thing", "so that --resume tries it again"
+    run = kinds.load(timed)
+    measured = run.journal[0]["workers"]
+    run.journal[:] = [{**entry, "shard": "00000", "workers": [{**told, "cells": []} for told in measured]}]
+    assert run.throughput["status"].tolist() == ["out of memory", "failed"]
+    assert run.times.set_index("bucket")["seconds"]["compile"] > 0
 
 
 class Stopped:

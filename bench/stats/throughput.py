@@ -18,7 +18,6 @@ SETTING = ["device", "precision", "batch_size", "width", "workers"]
 KEY = [*CELL, *SETTING]
 SUMMARY = ("step_s_median", "step_s_low", "step_s_high", "step_s_min", "step_s_p95", "samples", "noisy")
 RATIO = ("ratio", "ratio_low", "ratio_high")
-OUT_OF_MEMORY = "out of memory"
 MEMORY = {"memory_ratio": "working", "state_ratio": "carry"}
 
 
@@ -32,13 +31,8 @@ def summary(samples: Sequence[float]) -> dict[str, float | int | str]:
 
 
 def timed(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows of which there are timings: those whose chunk fitted into memory."""
-    return frame[frame["status"] != OUT_OF_MEMORY].reset_index(drop=True)
-
-
-def lacking(frame: pd.DataFrame) -> pd.DataFrame:
-    """The others."""
-    return frame[frame["status"] == OUT_OF_MEMORY].reset_index(drop=True)
+    """The rows of which there are timings."""
+    return frame[frame["status"] == "ok"].reset_index(drop=True)
 
 
 def geometric_mean(ratios: "pd.Series[float]") -> tuple[float, float, float]:

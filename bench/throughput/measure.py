@@ -9,12 +9,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from bench import timing
+from bench import faults, timing
 from bench.compile import compile_lowered
 from bench.execute import batched, out_of_memory, peak_resident_bytes, traced_lanes
 from bench.kernels import gemm_rate, triad_bandwidth
 from bench.plan import Lane, Program
-from bench.throughput.plan import Group
+from bench.throughput.plan import OUT_OF_MEMORY, Group
 from bench.throughput.suite import PRECISIONS
 from bench.timing import Ledger
 from bench.train import phases
@@ -44,7 +44,8 @@ _READY: dict[str, Ready] = {}  # by program
 def prepare(group: Group) -> dict[str, Any]:
     """Compile every cell of the group and warm it up.
 
-    Returns where the time went, `spent`, and the programs that this worker has too little memory for, `too_large`.
+    Returns where the time went, `spent`, and by program why a cell cannot be timed, `untimed`: want of memory, or what
+    its activation or optimizer raises.
     """
     # what is told of compiling is always a compile, never a look into a cache
     jax.config.update("jax_enable_compilation_cache", False)
@@ -56,22 +57,20 @@ def prepare(group: Group) -> dict[str, Any]:
         loaded = task.load(task)
     with ledger.under("transfer"):
         data = jax.block_until_ready(jax.device_put(loaded))
-    too_large = []
+    untimed = {}
     for program in group.programs:
         try:
             with jax.default_matmul_precision(PRECISIONS[group.device][group.precision]):
                 _READY[program.id] = _ready(program, data, ledger)
-        except (jax.errors.JaxRuntimeError, MemoryError) as error:
-            if not out_of_memory(error):
-                raise
-            too_large.append(program.id)
-    return {"spent": dict(ledger.spent), "too_large": too_large}
+        except Exception as error:  # whatever a user's activation or optimizer raises is data
+            untimed[program.id] = OUT_OF_MEMORY if out_of_memory(error) else faults.text(error)
+    return {"spent": dict(ledger.spent), "untimed": untimed}
 
 
 def sample(group: Group) -> dict[str, Any]:
     """The ceilings of this worker and the samples of every cell, taken in turns; `prepare` came before.
 
-    The group is now without the cells that a worker had too little memory for.
+    The group is now without the cells that some worker could not prepare.
     """
     ledger = Ledger()
     with ledger.under("ceilings"), jax.default_matmul_precision(PRECISIONS[group.device][group.precision]):

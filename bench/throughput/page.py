@@ -19,6 +19,7 @@ from bench.figures.bars import times as draw_times
 from bench.stats import CELL, cell_label
 from bench.stats import throughput as stats
 from bench.tables import Column, Entry, Row, Table
+from bench.throughput.plan import OUT_OF_MEMORY
 
 REFERENCES = {"activation": "relu", "optimizer": "sgd"}
 NO_GPU = "No GPU has been measured: the rows of a GPU are empty and nothing is said of one."
@@ -81,7 +82,7 @@ def page(head: Mapping[str, Any]) -> bytes:
 def headline(frame: pd.DataFrame) -> Iterator[str]:
     """The first screen: the fastest cell, what costs most, what to doubt."""
     yield from _fastest(stats.timed(frame))
-    yield from _lacking(stats.lacking(frame))
+    yield from _lacking(_too_large(frame))
 
 
 def _fastest(frame: pd.DataFrame) -> Iterator[str]:
@@ -113,6 +114,10 @@ def _fastest(frame: pd.DataFrame) -> Iterator[str]:
         yield NO_GPU
 
 
+def _too_large(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame[frame["status"] == OUT_OF_MEMORY]
+
+
 def _lacking(frame: pd.DataFrame) -> Iterator[str]:
     """What is said of chunks that did not fit into memory."""
     if len(frame):
@@ -125,7 +130,7 @@ def _lacking(frame: pd.DataFrame) -> Iterator[str]:
 
 
 def _sections(frame: pd.DataFrame, runs: Sequence[Any]) -> Iterator[Section | None]:
-    timed, lacking = stats.timed(frame), stats.lacking(frame)
+    timed, lacking = stats.timed(frame), _too_large(frame)
     if len(timed):
         yield from _speeds(timed, runs)
     if len(lacking):

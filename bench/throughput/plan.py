@@ -13,6 +13,7 @@ from bench.tasks import Task
 from bench.throughput.suite import PRECISIONS, ThroughputSuite, most_workers
 
 ORDER_ENTRIES, LEAST_STEPS, MOST_STEPS = 2**21, 16, 512  # of the table of samples that a call is given
+OUT_OF_MEMORY = "out of memory"  # why a cell has no timing
 COMPILE_S, WARM_S = 2.0, 0.5  # assumed of a cell, beside its samples
 
 

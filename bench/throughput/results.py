@@ -10,7 +10,8 @@ import pandas as pd
 
 from bench import store
 from bench.results import THROUGHPUT_COLUMNS
-from bench.stats.throughput import OUT_OF_MEMORY, summary
+from bench.stats.throughput import summary
+from bench.throughput.plan import OUT_OF_MEMORY
 
 MORE_COLUMNS = [
     "step_s_min", "transfer_s", "fetch_s", "evaluate_s", "intensity", "bytes_per_s", "gemm_flops_per_s",
@@ -43,9 +44,9 @@ class ThroughputRun:
     def throughput(self) -> pd.DataFrame:
         """One row a cell and setting: the columns of the contract and `MORE_COLUMNS`.
 
-        `status` is ok or, where memory was too small for so wide a chunk, out of memory; then nothing was timed.
+        `status` is ok or, where nothing could be timed, out of memory (for so wide a chunk) or failed.
         """
-        entries = [entry for entry in self.journal if "error" not in entry]
+        entries = [entry for entry in self.journal if "workers" in entry]
         rows = [row for entry in entries for row in _rows(entry, self.manifest)]
         return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -55,7 +56,7 @@ class ThroughputRun:
         rows = [
             {"group": entry["shard"], "worker": number, "activation": cell["activation"],
              "optimizer": cell["optimizer"], "step_s": value}
-            for entry in self.journal if "error" not in entry
+            for entry in self.journal if "workers" in entry
             for number, told in enumerate(entry["workers"])
             for cell in told["cells"]
             for value in cell["step_samples"]
@@ -75,7 +76,7 @@ class ThroughputRun:
 
 
 def _rows(entry: dict[str, Any], manifest: dict[str, Any]) -> list[dict[str, Any]]:
-    """A row a cell of one group; its samples are those of all workers together, none where memory was too small."""
+    """A row a cell of one group; its samples are those of all workers together, none where it cannot be timed."""
     group, found = entry["group"], entry["workers"]
     setting = {key: group[key] for key in ("task", "device", "precision", "batch_size", "width", "workers")}
     peaks = {name: median(told[name] for told in found) for name in ("gemm_flops_per_s", "triad_bytes_per_s")}
@@ -101,8 +102,10 @@ def _rows(entry: dict[str, Any], manifest: dict[str, Any]) -> list[dict[str, Any
              "bandwidth_share": moved / peaks["triad_bytes_per_s"], "resident_bytes": resident,
              **{key: first[key] for key in ("working_bytes", "carry_bytes", "parameter_bytes")}}
         )  # fmt: skip
-    lacking = {**setting, "samples": 0, "status": OUT_OF_MEMORY}
-    return rows + [{**lacking, "activation": a, "optimizer": o} for a, o in entry.get("out_of_memory", [])]
+    for activation, optimizer, why in entry.get("untimed", []):
+        status = why if why == OUT_OF_MEMORY else "failed"
+        rows.append({**setting, "activation": activation, "optimizer": optimizer, "samples": 0, "status": status})
+    return rows
 
 
 def step_bytes(cell: dict[str, Any]) -> int:
@@ -118,7 +121,7 @@ def times(journal: list[dict[str, Any]], sessions: list[dict[str, Any]]) -> pd.D
     """Worker-seconds by bucket; together the start of all workers and, of each group, busy workers x wall time."""
     spent = dict.fromkeys(BUCKETS, 0.0)
     spent["start"] = sum(session["start_s"] for session in sessions)
-    for entry in (entry for entry in journal if "error" not in entry):
+    for entry in (entry for entry in journal if "workers" in entry):
         used = [told["spent"] for told in entry["workers"]]
         for bucket, value in (item for one in used for item in one.items()):
             spent[bucket] += value
