@@ -4,19 +4,20 @@ Dask brings a shard whose worker has died to another one itself; one that has ki
 """
 
 from concurrent.futures import Executor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from bench import worker
 from bench.datasets import cache_folder
 from bench.errors import ResourceError
 
-PATIENCE_S = 10  # for the scheduler to answer
+PATIENCE_S, ARRIVAL_S = 10, 30  # for the scheduler to answer, for workers to be there
 
 
 def connected(address: str, device: str, limit: int | None, stack: ExitStack) -> tuple[list[Executor], type[Exception]]:
     """An executor for each worker of the cluster, at most `limit`, and what is raised where workers die of a call.
 
+    It waits a while until one is there, or `limit` of them, so that a cluster may be started beside it.
     `address` is the scheduler's, such as tcp://10.0.0.1:8786. Each worker is to have a single thread and a core or GPU
     of its own; what `device` asks of its process is set there, now and where it joins later. Raises `ResourceError`
     where dask.distributed is not installed, the scheduler does not answer, or no worker is there.
@@ -31,6 +32,8 @@ def connected(address: str, device: str, limit: int | None, stack: ExitStack) ->
         client = stack.enter_context(Client(address, timeout=PATIENCE_S))
     except (OSError, ValueError) as error:
         raise ResourceError(f"--dask {address}: got no answer ({type(error).__name__}); expected a scheduler") from None
+    with suppress(TimeoutError):
+        client.wait_for_workers(limit or 1, timeout=ARRIVAL_S)
     found = client.scheduler_info(n_workers=-1)["workers"]
     if not found:
         raise ResourceError(

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -10,9 +10,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from bench import train
+from bench import faults, mesh, train
 from bench.compile import compile_lowered
-from bench.plan import Lane, Program, Shard
+from bench.plan import Lane, Program, Result, Shard
 from bench.train import Outcome
 
 Row = dict[str, Any]
@@ -32,30 +32,24 @@ class Timing:
     train_s: float = 0.0
     evaluate_s: float = 0.0
     program: str = ""
-    width: int = 0  # of the last chunk
+    devices: int = 1  # that trained side by side
+    width: int = 0  # of the last chunk, over all devices
     halved: int = 0  # how often the planned width has been, for want of memory
-    program_bytes: int = 0  # XLA's own account: arguments, outputs and temporaries of one chunk
+    program_bytes: int = 0  # XLA's own account, of each device: arguments, outputs and temporaries of one chunk
     resident_bytes: int = 0  # the worker's peak so far
     chunks: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass
-class Result:
-    """What a worker gives back."""
-
-    rows: list[Row]
-    timing: dict[str, Any]
-
-
-@dataclass
 class Loaded:
-    """A program, ready to run; narrower than planned where memory had run out."""
+    """A program, ready to run; narrower than planned where memory had run out, and without what cannot be traced."""
 
     program: Program
     compiled: Callable[..., Outcome]
     data: dict[str, Any]
     windows: np.ndarray
     program_bytes: int
+    faults: faults.Faults  # of its entries that are left out
     evaluate_s: float = -1.0  # of one chunk; measured once, by the same program with no steps
     fresh: bool = True
 
@@ -69,31 +63,41 @@ _ORDERS: dict[tuple[int, int, int, int], np.ndarray] = {}
 def execute(shard: Shard) -> Result:
     """Train every lane of the shard; where memory runs out, the rest of it and what follows at half the width.
 
-    Raises the error for want of memory only where a single lane has too little.
+    Lanes whose activation or optimizer raises while it is traced are failed, and `error` of the timing tells why.
+    Raises that error where it is every lane's, and one for want of memory where a single lane has too little.
     """
     timing = Timing(worker=os.getpid(), started=time.time())
-    rows: list[Row] = []
-    waiting = deque(groups(shard))
-    while waiting:
-        lanes = waiting.popleft()
-        try:
-            width, outcome = _train(shard, lanes, timing)
-        except (jax.errors.JaxRuntimeError, MemoryError) as error:
-            if not out_of_memory(error) or narrowed(shard.program).width == 1:
-                raise
-            _LOADED.pop(shard.program.id, None)
-            _HALVED[shard.program.id] += 1
-            waiting.appendleft(lanes)
-            continue
-        rows += [row(shard, lane, outcome, i) for i, lane in enumerate(lanes[:width])]
-        if lanes[width:]:
-            waiting.appendleft(lanes[width:])
-    timing.program = shard.program.id
+    raised = _halving(shard.program, _load, shard.program, timing).faults
+    lost = {lane.id: fault for lane in shard.lanes if (fault := faults.of(lane, raised))}
+    if len(lost) == len(shard.lanes):
+        raise lost[shard.lanes[0].id].with_traceback(None)
+    rows = {lane.id: shard.failed(lane) for lane in shard.lanes if lane.id in lost}
+    for lanes in groups(shard.program, [lane for lane in shard.lanes if lane.id not in lost]):
+        while lanes:
+            width, outcome = _halving(shard.program, _train, shard, lanes, timing)
+            rows |= {lane.id: row(shard, lane, outcome, i) for i, lane in enumerate(lanes[:width])}
+            lanes = lanes[width:]
+    timing.program, timing.devices = shard.program.id, mesh.count()
     timing.width, timing.halved = narrowed(shard.program).width, _HALVED[shard.program.id]
     timing.program_bytes = _LOADED[shard.program.id].program_bytes
     timing.resident_bytes = peak_resident_bytes()
     timing.finished = time.time()
-    return Result(rows, asdict(timing))
+    told = asdict(timing)
+    if lost:
+        told["error"] = "; ".join(dict.fromkeys(map(faults.text, lost.values())))
+    return Result([rows[lane.id] for lane in shard.lanes], told)
+
+
+def _halving(program: Program, call: Callable[..., Any], *arguments: Any) -> Any:
+    """What the call gives, made again at half the program's width for as long as memory runs out."""
+    while True:
+        try:
+            return call(*arguments)
+        except (jax.errors.JaxRuntimeError, MemoryError) as error:
+            if not out_of_memory(error) or narrowed(program).width == mesh.count():
+                raise
+        _LOADED.pop(program.id, None)
+        _HALVED[program.id] += 1
 
 
 def _train(shard: Shard, lanes: list[Lane], timing: Timing) -> tuple[int, Outcome]:
@@ -124,15 +128,15 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 def narrowed(program: Program) -> Program:
-    """The program at the width at which this worker trains it."""
-    return replace(program, width=max(1, program.width >> _HALVED[program.id]))
+    """The program at the width at which this worker trains it: as many lanes on each of its devices."""
+    return replace(program, width=mesh.each(program.width, _HALVED[program.id]) * mesh.count())
 
 
-def groups(shard: Shard) -> list[list[Lane]]:
-    """The shard's lanes, those together that a call may train: of one optimizer and, unless mixed, one activation."""
+def groups(program: Program, lanes: list[Lane]) -> list[list[Lane]]:
+    """The lanes, those together that a call may train: of one optimizer and, unless mixed, one activation."""
     found: dict[tuple[str, str], list[Lane]] = defaultdict(list)
-    for lane in shard.lanes:
-        found["" if shard.program.mixed else lane.activation, lane.optimizer].append(lane)
+    for lane in lanes:
+        found["" if program.mixed else lane.activation, lane.optimizer].append(lane)
     return list(found.values())
 
 
@@ -251,20 +255,23 @@ def batched(program: Program) -> Callable[[train.Lane, dict[str, Any], Any], Out
     run = train.train(
         program.task, program.activations, program.optimizers, steps=program.steps, full_batch=program.full_batch
     )
-    axes = train.Lane(
+    along = axes(program)
+
+    def chunk(lanes: train.Lane, data: dict[str, Any], windows: Any) -> Outcome:
+        if len(lanes.seed) > 1:
+            return jax.vmap(run, in_axes=(along, None, None))(lanes, data, windows)
+        # Without an axis of lanes XLA transposes no operand of a product ahead of it.
+        alone = (x if axis is None else x[0] for x, axis in zip(lanes, along, strict=True))
+        return jax.tree.map(lambda x: x[None], run(train.Lane(*alone), data, windows))
+
+    return chunk
+
+
+def axes(program: Program) -> train.Lane:
+    """Along which axis of each argument the lanes of a chunk lie; None where they share it."""
+    return train.Lane(
         activation=0 if program.mixed else None, optimizer=None, learning_rate=0, seed=0, order=0, values=0
     )
-    if program.width > 1:
-        return jax.vmap(run, in_axes=(axes, None, None))
-
-    def alone(lane: train.Lane, data: dict[str, Any], windows: Any) -> Outcome:
-        # Without an axis of lanes XLA transposes no operand of a product ahead of it.
-        outcome = run(
-            train.Lane(*(x if axis is None else x[0] for x, axis in zip(lane, axes, strict=True))), data, windows
-        )
-        return jax.tree.map(lambda x: x[None], outcome)
-
-    return alone
 
 
 def _load(planned: Program, timing: Timing) -> Loaded:
@@ -272,18 +279,34 @@ def _load(planned: Program, timing: Timing) -> Loaded:
         program = narrowed(planned)
         start = time.perf_counter()
         if program.task.name not in _DATA:
-            _DATA[program.task.name] = jax.device_put(program.task.load(program.task))
+            _DATA[program.task.name] = mesh.replicated(program.task.load(program.task))
         data = _DATA[program.task.name]
         timing.load_s += time.perf_counter() - start
         windows = np.asarray(program.windows, np.int32)
-        example = traced_lanes(program, [_example(program)])
         start = time.perf_counter()
-        lowered = jax.jit(batched(program)).lower(example, data, windows)
+        program, raised, lowered = _lowered(program, data, windows)
         timing.trace_s += time.perf_counter() - start
         compiled = compile_lowered(lowered)
         timing.compile_s, timing.cache = timing.compile_s + compiled.compile_s, compiled.cache
-        _LOADED[planned.id] = Loaded(program, compiled.call, data, windows, compiled.memory_bytes)
+        _LOADED[planned.id] = Loaded(program, compiled.call, data, windows, compiled.memory_bytes, raised)
     return _LOADED[planned.id]
+
+
+def _lowered(program: Program, data: Any, windows: np.ndarray) -> tuple[Program, faults.Faults, Any]:
+    """The program as it could be traced, what had to be left out for it, and what is to be compiled."""
+
+    def trace(program: Program) -> Any:
+        example = traced_lanes(program, [_example(program)])
+        return mesh.jitted(batched(program), axes(program)).lower(example, data, windows)
+
+    try:
+        return program, {}, trace(program)
+    except Exception as error:  # whatever a user's activation or optimizer raises
+        raised = {} if out_of_memory(error) else faults.found(program, trace)
+        if not raised:
+            raise
+    rest = faults.without(program, raised)
+    return rest, raised, trace(rest)
 
 
 def _example(program: Program) -> Lane:

@@ -120,7 +120,8 @@ class Session:
             stopping=lambda: len(signals.received),
             worker_died=(self.died,),
         )
-        complete = runner.run({entry["shard"]: held.rows(entry["shard"]) for entry in held.recover()})
+        planned = {shard.id: [lane.id for lane in shard.lanes] for shard in self.plan.shards()}
+        complete = runner.run({entry["shard"]: held.rows(entry["shard"]) for entry in held.recover(planned)})
         times["finished"] = time.time()
         if complete:
             self._describe(manifest, times)
@@ -249,18 +250,8 @@ def _searched(label: str, wanted: "suite.Suite") -> dict[str, Any]:
 
 
 def failed_rows(shard: Shard, error: str) -> list[Row]:
-    """The rows of lanes that could not be trained; the journal tells why."""
-    nothing = dict.fromkeys(
-        ("train_loss", "validation_loss", "validation_metric", "test_loss", "test_metric"), float("nan")
-    )
-    curves: dict[str, list[Any]] = {
-        f"curve_{name}": [] for name in ("step", "train_loss", "validation_loss", "validation_metric")
-    }
-    return [
-        {**shard.identity(lane), **nothing, **curves, "status": "failed", "stopped_at": 0,
-         "steps_to_target": float("inf")}
-        for lane in shard.lanes
-    ]  # fmt: skip
+    """The rows of a shard that could not be trained; the journal tells why."""
+    return [shard.failed(lane) for lane in shard.lanes]
 
 
 class Signals:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from math import ceil, inf
+from math import ceil, inf, nan
 from typing import Any, NamedTuple
 
 from bench import labels
@@ -24,6 +24,9 @@ MAX_LANES = 1_000_000
 OPTIMIZERS_PER_PROGRAM = 10  # compile time grows with each branch; ten still compile in seconds
 SHARD_LANE_STEPS = 8_000  # a few seconds of work: what a crash can cost
 SHARD_FLOPS = 200e9  # the same for large models
+ORDER_BYTES = 2**32  # a worker's memory for the samples that each step sees: of a chunk, and of all seeds
+SCORES = ("train_loss", "validation_loss", "validation_metric", "test_loss", "test_metric")
+CURVES = ("curve_step", "curve_train_loss", "curve_validation_loss", "curve_validation_metric")
 NO_ACTIVATION = Activation(labels.NO_ACTIVATION, lambda x: x)
 
 
@@ -40,9 +43,10 @@ class Profile(NamedTuple):
     mixed: bool
     heavy_flops: float = inf
 
-    def suited(self, lane_step_flops: float) -> "Profile":
-        """The same for lanes of so many FLOPs a step."""
-        return self._replace(max_width=1) if lane_step_flops > self.heavy_flops else self
+    def suited(self, lane_step_flops: float, order_bytes: int) -> "Profile":
+        """The same for lanes of so many FLOPs a step, the samples of all whose steps take so many bytes."""
+        most = 1 if lane_step_flops > self.heavy_flops else self.max_width
+        return self._replace(max_width=max(1, min(most, self.max_width, ORDER_BYTES // max(1, order_bytes))))
 
 
 PROFILES = {
@@ -145,6 +149,11 @@ class Program:
         """Floating-point operations of the forward and backward pass of one step of one lane."""
         return self.batch_size * self.task.flops
 
+    @property
+    def order_bytes(self) -> int:
+        """Of the table of the samples that each step of a lane sees."""
+        return order_bytes(0 if self.full_batch else self.batch_size, self.steps)
+
 
 @dataclass(frozen=True)
 class Block:
@@ -203,6 +212,21 @@ class Shard:
             "parameters": program.task.parameters,
             "shard": self.id,
         }
+
+    def failed(self, lane: Lane) -> dict[str, Any]:
+        """The row of a lane that could not be trained; the journal tells why."""
+        return {
+            **self.identity(lane), **dict.fromkeys(SCORES, nan), **{curve: [] for curve in CURVES},
+            "status": "failed", "stopped_at": 0, "steps_to_target": inf,
+        }  # fmt: skip
+
+
+@dataclass
+class Result:
+    """What a worker gives back of a shard; here, as who reads it needs no jax."""
+
+    rows: list[dict[str, Any]]
+    timing: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -288,6 +312,14 @@ class Plan:
         lanes = [lane for cell in block.cells for lane in evaluated(cell, chosen[cell], self.budget)]
         return self._shards(block, "evaluate", lanes)
 
+    def shards(self) -> Iterator[Shard]:
+        """Every shard; where what it trains hangs on those before it, its lanes have names but no trials."""
+        for block in self.blocks:
+            yield from self.tune_shards(block)
+            for rung, (count, _) in list(enumerate(self._rungs(block.cells[0])))[1:]:
+                yield from self._rung(block, rung, {cell: [UNKNOWN] * count for cell in block.cells})
+            yield from self.evaluate_shards(block, dict.fromkeys(block.cells, UNKNOWN))
+
     def _rungs(self, cell: Cell) -> list[tuple[int, int]]:
         return self.budget.tuning.rungs(len(cell.trials))
 
@@ -347,7 +379,7 @@ UNKNOWN = Trial()
 
 
 def make(suite: Suite, device: str = "cpu") -> Plan:
-    """The plan of a suite on a kind of device. Raises `InputError` where it would be too large."""
+    """The plan of a suite on a kind of device. Raises `InputError` where it or what it needs would be too large."""
     budget, optimizers = Budget.of(suite), suite.tuned_optimizers
     pairs = sum(len(suite.activations) if work.task.uses_activation else 1 for work in suite.works)
     lanes = pairs * sum(budget.lanes(len(trials))[0] for _, trials in optimizers)
@@ -356,7 +388,29 @@ def make(suite: Suite, device: str = "cpu") -> Plan:
             f"suite {suite.name}: got {lanes:,} lanes; expected at most {MAX_LANES:,}",
             "fewer learning rates or seeds, or several suites",
         )
-    return Plan(suite, device, tuple(_blocks(suite, PROFILES[device])))
+    made = Plan(suite, device, tuple(_blocks(suite, PROFILES[device])))
+    _check_orders(made)
+    return made
+
+
+def _check_orders(made: Plan) -> None:
+    """A worker keeps the order of samples of every seed that it has met, of every length of training."""
+    programs = {(p.task.samples.train, p.batch_size, p.steps): p for p in made.programs if p.order_bytes}
+    seeds = len(made.budget.tune) + len(made.budget.evaluate)
+    needed = seeds * sum(program.order_bytes for program in programs.values())
+    if needed > ORDER_BYTES:
+        most = max(programs.values(), key=lambda program: program.order_bytes)
+        raise InputError(
+            f"suite {made.suite.name}: got {most.steps:,} steps of {most.batch_size:,} samples with {seeds:,} seeds on "
+            f"{most.task.name}: their order would take {needed / 1e9:,.1f} GB in every worker; "
+            f"expected at most {ORDER_BYTES / 1e9:.1f} GB, that of all tasks together",
+            "fewer steps, smaller batches or fewer seeds",
+        )
+
+
+def order_bytes(batch_size: int, steps: int) -> int:
+    """Of a table of the samples of each step, 32-bit numbers."""
+    return 4 * batch_size * steps
 
 
 def _blocks(suite: Suite, profile: Profile) -> Iterator[Block]:
@@ -414,6 +468,7 @@ def _program(
     tuned = [cells * count * len(budget.tune) for count, _ in budget.tuning.rungs(trials)]
     counts = [*tuned, cells * len(budget.evaluate)]
     full_batch = _sees_all(first, task)
+    order = order_bytes(0 if full_batch else work.batch_size, work.steps)
     return Program(
         task=task,
         activations=activations,
@@ -422,7 +477,7 @@ def _program(
         full_batch=full_batch,
         steps=work.steps,
         eval_every=work.eval_every,
-        width=1 if first.alone else chunk_width(counts, profile.suited(work.batch_size * task.flops)),
+        width=1 if first.alone else chunk_width(counts, profile.suited(work.batch_size * task.flops, order)),
         mixed=mixed,
     )
 

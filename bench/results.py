@@ -150,7 +150,7 @@ def throughput(journal: list[dict[str, Any]], manifest: dict[str, Any]) -> pd.Da
     `step_s` is of one step of a whole chunk on one worker, `lane_steps_per_s` and what follows of one worker while all
     were busy. A convergence run has few samples a cell and says so in `noisy`.
     """
-    entries = [entry for entry in journal if "error" not in entry]
+    entries = [entry for entry in journal if "chunks" in entry]
     rows = [row for entry in entries for row in _chunk_rows(entry)]
     if not rows:
         return pd.DataFrame(columns=THROUGHPUT_COLUMNS)
@@ -218,7 +218,7 @@ def times(journal: list[dict[str, Any]], execution: dict[str, Any]) -> pd.DataFr
     spent = dict.fromkeys(BUCKETS, 0.0)
     total = 0.0
     for number, session in enumerate(execution["sessions"]):
-        own = [entry for entry in journal if entry.get("session") == number and "error" not in entry]
+        own = [entry for entry in journal if entry.get("session") == number and "finished" in entry]
         finished = session["finished"] or max([entry["finished"] for entry in own], default=session["started"])
         total += session["workers"] * (finished - session["started"])
         spent["start"] += sum(ready - session["started"] for ready in session["ready"])

@@ -9,24 +9,17 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from bench.budget import Trial
 from bench.losses import Metric
-from bench.plan import Block, Cell, Plan, Program, Shard
+from bench.plan import Block, Cell, Plan, Program, Result, Shard
 
 Row = dict[str, Any]
 TRIES = 3  # of a shard whose worker died
 WORTH_LOADING = 3  # shards of a program that must be waiting before another worker loads it too
 IN_HAND = 2  # shards a worker holds: it goes on with the second while the first is being stored
 POLL_S = 0.2
-
-
-class Result(Protocol):
-    """What executing a shard gives."""
-
-    rows: list[Row]
-    timing: dict[str, Any]
 
 
 @dataclass

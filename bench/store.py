@@ -107,14 +107,23 @@ class Store:
             journal.flush()
             os.fsync(journal.fileno())
 
+    def _lanes(self, shard: str) -> list[str]:
+        found: list[str] = read_shard(self.path / "shards" / f"{shard}.parquet").column("lane").to_pylist()
+        return found
+
     def rows(self, shard: str) -> list[dict[str, Any]]:
         """The rows of a committed shard, as they were committed."""
         found: list[dict[str, Any]] = read_shard(self.path / "shards" / f"{shard}.parquet").to_pylist()
         return [{**row, "hyperparameters": json.loads(row["hyperparameters"])} for row in found]
 
-    def recover(self) -> list[dict[str, Any]]:
-        """The journal's entries whose shards are whole. What else a kill left behind, or has failed, is removed."""
+    def recover(self, planned: Mapping[str, list[str]] | None = None) -> list[dict[str, Any]]:
+        """The journal's entries whose shards are whole. What else a kill left behind, or has failed, is removed.
+
+        So is a shard that does not hold the lanes that are `planned` of it: another version cut them otherwise.
+        """
         entries = [e for e in read_journal(self.path, repair=True) if "error" not in e and _whole(self.path, e)]
+        if planned is not None:
+            entries = [entry for entry in entries if self._lanes(entry["shard"]) == planned.get(entry["shard"])]
         kept = {f"{entry['shard']}.parquet" for entry in entries if "sha256" in entry}
         for file in (self.path / "shards").iterdir():
             if file.name not in kept:

@@ -176,7 +176,8 @@ def sample_group(group: Any) -> Any:
 
 
 def gemm_rate() -> float:
-    """FLOP/s of this worker's fastest float32 product."""
+    """FLOP/s of this worker's fastest float32 product, were all its devices busy."""
     from bench.kernels import gemm_rate
+    from bench.mesh import count
 
-    return max(gemm_rate(size) for size in (256, 512, 1024))
+    return count() * max(gemm_rate(size) for size in (256, 512, 1024))

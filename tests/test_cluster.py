@@ -57,16 +57,30 @@ def started(stack: ExitStack, *command: str) -> "subprocess.Popen[bytes]":
 Cluster = tuple[str, list["subprocess.Popen[bytes]"]]
 
 
+HOST = ["--host", "127.0.0.1"]
+
+
 @pytest.fixture
-def two_workers(tmp_path: Path) -> Iterator[Cluster]:
+def scheduler(tmp_path: Path) -> Iterator[Path]:
+    """The file that tells workers where it is."""
     file = tmp_path / "scheduler.json"
     with ExitStack() as stack:
-        host = ["--host", "127.0.0.1"]
-        started(stack, "dask_scheduler", *host, "--port", "0", "--no-dashboard", "--scheduler-file", str(file))
+        started(stack, "dask_scheduler", *HOST, "--port", "0", "--no-dashboard", "--scheduler-file", str(file))
         until(file.exists)
+        yield file
+
+
+def address_of(scheduler: Path) -> str:
+    address: str = json.loads(scheduler.read_text())["address"]
+    return address
+
+
+@pytest.fixture
+def two_workers(scheduler: Path, tmp_path: Path) -> Iterator[Cluster]:
+    with ExitStack() as stack:
         own = ["--nthreads", "1", "--no-nanny", "--no-dashboard", "--local-directory", str(tmp_path)]
-        workers = [started(stack, "dask_worker", *host, *own, "--scheduler-file", str(file)) for _ in range(2)]
-        address = json.loads(file.read_text())["address"]
+        workers = [started(stack, "dask_worker", *HOST, *own, "--scheduler-file", str(scheduler)) for _ in range(2)]
+        address = address_of(scheduler)
         from distributed import Client
 
         with Client(address, timeout=WAIT_S) as client:
@@ -91,6 +105,16 @@ def test_nobody_there_is_told_and_nothing_written(suite: Path, tmp_path: Path, m
     monkeypatch.setattr(cluster, "PATIENCE_S", 1)
     with pytest.raises(ResourceError, match=r"--dask tcp://127.0.0.1:9: got no answer"):
         launch.run(suite, out=tmp_path / "run", device="cpu", dask="tcp://127.0.0.1:9")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_a_cluster_without_a_worker_is_told(
+    suite: Path, scheduler: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "ARRIVAL_S", 1)
+    with pytest.raises(ResourceError, match="got no worker; expected one or more"):
+        launch.run(suite, out=tmp_path / "run", device="cpu", dask=address_of(scheduler))
     assert not (tmp_path / "run").exists()
 
 

@@ -1,18 +1,26 @@
 """What README and docs show is true: their commands run, their suites parse, their code works, their links lead."""
 
+import json
 import os
 import re
 import shlex
+import signal
+import socket
 import subprocess
 import sys
+import time
 import tomllib
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 README = PAGES[0].read_text("utf-8")
+SCALING = (ROOT / "docs" / "scaling.md").read_text("utf-8")
 
 
 def blocks(language: str, text: str) -> list[str]:
@@ -35,10 +43,13 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(command: list[str], folder: Path) -> str:
+def environment() -> dict[str, str]:
     bin_folder = str(Path(sys.executable).parent)
-    environment = {**os.environ, "PATH": bin_folder + os.pathsep + os.environ["PATH"]}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    return {**os.environ, "PATH": bin_folder + os.pathsep + os.environ["PATH"]}
+
+
+def run(command: list[str], folder: Path) -> str:
+    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
@@ -75,6 +86,76 @@ def test_the_python_of_the_readme_runs(checkout: Path) -> None:
     for code in blocks("python", README):
         run([sys.executable, "-c", code], checkout)
     assert (checkout / "reports" / "snake" / "index.html").exists()
+
+
+def in_scripts(program: str, text: str) -> Iterator[list[str]]:
+    """The command lines of this program in the bash and yaml blocks, each without the program's name."""
+    lines = [shlex.split(line, comments=True) for line in "".join(blocks("bash", text)).splitlines()]
+    containers = [
+        container
+        for block in blocks("yaml", text)
+        for document in yaml.safe_load_all(block)
+        if document["kind"] == "Deployment"
+        for container in document["spec"]["template"]["spec"]["containers"]
+    ]
+    for words in [*lines, *(container["command"] for container in containers)]:
+        if program in words:
+            yield [word for word in words[words.index(program) + 1 :] if word != "&"]
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if blocks("(?:ba)?sh", p.read_text("utf-8"))], ids=lambda p: p.name)
+def test_the_scripts_shown_parse(page: Path) -> None:
+    for script in blocks("(?:ba)?sh", page.read_text("utf-8")):
+        done = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, ""), script
+
+
+@pytest.mark.parametrize("program", ["dask", "bench"])
+def test_the_options_in_scripts_are_those_of_their_programs(program: str) -> None:
+    import typer.main
+    from distributed.cli import dask_scheduler, dask_worker
+
+    from bench.cli import app
+
+    commands = {"scheduler": dask_scheduler.main, "worker": dask_worker.main}
+    if program == "bench":
+        commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    shown = list(in_scripts(program, SCALING))
+    assert len(shown) >= 4
+    for verb, *words in shown:
+        parameters = commands[verb].params
+        known = {option for one in parameters for option in (*one.opts, *one.secondary_opts)}
+        assert {word for word in words if word.startswith("--")} <= known, words
+
+
+@pytest.mark.slow
+def test_the_cluster_on_one_machine_runs_and_ends(checkout: Path) -> None:
+    (script,) = (block for block in blocks("bash", SCALING) if "127.0.0.1" in block)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    lines = [line for line in script.replace("8786", port).splitlines() if not line.startswith("pip install")]
+    command = ["bash", "-ec", "\n".join(lines)]
+    with subprocess.Popen(command, cwd=checkout, env=environment(), start_new_session=True) as process:
+        try:
+            assert process.wait(timeout=300) == 0
+            manifest = json.loads((checkout / "results" / "clustered" / "manifest.json").read_text("utf-8"))
+            assert (manifest["status"], manifest["execution"]["workers"]) == ("complete", 2)
+            end = time.monotonic() + 60
+            while alive(process.pid) and time.monotonic() < end:
+                time.sleep(0.1)
+            assert not alive(process.pid), "what it started has ended with it"
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def alive(group: int) -> bool:
+    """Whether there are processes of this group."""
+    with suppress(ProcessLookupError):
+        os.killpg(group, 0)
+        return True
+    return False
 
 
 def test_every_verb_and_every_suite_is_in_the_readme() -> None:

@@ -1,18 +1,19 @@
 """Shards to rows: what is kept of an outcome, and what becomes of a shard that memory is too small for."""
 
 from collections import defaultdict
+from dataclasses import replace
 from typing import Any
 
 import jax
 import numpy as np
 import pytest
 
-from bench import execute
-from bench.activations import ACTIVATIONS
+from bench import execute, mesh
+from bench.activations import ACTIVATIONS, Activation
 from bench.compile import Compiled, compile_lowered
-from bench.execute import Result, rounded
-from bench.optimizers import OPTIMIZERS
-from bench.plan import Lane, Program, Shard
+from bench.execute import rounded
+from bench.optimizers import OPTIMIZERS, Optimizer
+from bench.plan import Lane, Program, Result, Shard
 from bench.tasks import TASKS
 
 
@@ -105,8 +106,64 @@ def test_memory_too_small_for_one_lane_is_an_error(shard: Shard, monkeypatch: py
         trained(shard, monkeypatch, Memory(0, late=True, error=FULL))
 
 
+@pytest.mark.parametrize("lanes, width", [(4, 4), (2, 2)])
+def test_two_devices_halve_what_each_has(shard: Shard, monkeypatch: pytest.MonkeyPatch, lanes: int, width: int) -> None:
+    monkeypatch.setattr(mesh, "count", lambda: 2)
+    found = trained(shard, monkeypatch, Memory(lanes, late=False, error=FULL))
+    assert (found.timing["width"], found.timing["halved"]) == (width, {4: 0, 2: 1}[width])
+    with pytest.raises(jax.errors.JaxRuntimeError, match="Out of memory"):
+        trained(shard, monkeypatch, Memory(1, late=False, error=FULL))
+
+
 def test_what_is_no_want_of_memory_is_not_tried_again(shard: Shard, monkeypatch: pytest.MonkeyPatch) -> None:
     error = jax.errors.JaxRuntimeError("INTERNAL: no such thing")
     with pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL"):
         trained(shard, monkeypatch, Memory(2, late=True, error=error))
     assert not any(execute._HALVED.values())
+
+
+def unlucky(*_: object, **__: object) -> Any:
+    raise ValueError("no such luck")
+
+
+BAD, WORSE = Activation("bad", unlucky), Optimizer("worse", unlucky, "")
+
+
+def of_cells(shard: Shard, cells: list[tuple[str, str]], **changes: Any) -> Shard:
+    """The shard with two lanes of each of these cells; its program with these changes."""
+    lanes = [Lane(f"{a}/{o}/{s}", "wine_mlp", a, o, "evaluate", 0.01, s) for a, o in cells for s in range(2)]
+    return replace(shard, program=replace(shard.program, **changes), lanes=tuple(lanes))
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+@pytest.mark.parametrize("side, faulty", [("activations", BAD), ("optimizers", WORSE)])
+def test_what_raises_while_it_is_traced_costs_its_own_lanes_alone(
+    shard: Shard, monkeypatch: pytest.MonkeyPatch, side: str, faulty: Any, mixed: bool
+) -> None:
+    entries = getattr(shard.program, side)
+    spoiled = (entries[0], faulty, *entries[1:])
+    cells = [("bad", "sgd"), ("relu", "sgd")] if faulty is BAD else [("relu", "worse"), ("relu", "sgd")]
+    monkeypatch.setattr(execute, "compile_lowered", compile_lowered)
+    monkeypatch.setattr(execute, "_LOADED", {})
+    given = of_cells(shard, cells, **{side: spoiled}, mixed=mixed)
+    found = execute.execute(given)
+    assert found.timing["error"] == "ValueError: no such luck"
+    assert [(row["lane"], row["status"]) for row in found.rows] == [
+        (lane.id, "ok" if i >= 2 else "failed") for i, lane in enumerate(given.lanes)
+    ]
+    assert np.isnan(found.rows[0]["test_loss"]) and found.rows[0]["steps_to_target"] == np.inf
+    whole = execute.execute(of_cells(shard, cells[1:], mixed=mixed))
+    assert "error" not in whole.timing
+    assert repr(found.rows[2:]) == repr(whole.rows)
+    assert execute.execute(given).timing["trace_s"] == 0, "it is found out once"
+    with pytest.raises(ValueError, match="no such luck"):
+        execute.execute(of_cells(shard, cells[:1], **{side: spoiled}, mixed=mixed))
+
+
+def test_where_all_raise_it_is_the_fault_of_the_whole(shard: Shard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execute, "_LOADED", {})
+    awful = Activation("awful", unlucky)
+    for changes in ({"activations": (BAD,)}, {"activations": (BAD, awful)}, {"optimizers": (WORSE,)}):
+        with pytest.raises(ValueError, match="no such luck"):
+            execute.execute(of_cells(shard, [("bad", "sgd")], **changes))
+    assert not execute._LOADED

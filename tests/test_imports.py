@@ -14,8 +14,8 @@ PACKAGE = Path(__file__).parents[1] / "bench"
 TRAINING = {
     f"bench.{name}"
     for name in (
-        "attention", "compile", "convolution", "execute", "kernels", "layers", "measuring", "models", "products",
-        "recurrent", "switch", "throughput.measure", "train", "vision",
+        "attention", "compile", "convolution", "execute", "kernels", "layers", "measuring", "mesh", "models",
+        "products", "recurrent", "switch", "throughput.measure", "train", "vision",
     )
 }  # fmt: skip
 SLOW_TO_IMPORT = {
@@ -120,6 +120,11 @@ def test_what_needs_only_names_imports_little(arguments: list[str]) -> None:
 
 def test_a_report_needs_no_jax() -> None:
     assert not imported_by("import bench.reporting, bench.results, bench.launch") & {"jax", "jaxlib", "flax", "optax"}
+
+
+@pytest.mark.slow
+def test_a_run_leaves_jax_to_its_workers(tmp_path: Path) -> None:
+    assert "jax" not in imported_by(f"import bench\nbench.run('smoke', out={str(tmp_path / 'run')!r})")
 
 
 def test_the_package_itself_imports_nothing_but_names_all_its_parts() -> None:

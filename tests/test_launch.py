@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 import bench
-from bench import launch, store
+from bench import launch, plan, store
 from bench.errors import DataError, InputError, Interrupted
 from bench.results import Run, planned_lanes
 from bench.runner import Progress, Row
@@ -170,6 +170,20 @@ def test_a_complete_run_resumed_stays_as_it_is(smoke_run: Path, tmp_path: Path) 
     assert_alike(path, smoke_run)
     assert problems(path) == []
     assert_times_add_up(run)
+
+
+@pytest.mark.parametrize("lane_steps", [100, pytest.param(500, marks=pytest.mark.slow)])
+def test_a_run_whose_shards_were_cut_otherwise_is_mended(
+    smoke_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lane_steps: int
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(plan, "SHARD_LANE_STEPS", lane_steps)  # as an earlier version may have had it
+        path = bench.run("smoke", out=tmp_path / "run").path
+    assert len(list((path / "shards").iterdir())) > len(list((smoke_run / "shards").iterdir()))
+    run = bench.run(resume=path, workers=1)
+    assert problems(path) == []
+    assert_alike(path, smoke_run)
+    assert {entry["shard"] for entry in run.journal} == {file.stem for file in (path / "shards").iterdir()}
 
 
 def test_a_run_is_not_complete_before_its_tables_are_there(smoke_run: Path, tmp_path: Path) -> None:
@@ -379,12 +393,12 @@ import bench
 
 broken = True
 
-def mine(x, scale):
+def mine(x, scale=1.0):
     if broken:
         raise ValueError("no such luck")
     return x * scale
 
-bench.register_activation("mine", mine, parameters={"scale": 1.0})
+bench.register_activation("mine", mine, parameters={"scale": 1.0} if sys.argv[2] == "alone" else {})
 suite = bench.Suite.model_validate({
     "name": "own", "tasks": ["wine_mlp"], "activations": ["tanh", "mine"], "optimizers": ["sgd"],
     "steps": 20, "batch_size": 16, "eval_every": 10,
@@ -400,10 +414,11 @@ print(run.lanes.groupby(["activation", "status"]).size().to_dict(), run.manifest
 
 
 @pytest.mark.slow
-def test_lanes_of_an_activation_that_raises_are_failed_and_tried_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sharing", ["alone", "in the program of others"])
+def test_lanes_of_an_activation_that_raises_are_failed_and_tried_again(tmp_path: Path, sharing: str) -> None:
     script, path = tmp_path / "script.py", tmp_path / "run"
     script.write_text(SCRIPT, "utf-8")  # as anyone would write it: no `if __name__ == "__main__":`
-    command, pipe = [sys.executable, str(script), str(path)], subprocess.PIPE
+    command, pipe = [sys.executable, str(script), str(path), sharing], subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
         assert process.stdout is not None
         first = process.stdout.readline()
@@ -417,7 +432,11 @@ def test_lanes_of_an_activation_that_raises_are_failed_and_tried_again(tmp_path:
         second, errors = process.communicate("go on\n", timeout=60)
     assert second == "{('mine', 'ok'): 4, ('tanh', 'ok'): 4} complete\n", errors
     assert problems(path) == []
-    after = contents(path / "shards")
+    after, again = contents(path / "shards"), bench.load(path)
     tanh = {entry["shard"] for entry in run.journal if "error" not in entry}
-    assert len(tanh) == 2 and all(after[f"{shard}.parquet"] == before[f"{shard}.parquet"] for shard in tanh)
-    assert not any("error" in entry for entry in bench.load(path).journal)
+    assert len(tanh) == (2 if sharing == "alone" else 0), "tried again are whole shards"
+    assert all(after[f"{shard}.parquet"] == before[f"{shard}.parquet"] for shard in tanh)
+    assert not any("error" in entry for entry in again.journal)
+    kept = [one.lanes[one.lanes["activation"] == "tanh"] for one in (run, again)]
+    pd.testing.assert_frame_equal(*kept)
+    assert run.throughput["activation"].tolist() == ["tanh"] and len(again.throughput) == 2

@@ -163,6 +163,33 @@ def test_heavy_networks_are_trained_two_at_once_on_a_cpu_alone() -> None:
     assert plan.make(heavy, "gpu").programs[0].width > 8
 
 
+def test_long_trainings_are_in_narrower_chunks_so_that_their_order_fits() -> None:
+    long = {"steps": 1_000_000, "eval_every": 1_000_000, "batch_size": 32, "tasks": ["digits_mlp"]}
+    for device in ("cpu", "gpu"):
+        program, usual = plan.make(changed(**long), device).programs[0], plan.make(changed(), device).programs[0]
+        assert program.order_bytes == 4 * 32 * 1_000_000
+        assert usual.order_bytes * usual.width < plan.ORDER_BYTES / 100
+        assert program.order_bytes * program.width <= plan.ORDER_BYTES
+    assert 1 < program.width < usual.width
+
+
+def test_samples_of_a_step_that_no_worker_could_hold_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError) as caught:
+        plan.make(changed(steps=10_000_000, batch_size=1_000, tasks=["digits_mlp"]))
+    assert caught.value.problems == [
+        "suite quick: got 10,000,000 steps of 1,000 samples with 7 seeds on digits_mlp: their order would take "
+        "280.0 GB in every worker; expected at most 4.3 GB, that of all tasks together"
+    ]
+    assert caught.value.exit_code == 2 and "fewer steps" in caught.value.hint
+    whole = changed(tasks=["digits_mlp", "wine_mlp"], batch_size=32, optimizers=["sgd", "lbfgs"])
+    needed = sum(7 * 4 * 32 * work.steps for work in whole.works)
+    monkeypatch.setattr(plan, "ORDER_BYTES", needed)
+    assert any(program.full_batch for program in plan.make(whole).programs), "which need no order"
+    monkeypatch.setattr(plan, "ORDER_BYTES", needed - 1)
+    with pytest.raises(InputError, match="that of all tasks together"):
+        plan.make(whole)
+
+
 class TestQuick:
     def test_is_what_the_readme_says(self) -> None:
         made = plan.make(suite.read("quick"))

@@ -4,7 +4,6 @@ import dataclasses
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
 from itertools import chain, pairwise
 from typing import Any
 from unittest.mock import patch
@@ -14,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import plan, suite
-from bench.plan import Block, Cell, Plan, Shard
+from bench.plan import Block, Cell, Plan, Result, Shard
 from bench.runner import TRIES, WORTH_LOADING, Row, Runner, rank
 
 STEPS = 20_000  # so many that a shard is one chunk, and a cell is several shards
@@ -23,12 +22,6 @@ Committed = dict[str, list[Row]]
 
 class WorkerDiedError(Exception):
     """What a worker's process that is gone raises."""
-
-
-@dataclass
-class Result:
-    rows: list[Row]
-    timing: dict[str, Any]
 
 
 def made(
@@ -439,6 +432,14 @@ def test_nothing_is_left_to_do_of_a_finished_run(small: Plan) -> None:
     site = Site(small)
     assert site.run(finished(small).committed)
     assert not site.log
+
+
+@pytest.mark.parametrize("given_plan", [made(), halving()], ids=["grid", "halving"])
+def test_what_is_trained_is_known_before_but_for_its_trials(given_plan: Plan) -> None:
+    committed = finished(given_plan).committed
+    planned = {shard.id: [lane.id for lane in shard.lanes] for shard in given_plan.shards()}
+    assert planned == {shard: [row["lane"] for row in rows] for shard, rows in committed.items()}
+    assert sorted(chain(*planned.values())) == sorted(lane.id for lane in given_plan.planned())
 
 
 def test_evaluation_is_done_again_where_a_retried_tuning_picks_another_rate() -> None:

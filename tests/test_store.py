@@ -234,6 +234,15 @@ def test_recovery_drops_what_failed_so_that_it_is_tried_again(run: Path) -> None
     assert not shard_file(run, 3).exists()
 
 
+def test_recovery_drops_what_does_not_hold_the_lanes_planned_of_it(run: Path) -> None:
+    lanes = {f"shard-{number}": store.read_shard(shard_file(run, number))["lane"].to_pylist() for number in range(3)}
+    planned = {"shard-0": lanes["shard-0"], "shard-1": lanes["shard-1"][1:]}
+    with Store(run) as held:
+        assert [entry["shard"] for entry in held.recover(lanes)] == list(lanes)
+        assert [entry["shard"] for entry in held.recover(planned)] == ["shard-0"]
+    assert [file.name for file in (run / "shards").iterdir()] == ["shard-0.parquet"]
+
+
 def test_recovery_of_a_whole_run_changes_nothing(run: Path) -> None:
     before = contents(run)
     with Store(run) as held:

@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from typer.testing import CliRunner
 from bench import kinds, store
 from bench.cli import app
 from bench.errors import DataError, InputError, Interrupted, ResourceError
-from bench.throughput import launch, page
+from bench.throughput import launch, page, plan
 from bench.throughput.compare import compare
 from bench.throughput.results import BUCKETS, COLUMNS, ThroughputRun, times
 from bench.throughput.suite import ThroughputSuite
@@ -121,6 +122,109 @@ def test_a_cell_that_cannot_be_timed_is_told(tmp_path: Path, monkeypatch: pytest
 
 def broken(group: object) -> None:
     raise ValueError("no such thing")
+
+
+@pytest.mark.slow
+def test_a_width_that_memory_is_too_small_for_is_a_row_that_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch.worker, "prepare_group", cramped)
+    run = launch.run(ThroughputSuite(**TINY), tmp_path / "cramped", "cpu")
+    assert run.manifest["status"] == "complete" and not any("error" in entry for entry in run.journal)
+    frame = run.throughput.set_index(["activation", "width"])
+    assert frame["status"].to_dict() == {
+        ("relu", 1): "ok", ("tanh", 1): "ok", ("relu", 2): "ok", ("tanh", 2): "out of memory",
+    }  # fmt: skip
+    lacking = frame.loc["tanh", 2]
+    assert (lacking["samples"], lacking["lanes"], lacking["device"]) == (0, 2, "cpu")
+    assert lacking[["step_s_median", "lane_steps_per_s", "peak_share"]].isna().all()
+    assert (frame.loc[frame["status"] == "ok", "samples"] >= 10).all()
+    assert "status" in pd.read_csv(run.path / "throughput.csv").columns
+    assert bench("verify", run.path).exit_code == 0
+    told = (
+        "Memory was too small for 1 of the timings that were planned, the narrowest tanh + sgd on wine_mlp at width 2"
+    )
+    done = bench("report", run.path, "--out", tmp_path / "page")
+    assert done.exit_code == 0 and "Fastest: " in done.stdout and told in done.stdout
+    assert "Out of memory" in (tmp_path / "page" / "index.html").read_text("utf-8")
+    done = bench("compare", run.path, run.path, "--out", tmp_path / "compared")
+    assert done.exit_code == 0 and "Of 3 timings that both have" in done.stdout
+
+
+def cramped(group: Any) -> Any:
+    """`prepare` where memory is too small for two lanes of tanh."""
+    from jax.errors import JaxRuntimeError
+
+    from bench.throughput import measure
+
+    def ready(program: Any, data: Any, ledger: Any, whole: Any = measure._ready) -> Any:
+        if program.activations[0].name == "tanh" and program.width > 1:
+            raise JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 123 bytes.")
+        return whole(program, data, ledger)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(measure, "_ready", ready)
+        return measure.prepare(group)
+
+
+class Crowded:
+    """A worker that has no memory for some programs, and what it was asked to sample."""
+
+    def __init__(self, too_large: list[str]) -> None:
+        self.untimed, self.sampled = dict.fromkeys(too_large, "out of memory"), list[str]()
+
+    def submit(self, function: object, group: Any) -> "Future[Any]":
+        found = Future[Any]()
+        if function is launch.worker.prepare_group:
+            found.set_result({"spent": {"compile": 1.0, "load": 2.0}, "untimed": self.untimed})
+        else:
+            self.sampled += [program.id for program in group.programs]
+            found.set_result({"spent": {"steps": 3.0, "compile": 0.5}, "cells": []})
+        return found
+
+
+def test_what_one_of_several_workers_has_no_memory_for_none_of_them_samples() -> None:
+    group = plan.make(ThroughputSuite(**TINY), ["cpu"]).groups[1]
+    first, second = (program.id for program in group.programs)
+    workers: list[Any] = [Crowded([]), Crowded([second])]
+    entry = launch._attempt(group, workers, Stopped(0))  # type: ignore[arg-type]
+    assert entry is not None and entry["untimed"] == [["tanh", "sgd", "out of memory"]]
+    assert [one.sampled for one in workers] == [[first], [first]]
+    assert entry["workers"][0]["spent"] == {"compile": 1.5, "load": 2.0, "steps": 3.0}
+    workers = [Crowded([first]), Crowded([second])]
+    entry = launch._attempt(group, workers, Stopped(0))  # type: ignore[arg-type]
+    assert entry is not None and [cell for *cell, _ in entry["untimed"]] == [["relu", "sgd"], ["tanh", "sgd"]]
+    assert [one.sampled for one in workers] == [[], []]
+
+
+def test_nothing_that_fits_is_told_in_words_alone(timed: Path) -> None:
+    run = kinds.load(timed)
+    entry = {**run.journal[1], "untimed": [["relu", "sgd", "out of memory"], ["tanh", "sgd", "ValueError: no"]]}
+    entry["workers"] = [{**told, "cells": []} for told in entry["workers"]]
+    run.journal[:] = [entry]
+    assert page.verdicts([run])[0] == "Nothing was measured."
+    text = page.render([run])["index.html"].decode()
+    assert "Memory was too small for 1 of the timings" in text and "Fastest" not in text
+
+
+def test_what_a_cell_raises_costs_that_cell_alone(timed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from bench.throughput import measure
+
+    group = plan.make(ThroughputSuite(**TINY), ["cpu"]).groups[0]
+    first, second = (program.id for program in group.programs)
+    monkeypatch.setattr(measure, "_ready", Mock(side_effect=[MemoryError(), ValueError("no such thing")]))
+    monkeypatch.setattr(measure.jax.config, "update", Mock())  # this process keeps its cache
+    untimed = measure.prepare(group)["untimed"]
+    assert untimed == {first: "out of memory", second: "ValueError: no such thing"}
+    one = Crowded([])
+    one.untimed = untimed
+    entry = launch._attempt(group, [one], Stopped(0))  # type: ignore[arg-type, list-item]
+    assert entry is not None and entry["error"] == "ValueError: no such thing", "so that --resume tries it again"
+    run = kinds.load(timed)
+    measured = run.journal[0]["workers"]
+    run.journal[:] = [{**entry, "shard": "00000", "workers": [{**told, "cells": []} for told in measured]}]
+    assert run.throughput["status"].tolist() == ["out of memory", "failed"]
+    assert run.times.set_index("bucket")["seconds"]["compile"] > 0
 
 
 class Stopped:

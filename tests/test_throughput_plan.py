@@ -88,6 +88,11 @@ def test_each_device_is_measured_in_the_precisions_that_it_has() -> None:
         plan.make(made(precisions=["tf32"]), ["cpu"])
 
 
+def test_samples_of_a_call_that_no_worker_could_hold_are_refused() -> None:
+    with pytest.raises(InputError, match=r"widths: got 100,000 with batches of 1,000 on digits_mlp: .* take 6\.4 GB"):
+        plan.make(made(tasks=["digits_mlp"], batch_sizes=[16, 1_000], widths=[4, 100_000]), ["cpu"], 1)
+
+
 def test_workers_share_no_core() -> None:
     most = most_workers("cpu")
     assert {group.workers for group in plan.make(made(workers=[1, "all"]), ["cpu"]).groups} == {1, most}

@@ -30,6 +30,11 @@ def summary(samples: Sequence[float]) -> dict[str, float | int | str]:
     return dict(zip(SUMMARY, (median, *ends, float(values.min()), p95, len(values), label), strict=True))
 
 
+def timed(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of which there are timings."""
+    return frame[frame["status"] == "ok"].reset_index(drop=True)
+
+
 def geometric_mean(ratios: "pd.Series[float]") -> tuple[float, float, float]:
     """The geometric mean of those `ratios` that are finite and positive, and the t interval of its logarithm.
 

@@ -68,7 +68,8 @@ def compare(a: Any, b: Any) -> SpeedComparison:
     A cell is faster or slower where its interval lies beyond `REPEAT` of 1 and neither timing was unstable. Raises
     `DataError` where they have no setting in common.
     """
-    pairs = a.throughput.merge(b.throughput, on=JOINED, suffixes=("_a", "_b"))
+    timed = [stats.timed(run.throughput) for run in (a, b)]
+    pairs = timed[0].merge(timed[1], on=JOINED, suffixes=("_a", "_b"))
     if pairs.empty:
         raise DataError(f"{b.name}: got no cell and setting that {a.name} has; expected the same suite", "bench plan")
     found = stats.ratios(pairs.assign(width_a=pairs["width"], width_b=pairs["width"]), "_a", "_b")
@@ -77,7 +78,7 @@ def compare(a: Any, b: Any) -> SpeedComparison:
     verdict = np.select([~sure, faster, slower], ["", "faster", "slower"], "level")
     shown = found[[*JOINED, "device_a", "device_b", "step_s_median_a", "step_s_median_b", *stats.RATIO]]
     names = (a.name, b.name) if a.name != b.name else (f"{a.name} (first)", f"{b.name} (second)")
-    missing = len(a.throughput) + len(b.throughput) - 2 * len(pairs)
+    missing = sum(map(len, timed)) - 2 * len(pairs)
     return SpeedComparison(names, shown.assign(sure=sure, verdict=verdict), missing)
 
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -134,7 +135,9 @@ def _attempt(group: Group, workers: Sequence[worker.Worker], signals: launch.Sig
         start = time.perf_counter()
         try:
             prepared = _all([one.submit(worker.prepare_group, group) for one in workers], signals)
-            found = prepared and _all([one.submit(worker.sample_group, group) for one in workers], signals)
+            untimed = {program: why for one in prepared for program, why in one["untimed"].items()}
+            able = replace(group, programs=tuple(p for p in group.programs if p.id not in untimed))
+            found = prepared and _all([one.submit(worker.sample_group, able) for one in workers], signals)
         except worker.BrokenWorker as error:
             if not left:
                 return {"error": f"its worker died {TRIES} times ({type(error).__name__})"}
@@ -145,10 +148,17 @@ def _attempt(group: Group, workers: Sequence[worker.Worker], signals: launch.Sig
             return None
         wall_s = time.perf_counter() - start
         for before, after in zip(prepared, found, strict=True):
-            names = {**before, **after["spent"]}
-            after["spent"] = {name: before.get(name, 0.0) + after["spent"].get(name, 0.0) for name in names}
-        return {"group": described(group), "wall_s": wall_s, "workers": found}
+            parts = before["spent"], after["spent"]
+            after["spent"] = {name: sum(part.get(name, 0.0) for part in parts) for name in {**parts[0], **parts[1]}}
+        entry = {"group": described(group), "wall_s": wall_s, "workers": found, "untimed": _told(group, untimed)}
+        errors = [why for why in untimed.values() if why != plan.OUT_OF_MEMORY]
+        return entry | ({"error": "; ".join(dict.fromkeys(errors))} if errors else {})
     raise AssertionError("unreachable")
+
+
+def _told(group: Group, untimed: Mapping[str, str]) -> list[list[str]]:
+    """Activation, optimizer and why, of each cell that could not be timed."""
+    return [[p.activations[0].label, p.optimizers[0].label, untimed[p.id]] for p in group.programs if p.id in untimed]
 
 
 def _all(futures: Sequence["Future[Any]"], signals: launch.Signals) -> list[Any]:

@@ -9,19 +9,18 @@ from typing import Any
 import jax
 import numpy as np
 
-from bench import timing
+from bench import faults, timing
 from bench.compile import compile_lowered
-from bench.execute import batched, peak_resident_bytes, traced_lanes
+from bench.execute import batched, out_of_memory, peak_resident_bytes, traced_lanes
 from bench.kernels import gemm_rate, triad_bandwidth
 from bench.plan import Lane, Program
-from bench.throughput.plan import Group
+from bench.throughput.plan import OUT_OF_MEMORY, Group
 from bench.throughput.suite import PRECISIONS
 from bench.timing import Ledger
 from bench.train import phases
 
 RATE = 1e-3  # learning rate of every lane: the time of a step does not depend on it
 GEMM_SIZES = (512, 1024)
-Cell = tuple[str, str]
 
 
 @dataclass
@@ -39,11 +38,15 @@ class Ready:
         return jax.block_until_ready(self.compiled(self.lanes, self.data, np.array([[0, steps]], np.int32)))
 
 
-_READY: dict[Cell, Ready] = {}
+_READY: dict[str, Ready] = {}  # by program
 
 
-def prepare(group: Group) -> dict[str, float]:
-    """Compile every cell of the group and warm it up; returns where the time went."""
+def prepare(group: Group) -> dict[str, Any]:
+    """Compile every cell of the group and warm it up.
+
+    Returns where the time went, `spent`, and by program why a cell cannot be timed, `untimed`: want of memory, or what
+    its activation or optimizer raises.
+    """
     # what is told of compiling is always a compile, never a look into a cache
     jax.config.update("jax_enable_compilation_cache", False)
     _READY.clear()
@@ -54,30 +57,36 @@ def prepare(group: Group) -> dict[str, float]:
         loaded = task.load(task)
     with ledger.under("transfer"):
         data = jax.block_until_ready(jax.device_put(loaded))
+    untimed = {}
     for program in group.programs:
-        with jax.default_matmul_precision(PRECISIONS[group.device][group.precision]):
-            ready = _ready(program, data, ledger)
-        _READY[program.activations[0].label, program.optimizers[0].label] = ready
-    return dict(ledger.spent)
+        try:
+            with jax.default_matmul_precision(PRECISIONS[group.device][group.precision]):
+                _READY[program.id] = _ready(program, data, ledger)
+        except Exception as error:  # whatever a user's activation or optimizer raises is data
+            untimed[program.id] = OUT_OF_MEMORY if out_of_memory(error) else faults.text(error)
+    return {"spent": dict(ledger.spent), "untimed": untimed}
 
 
 def sample(group: Group) -> dict[str, Any]:
-    """The ceilings of this worker and the samples of every cell, taken in turns; `prepare` came before."""
+    """The ceilings of this worker and the samples of every cell, taken in turns; `prepare` came before.
+
+    The group is now without the cells that some worker could not prepare.
+    """
     ledger = Ledger()
     with ledger.under("ceilings"), jax.default_matmul_precision(PRECISIONS[group.device][group.precision]):
         ceilings = {"gemm_flops_per_s": max(map(gemm_rate, GEMM_SIZES)), "triad_bytes_per_s": triad_bandwidth()}
-    calls = {cell: (lambda r=r: r(r.steps), lambda r=r: r(0)) for cell, r in _READY.items()}
+    ready = [_READY[program.id] for program in group.programs]
+    calls = {number: (lambda r=r: r(r.steps), lambda r=r: r(0)) for number, r in enumerate(ready)}
     with ledger.under("steps"):
         found = timing.interleaved(calls, group.seed, group.samples, group.seconds)
     idle_s = sum(row[1] + min(row) for rows in found.values() for row in rows)  # a sample evaluates once, too
     ledger.spent["steps"] -= idle_s
     ledger.spent["evaluate"] += idle_s
     cells = []
-    for cell, rows in found.items():
-        ready = _READY[cell]
-        ready.told["evaluate_s"] = evaluate_s = float(np.median([row[1] for row in rows]))
-        ready.told["step_samples"] = [max(row[0] - evaluate_s, 0.0) / ready.steps for row in rows]
-        cells.append(ready.told)
+    for one, rows in zip(ready, found.values(), strict=True):
+        one.told["evaluate_s"] = evaluate_s = float(np.median([row[1] for row in rows]))
+        one.told["step_samples"] = [max(row[0] - evaluate_s, 0.0) / one.steps for row in rows]
+        cells.append(one.told)
     told = {"worker": os.getpid(), "resident_bytes": peak_resident_bytes(), "cells": cells, **ceilings}
     return {**told, "spent": dict(ledger.spent)}
 

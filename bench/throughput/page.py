@@ -19,6 +19,7 @@ from bench.figures.bars import times as draw_times
 from bench.stats import CELL, cell_label
 from bench.stats import throughput as stats
 from bench.tables import Column, Entry, Row, Table
+from bench.throughput.plan import OUT_OF_MEMORY
 
 REFERENCES = {"activation": "relu", "optimizer": "sgd"}
 NO_GPU = "No GPU has been measured: the rows of a GPU are empty and nothing is said of one."
@@ -80,6 +81,11 @@ def page(head: Mapping[str, Any]) -> bytes:
 
 def headline(frame: pd.DataFrame) -> Iterator[str]:
     """The first screen: the fastest cell, what costs most, what to doubt."""
+    yield from _fastest(stats.timed(frame))
+    yield from _lacking(_too_large(frame))
+
+
+def _fastest(frame: pd.DataFrame) -> Iterator[str]:
     if frame.empty:
         yield "Nothing was measured."
         return
@@ -108,9 +114,30 @@ def headline(frame: pd.DataFrame) -> Iterator[str]:
         yield NO_GPU
 
 
+def _too_large(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame[frame["status"] == OUT_OF_MEMORY]
+
+
+def _lacking(frame: pd.DataFrame) -> Iterator[str]:
+    """What is said of chunks that did not fit into memory."""
+    if len(frame):
+        first = frame.loc[frame["width"].idxmin()]
+        yield (
+            f"Memory was too small for {len(frame)} of the timings that were planned, the narrowest "
+            f"{cell_label(first['activation'], first['optimizer'])} on {first['task']} at width {first['width']:,} "
+            f"({first['device']}, batch {first['batch_size']}, {_busy(first['workers'])})."
+        )
+
+
 def _sections(frame: pd.DataFrame, runs: Sequence[Any]) -> Iterator[Section | None]:
-    if frame.empty:
-        return
+    timed, lacking = stats.timed(frame), _too_large(frame)
+    if len(timed):
+        yield from _speeds(timed, runs)
+    if len(lacking):
+        yield Section("memory", "Out of memory", tables=(("what did not fit", table(lacking, LACKING)),))
+
+
+def _speeds(frame: pd.DataFrame, runs: Sequence[Any]) -> Iterator[Section | None]:
     costs = [
         (side, ref, stats.mean_cost(stats.relative_cost(frame, side, ref), side)) for side, ref in REFERENCES.items()
     ]
@@ -274,13 +301,16 @@ TARGET: list[Read] = [
     number("steps", "steps_to_target", count),
     number("seconds", "seconds", lambda value: _plain(value) if np.isfinite(value) else "never"),
 ]
-EVERY: list[Read] = [
+LACKING: list[Read] = [
     *SETTING,
     text("device", "device"),
     text("precision", "precision"),
     number("batch", "batch_size", count),
     number("width", "width", count, "lanes a chunk"),
     number("workers", "workers", count, "busy at once"),
+]
+EVERY: list[Read] = [
+    *LACKING,
     number("step, ms", "step_s_median", lambda value: _plain(value * 1e3), "median, of a whole chunk on one worker"),
     number("from", "step_s_low", lambda value: _plain(value * 1e3), "95 % bootstrap interval of the median"),
     number("to", "step_s_high", lambda value: _plain(value * 1e3)),
@@ -294,10 +324,11 @@ EVERY: list[Read] = [
 
 def _frames(frame: pd.DataFrame, runs: Sequence[Any]) -> dict[str, pd.DataFrame]:
     """What stands under tables/."""
-    timed = [run for run in runs if _timed(run)]
-    costs = {f"{side}_cost": stats.relative_cost(frame, side, ref) for side, ref in REFERENCES.items()}
-    found = {"throughput": frame, **costs, "times": pd.concat([run.times.assign(run=run.name) for run in timed])}
-    devices = {"gpu_against_cpu": stats.against(frame), "break_even": stats.break_even(frame)}
+    times = pd.concat([run.times.assign(run=run.name) for run in runs if _timed(run)])
+    timed = stats.timed(frame)
+    costs = {f"{side}_cost": stats.relative_cost(timed, side, ref) for side, ref in REFERENCES.items()}
+    found = {"throughput": frame, **costs, "times": times}
+    devices = {"gpu_against_cpu": stats.against(timed), "break_even": stats.break_even(timed)}
     return found | {name: rows for name, rows in devices.items() if len(rows)}
 
 

@@ -2,17 +2,18 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 from bench.errors import InputError, ResourceError
-from bench.plan import NO_ACTIVATION, Program
+from bench.plan import NO_ACTIVATION, ORDER_BYTES, Program
 from bench.tasks import Task
 from bench.throughput.suite import PRECISIONS, ThroughputSuite, most_workers
 
 ORDER_ENTRIES, LEAST_STEPS, MOST_STEPS = 2**21, 16, 512  # of the table of samples that a call is given
+OUT_OF_MEMORY = "out of memory"  # why a cell has no timing
 COMPILE_S, WARM_S = 2.0, 0.5  # assumed of a cell, beside its samples
 
 
@@ -89,7 +90,17 @@ def make(suite: ThroughputSuite, devices: Sequence[str], workers: int | None = N
             if precision in PRECISIONS[device]:
                 _check_workers(device, busy)
                 groups += _groups(suite, device, task, busy, precision, len(groups))
+    _check_orders(program for group in groups for program in group.programs)
     return Plan(suite, tuple(devices), tuple(groups))
+
+
+def _check_orders(programs: Iterable[Program]) -> None:
+    most = max(programs, key=lambda program: program.width * program.order_bytes)
+    if (needed := most.width * most.order_bytes) > ORDER_BYTES:
+        raise InputError(
+            f"widths: got {most.width:,} with batches of {most.batch_size:,} on {most.task.name}: the order of their "
+            f"samples would take {needed / 1e9:,.1f} GB in every worker; expected at most {ORDER_BYTES / 1e9:.1f} GB"
+        )
 
 
 def _check_workers(device: str, busy: int) -> None:

@@ -11,10 +11,12 @@ import pandas as pd
 from bench import store
 from bench.results import THROUGHPUT_COLUMNS
 from bench.stats.throughput import summary
+from bench.throughput.plan import OUT_OF_MEMORY
 
 MORE_COLUMNS = [
     "step_s_min", "transfer_s", "fetch_s", "evaluate_s", "intensity", "bytes_per_s", "gemm_flops_per_s",
     "triad_bytes_per_s", "bandwidth_share", "working_bytes", "carry_bytes", "parameter_bytes", "resident_bytes",
+    "status",
 ]  # fmt: skip
 COLUMNS = [*THROUGHPUT_COLUMNS, *MORE_COLUMNS]
 BUCKETS = (
@@ -40,8 +42,11 @@ class ThroughputRun:
 
     @cached_property
     def throughput(self) -> pd.DataFrame:
-        """One row a cell and setting: the columns of the contract and `MORE_COLUMNS`."""
-        entries = [entry for entry in self.journal if "error" not in entry]
+        """One row a cell and setting: the columns of the contract and `MORE_COLUMNS`.
+
+        `status` is ok or, where nothing could be timed, out of memory (for so wide a chunk) or failed.
+        """
+        entries = [entry for entry in self.journal if "workers" in entry]
         rows = [row for entry in entries for row in _rows(entry, self.manifest)]
         return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -51,7 +56,7 @@ class ThroughputRun:
         rows = [
             {"group": entry["shard"], "worker": number, "activation": cell["activation"],
              "optimizer": cell["optimizer"], "step_s": value}
-            for entry in self.journal if "error" not in entry
+            for entry in self.journal if "workers" in entry
             for number, told in enumerate(entry["workers"])
             for cell in told["cells"]
             for value in cell["step_samples"]
@@ -71,12 +76,13 @@ class ThroughputRun:
 
 
 def _rows(entry: dict[str, Any], manifest: dict[str, Any]) -> list[dict[str, Any]]:
-    """A row a cell of one group; its samples are those of all workers together."""
+    """A row a cell of one group; its samples are those of all workers together, none where it cannot be timed."""
     group, found = entry["group"], entry["workers"]
     setting = {key: group[key] for key in ("task", "device", "precision", "batch_size", "width", "workers")}
     peaks = {name: median(told[name] for told in found) for name in ("gemm_flops_per_s", "triad_bytes_per_s")}
     resident = max(told["resident_bytes"] for told in found)
-    kind = manifest["devices"][group["device"]]["device_kind"]
+    setting["device_kind"] = manifest["devices"][group["device"]]["device_kind"]
+    setting["lanes"] = group["width"] * group["workers"]
     rows = []
     for first in found[0]["cells"]:
         alike = [c for told in found for c in told["cells"] if c["program"] == first["program"]]
@@ -89,13 +95,16 @@ def _rows(entry: dict[str, Any], manifest: dict[str, Any]) -> list[dict[str, Any
         flops, moved = rate * group["lane_step_flops"], rate * step_bytes(first)
         rows.append(
             {**setting, **times, **step, **peaks, "activation": first["activation"], "optimizer": first["optimizer"],
-             "device_kind": kind, "lanes": group["width"] * group["workers"], "cache": first["cache"],
+             "cache": first["cache"], "status": "ok",
              "lane_steps_per_s": rate, "examples_per_s": rate * group["batch_size"], "flops_per_s": flops,
              "peak_share": flops / peaks["gemm_flops_per_s"], "peak_memory_bytes": first["program_bytes"],
              "intensity": group["lane_step_flops"] / step_bytes(first), "bytes_per_s": moved,
              "bandwidth_share": moved / peaks["triad_bytes_per_s"], "resident_bytes": resident,
              **{key: first[key] for key in ("working_bytes", "carry_bytes", "parameter_bytes")}}
         )  # fmt: skip
+    for activation, optimizer, why in entry.get("untimed", []):
+        status = why if why == OUT_OF_MEMORY else "failed"
+        rows.append({**setting, "activation": activation, "optimizer": optimizer, "samples": 0, "status": status})
     return rows
 
 
@@ -112,7 +121,7 @@ def times(journal: list[dict[str, Any]], sessions: list[dict[str, Any]]) -> pd.D
     """Worker-seconds by bucket; together the start of all workers and, of each group, busy workers x wall time."""
     spent = dict.fromkeys(BUCKETS, 0.0)
     spent["start"] = sum(session["start_s"] for session in sessions)
-    for entry in (entry for entry in journal if "error" not in entry):
+    for entry in (entry for entry in journal if "workers" in entry):
         used = [told["spent"] for told in entry["workers"]]
         for bucket, value in (item for one in used for item in one.items()):
             spent[bucket] += value
