@@ -51,9 +51,9 @@ FEW_CHANNELS = 3  # up to here a product of one row's pixels is too thin
 def convolve(x: Array, kernel: Array) -> Array:
     """Σ over the window of x W, x [n, h, w, c], kernel W [window, window, c, features] -> [n, h, w, features].
 
-    On a CPU one matrix product: the gradient of XLA's own convolution takes 30 times as long in a loop, and under `vmap`
-    it becomes a grouped one, which is worse. Columns are brought together before the product and rows added after it,
-    so that neither side is `window`² times the image; of few channels both are brought together before.
+    On a CPU one matrix product: the gradient of XLA's own convolution takes 30 times as long in a loop, and under
+    `vmap` it becomes a grouped one, which is worse. Columns are brought together before the product and rows added
+    after it, so that neither side is `window`² times the image; of few channels both are brought together before.
     """
     window, _, channels, features = kernel.shape
     if jax.default_backend() != "cpu":

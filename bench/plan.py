@@ -34,7 +34,8 @@ class Profile(NamedTuple):
     """How a kind of device likes its chunks.
 
     A chunk of width w costs about w + `overhead` lanes' worth of time; `mixed` chunks hold several activations. Lanes
-    of more than `heavy_flops` a step are trained one at once: more of them leave a core's cache, or are padded.
+    of more than `heavy_flops` a step are trained one by one: several leave a core's cache,
+    and beside them a chunk's overhead is nothing.
     """
 
     device: str
@@ -46,7 +47,7 @@ class Profile(NamedTuple):
     def suited(self, lane_step_flops: float, order_bytes: int) -> "Profile":
         """The same for lanes of so many FLOPs a step, the samples of all whose steps take so many bytes."""
         most = 1 if lane_step_flops > self.heavy_flops else self.max_width
-        return self._replace(max_width=max(1, min(most, self.max_width, ORDER_BYTES // max(1, order_bytes))))
+        return self._replace(max_width=max(1, min(most, ORDER_BYTES // max(1, order_bytes))))
 
 
 PROFILES = {

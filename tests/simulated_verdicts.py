@@ -1,4 +1,4 @@
-"""How often the truly best cell is lost: `python tests/simulated_verdicts.py` prints the table of docs/statistics.md."""
+"""How often the truly best cell is lost: run as a script, this prints the table of docs/statistics.md."""
 
 import sys
 from collections.abc import Callable
@@ -105,7 +105,7 @@ METHODS = {
 
 
 def main(seeds: int = 5, cells: int = 42, replicates: int = 1000) -> None:
-    print("| | " + " | ".join(TAILS) + " | told apart |\n|---" * 1 + "|---" * (len(TAILS) + 1) + "|")
+    print("| | " + " | ".join(TAILS) + " | told apart |\n" + "|---" * (len(TAILS) + 2) + "|")
     for name, chosen in METHODS.items():
         worst = {
             tails: max(

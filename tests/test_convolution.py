@@ -14,10 +14,12 @@ from bench.convolution import (
     Convolution,
     average_pool,
     convolve,
+    gathered,
     max_pool,
     pixel_shuffle,
     pixel_unshuffle,
     resampled,
+    spread,
     upsample,
 )
 from bench.layers import recipe
@@ -120,3 +122,25 @@ def test_batch_norm_standardizes_each_channel_and_keeps_running_means() -> None:
     layer.eval()
     mean, var = layer.norm.mean[...], layer.norm.var[...]
     np.testing.assert_allclose(layer(x), (z - mean) / jnp.sqrt(var + 1e-5), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_few_and_many_channels_are_convolved_alike(channels: int) -> None:
+    random = np.random.default_rng(channels)
+    x, kernel = random.standard_normal((2, 5, 7, channels)), random.standard_normal((3, 3, channels, 6))
+    with jax.enable_x64(True):
+        found, pull = jax.vjp(convolve, jnp.asarray(x), jnp.asarray(kernel))
+        expected, oracle_pull = jax.vjp(oracle, jnp.asarray(x), jnp.asarray(kernel))
+        np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-11)
+        for ours, theirs in zip(pull(found), oracle_pull(expected), strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize(("window", "axis"), [(3, 1), (5, 2)])
+def test_gathering_is_the_transpose_of_spreading(window: int, axis: int) -> None:
+    x = jnp.asarray(IMAGES, jnp.float32)
+    y = jnp.asarray(np.random.default_rng(0).standard_normal((*x.shape[:3], window * x.shape[3])), jnp.float32)
+    there, back = (spread(x, window, axis) * y).sum(), (x * gathered(y, window, axis)).sum()
+    assert float(there) == pytest.approx(float(back), rel=1e-4)
+    (slope,) = jax.vjp(lambda x: spread(x, window, axis), x)[1](y)
+    np.testing.assert_array_equal(slope, gathered(y, window, axis))

@@ -156,9 +156,9 @@ class TestProperties:
         assert cost(width) == min(map(cost, range(1, limit + 1)))
 
 
-def test_heavy_networks_are_trained_two_at_once_on_a_cpu_alone() -> None:
+def test_heavy_networks_are_trained_one_by_one_on_a_cpu() -> None:
     heavy = changed(tasks=[{"name": "digits_mlp", "width": 512}])
-    assert plan.make(heavy).programs[0].width == 2
+    assert plan.make(heavy).programs[0].width == 1
     assert plan.make(changed(tasks=["digits_mlp"])).programs[0].width > 2
     assert plan.make(heavy, "gpu").programs[0].width > 8
 
