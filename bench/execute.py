@@ -12,6 +12,7 @@ import numpy as np
 
 from bench import faults, mesh, train
 from bench.compile import compile_lowered
+from bench.cost import Cost, cost
 from bench.plan import Lane, Program, Result, Shard
 from bench.train import Outcome
 
@@ -35,6 +36,7 @@ class Timing:
     devices: int = 1  # that trained side by side
     width: int = 0  # of the last chunk, over all devices
     halved: int = 0  # how often the planned width has been, for want of memory
+    lane_step_flops: int = 0
     program_bytes: int = 0  # XLA's own account, of each device: arguments, outputs and temporaries of one chunk
     resident_bytes: int = 0  # the worker's peak so far
     chunks: list[dict[str, Any]] = field(default_factory=list)
@@ -49,6 +51,7 @@ class Loaded:
     data: dict[str, Any]
     windows: np.ndarray
     program_bytes: int
+    cost: Cost
     faults: faults.Faults  # of its entries that are left out
     evaluate_s: float = -1.0  # of one chunk; measured once, by the same program with no steps
     fresh: bool = True
@@ -75,11 +78,13 @@ def execute(shard: Shard) -> Result:
     for lanes in groups(shard.program, [lane for lane in shard.lanes if lane.id not in lost]):
         while lanes:
             width, outcome = _halving(shard.program, _train, shard, lanes, timing)
-            rows |= {lane.id: row(shard, lane, outcome, i) for i, lane in enumerate(lanes[:width])}
+            for i, lane in enumerate(lanes[:width]):
+                rows[lane.id] = row(shard, lane, outcome, i) | {"parameters": _LOADED[shard.program.id].cost.parameters}
             lanes = lanes[width:]
     timing.program, timing.devices = shard.program.id, mesh.count()
     timing.width, timing.halved = narrowed(shard.program).width, _HALVED[shard.program.id]
     timing.program_bytes = _LOADED[shard.program.id].program_bytes
+    timing.lane_step_flops = _LOADED[shard.program.id].cost.lane_step_flops
     timing.resident_bytes = peak_resident_bytes()
     timing.finished = time.time()
     told = asdict(timing)
@@ -288,7 +293,9 @@ def _load(planned: Program, timing: Timing) -> Loaded:
         timing.trace_s += time.perf_counter() - start
         compiled = compile_lowered(lowered)
         timing.compile_s, timing.cache = timing.compile_s + compiled.compile_s, compiled.cache
-        _LOADED[planned.id] = Loaded(program, compiled.call, data, windows, compiled.memory_bytes, raised)
+        _LOADED[planned.id] = Loaded(
+            program, compiled.call, data, windows, compiled.memory_bytes, cost(program, data), raised
+        )
     return _LOADED[planned.id]
 
 

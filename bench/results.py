@@ -200,7 +200,7 @@ def _throughput_row(
     samples = (steady["seconds"] / steps.max()).to_numpy()
     low, median, high, p95 = (float(value) for value in np.percentile(samples, [25, 50, 75, 95]))
     rate = width / median
-    flops = rate * program["lane_step_flops"]
+    flops = rate * (entry.get("lane_step_flops") or program["lane_step_flops"])
     peak = execution.get("gemm_flops_per_s")
     first = [chunk["seconds"] for chunk in entry["chunks"] if chunk["first"]]
     return [

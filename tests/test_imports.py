@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "bench"
 TRAINING = {
     f"bench.{name}"
     for name in (
-        "attention", "compile", "convolution", "execute", "kernels", "layers", "measuring", "mesh", "models",
+        "attention", "compile", "convolution", "cost", "execute", "kernels", "layers", "measuring", "mesh", "models",
         "products", "recurrent", "switch", "throughput.measure", "train", "vision",
     )
 }  # fmt: skip

@@ -11,6 +11,7 @@ import numpy as np
 
 from bench import faults, timing
 from bench.compile import compile_lowered
+from bench.cost import cost
 from bench.execute import batched, out_of_memory, peak_resident_bytes, traced_lanes
 from bench.kernels import gemm_rate, triad_bandwidth
 from bench.plan import Lane, Program
@@ -131,10 +132,11 @@ def _ready(program: Program, data: Any, ledger: Ledger) -> Ready:
 
 
 def _sizes(program: Program, arguments: Any, data: Any) -> dict[str, int]:
-    """Bytes of one lane's parameters, and of all that a step hands to the next."""
+    """Bytes of one lane's parameters and of all that a step hands to the next, and the FLOP of a step."""
     lane = jax.tree.map(lambda leaf: leaf[0] if leaf.ndim else leaf, arguments)
     carry: Any = jax.eval_shape(started(program), lane, data)
-    return {"parameter_bytes": _bytes(carry.parameters), "carry_bytes": _bytes(carry)}
+    flops = cost(program, data).lane_step_flops
+    return {"parameter_bytes": _bytes(carry.parameters), "carry_bytes": _bytes(carry), "lane_step_flops": flops}
 
 
 def _bytes(tree: Any) -> int:

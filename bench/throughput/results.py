@@ -84,7 +84,7 @@ def _rows(entry: dict[str, Any], manifest: dict[str, Any]) -> list[dict[str, Any
     setting["device_kind"] = manifest["devices"][group["device"]]["device_kind"]
     setting["lanes"] = group["width"] * group["workers"]
     rows = []
-    for first in found[0]["cells"]:
+    for first in ({"lane_step_flops": group["lane_step_flops"], **cell} for cell in found[0]["cells"]):
         alike = [c for told in found for c in told["cells"] if c["program"] == first["program"]]
         times = {
             name: fmean(cell[name] for cell in alike)
@@ -92,13 +92,13 @@ def _rows(entry: dict[str, Any], manifest: dict[str, Any]) -> list[dict[str, Any
         }
         step = summary(list(chain.from_iterable(cell["step_samples"] for cell in alike)))
         rate = group["width"] / float(step["step_s_median"])
-        flops, moved = rate * group["lane_step_flops"], rate * step_bytes(first)
+        flops, moved = rate * first["lane_step_flops"], rate * step_bytes(first)
         rows.append(
             {**setting, **times, **step, **peaks, "activation": first["activation"], "optimizer": first["optimizer"],
              "cache": first["cache"], "status": "ok",
              "lane_steps_per_s": rate, "examples_per_s": rate * group["batch_size"], "flops_per_s": flops,
              "peak_share": flops / peaks["gemm_flops_per_s"], "peak_memory_bytes": first["program_bytes"],
-             "intensity": group["lane_step_flops"] / step_bytes(first), "bytes_per_s": moved,
+             "intensity": first["lane_step_flops"] / step_bytes(first), "bytes_per_s": moved,
              "bandwidth_share": moved / peaks["triad_bytes_per_s"], "resident_bytes": resident,
              **{key: first[key] for key in ("working_bytes", "carry_bytes", "parameter_bytes")}}
         )  # fmt: skip

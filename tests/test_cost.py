@@ -1,7 +1,4 @@
-"""The FLOP that a task says it takes against a count of the products in the jaxpr of its training step."""
-
-from math import prod
-from typing import Any
+"""What a lane costs: what a task says against a count of the products in the jaxpr of its training step."""
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +7,10 @@ import pytest
 from jax.interpreters.partial_eval import dce_jaxpr
 from marks import by_default
 
+from bench import plan, suite
 from bench.activations import ACTIVATIONS
+from bench.cost import cost, products
+from bench.plan import Program
 from bench.tasks import TASKS
 
 BATCH = 64
@@ -19,29 +19,6 @@ WITHIN = {
     "digits_mlp": 0, "wine_mlp": 0, "digits_cnn": 0, "digits_rnn": 0.05, "digits_lstm": 0.05, "digits_gru": 0.05,
     "digits_autoencoder": 0, "digits_transformer": 0,
 }  # fmt: skip
-
-
-def products(jaxpr: Any) -> int:
-    """FLOP of all dot products and convolutions; a scan's body counts as often as it runs, of branches the dearest."""
-    return sum(_of_equation(equation) for equation in jaxpr.eqns)
-
-
-def _of_equation(equation: Any) -> int:
-    name, parameters = equation.primitive.name, equation.params
-    if name == "dot_general":
-        (contracted, _), _ = parameters["dimension_numbers"]
-        shape = equation.invars[0].aval.shape
-        return 2 * prod(equation.outvars[0].aval.shape) * prod(shape[axis] for axis in contracted)
-    if name == "conv_general_dilated":
-        kernel = equation.invars[1].aval.shape
-        output_axis = parameters["dimension_numbers"].rhs_spec[0]
-        return 2 * prod(equation.outvars[0].aval.shape) * prod(kernel) // kernel[output_axis]
-    if name == "scan":
-        return int(parameters["length"]) * products(parameters["jaxpr"].jaxpr)
-    if name == "cond":
-        return max(products(branch.jaxpr) for branch in parameters["branches"])
-    inner = [value for value in parameters.values() if hasattr(value, "jaxpr") or hasattr(value, "eqns")]
-    return sum(products(getattr(value, "jaxpr", value)) for value in inner)
 
 
 def counted(name: str) -> float:
@@ -64,3 +41,25 @@ def test_the_counter_multiplies_trips() -> None:
 @pytest.mark.parametrize("name", by_default(WITHIN, ["digits_mlp", "digits_cnn", "digits_rnn"]))
 def test_what_a_task_says_is_what_its_step_multiplies(name: str) -> None:
     assert counted(name) == pytest.approx(TASKS[name].flops, rel=WITHIN[name])
+
+
+def programs(*activations: str) -> list[Program]:
+    described = {
+        "name": "s", "description": "d", "tasks": ["digits_mlp"], "activations": [*activations],
+        "optimizers": ["sgd"], "steps": 10, "batch_size": 8, "eval_every": 5,
+        "learning_rates": {"low": 0.1, "high": 0.1, "num": 1}, "seeds": {"tune": 1, "evaluate": 1},
+    }  # fmt: skip
+    return list(plan.make(suite.parse(described)).programs)
+
+
+def test_activations_with_weights_of_their_own_are_counted() -> None:
+    relu, prelu, maxout = (
+        cost(one, TASKS["digits_mlp"].load(TASKS["digits_mlp"])) for one in programs("relu", "prelu", "maxout")
+    )
+    task = TASKS["digits_mlp"]
+    assert relu == (task.parameters, 8 * task.flops)
+    assert prelu == (task.parameters + 2 * 128, 8 * task.flops)  # a slope for each hidden unit
+    weights = (64 + 1) * 256 + (128 + 1) * 256 + (128 + 1) * 10
+    assert maxout.parameters == weights
+    # Forward, by weights and, past the first layer, by inputs: 2 FLOP each.
+    assert maxout.lane_step_flops == 8 * 2 * (2 * 64 * 256 + 3 * 128 * 256 + 3 * 128 * 10)
