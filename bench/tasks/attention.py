@@ -70,7 +70,7 @@ def digits(*, width: int = 16, depth: int = 2, initialization: str = "default", 
 
 def modular(
     *,
-    modulus: int = 31,
+    modulus: int = 97,
     train_fraction: float = 0.6,
     width: int = 64,
     initialization: str = "default",
@@ -80,7 +80,7 @@ def modular(
 
     One block of four heads, whose perceptron is twice as wide as a token; only = is carried on, so that only its query
     is computed. What is not shown is halved into validation and test. Power et al. 2022, at a smaller size; weight
-    decay decides how soon it generalizes.
+    decay decides how soon it generalizes: with AdamW at 0.004, decay 1 and batches of 512 after about 400 steps.
     """
     pairs = modulus**2
     train = round(train_fraction * pairs)
