@@ -3,13 +3,19 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax import Array, lax
+
+VECTOR = 16  # float32 numbers in 512 bits: products of ten classes take half as long again as of sixteen
 
 
 def product(x: Array, kernel: Array, *_: Any, **__: Any) -> Array:
     """x W, x [..., features_in], W [features_in, features_out] -> [..., features_out]; stands in for `dot_general`."""
+    features = kernel.shape[-1]
+    if jax.default_backend() == "cpu" and VECTOR // 2 < features < VECTOR:
+        kernel = jnp.pad(kernel, ((0, 0), (0, VECTOR - features)))
     flat = _product(x.reshape(-1, x.shape[-1]), kernel)
-    return flat.reshape(*x.shape[:-1], kernel.shape[-1])
+    return flat[:, :features].reshape(*x.shape[:-1], features)
 
 
 @jax.custom_vjp

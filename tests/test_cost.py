@@ -14,10 +14,11 @@ from bench.plan import Program
 from bench.tasks import TASKS
 
 BATCH = 64
-# How far the count may be off: a recurrent network's first state is zero and has no gradient, which tasks do not heed
+# How far the count may be off: ten outputs are computed as sixteen; a recurrent network's first state is zero and has no
+# gradient, which tasks do not heed
 WITHIN = {
-    "digits_mlp": 0, "wine_mlp": 0, "digits_cnn": 0, "digits_rnn": 0.05, "digits_lstm": 0.05, "digits_gru": 0.05,
-    "digits_autoencoder": 0, "digits_transformer": 0,
+    "digits_mlp": 0.04, "wine_mlp": 0, "digits_cnn": 0.04, "digits_rnn": 0.05, "digits_lstm": 0.05, "digits_gru": 0.05,
+    "digits_autoencoder": 0, "digits_transformer": 0.04,
 }  # fmt: skip
 
 
@@ -62,4 +63,4 @@ def test_activations_with_weights_of_their_own_are_counted() -> None:
     weights = (64 + 1) * 256 + (128 + 1) * 256 + (128 + 1) * 10
     assert maxout.parameters == weights
     # Forward, by weights and, past the first layer, by inputs: 2 FLOP each.
-    assert maxout.lane_step_flops == 8 * 2 * (2 * 64 * 256 + 3 * 128 * 256 + 3 * 128 * 10)
+    assert maxout.lane_step_flops == 8 * 2 * (2 * 64 * 256 + 3 * 128 * 256 + 3 * 128 * 16)  # ten classes as sixteen

@@ -3,13 +3,15 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from bench.products import product
 
 
-def test_value_and_gradients_are_those_of_a_plain_product() -> None:
+@pytest.mark.parametrize("features", [4, 10, 16])
+def test_value_and_gradients_are_those_of_a_plain_product(features: int) -> None:
     x = jax.random.normal(jax.random.key(0), (3, 5, 7))
-    kernel = jax.random.normal(jax.random.key(1), (7, 4))
+    kernel = jax.random.normal(jax.random.key(1), (7, features))
 
     def loss(of: object, x: jax.Array, kernel: jax.Array) -> jax.Array:
         return jnp.sin(of(x, kernel)).sum()  # type: ignore[operator]
