@@ -14,8 +14,8 @@ from bench.plan import Program
 from bench.tasks import TASKS
 
 BATCH = 64
-# How far the count may be off: ten outputs are computed as sixteen; a recurrent network's first state is zero and has no
-# gradient, which tasks do not heed
+# How far the count may be off: ten outputs are computed as sixteen; a recurrent network's first state is zero and has
+# no gradient, which tasks do not heed
 WITHIN = {
     "digits_mlp": 0.04, "wine_mlp": 0, "digits_cnn": 0.04, "digits_rnn": 0.05, "digits_lstm": 0.05, "digits_gru": 0.05,
     "digits_autoencoder": 0, "digits_transformer": 0.04,
