@@ -50,6 +50,11 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
 
+    @property
+    def marked(self) -> frozenset[int]:
+        """The columns in which an entry is marked as level with the best, where print keeps room for the mark."""
+        return frozenset(i for row in self.rows for i, entry in enumerate(row.entries) if entry.mark == LEVEL)
+
 
 Read = tuple[Column, Callable[[dict[str, Any]], Entry]]
 

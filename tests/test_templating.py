@@ -1,0 +1,36 @@
+"""Tables in LaTeX: names are escaped, marks are explained, and what is printed lines up."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from bench import templating
+from bench.tables import LEADER, LEVEL, Column, Entry, Row, Table
+
+
+def table() -> Table:
+    entries = [("leaky_relu", "97.1", LEADER), ("50 % & {x}", "96.9", LEVEL), ("#1 ~ \\ ^", "57.9", "")]
+    rows = tuple(Row((Entry(name, name), Entry(score, score, mark)), mark, name) for name, score, mark in entries)
+    return Table((Column("cell", number=False), Column("accuracy, %", number=True)), rows)
+
+
+def test_the_best_is_bold_and_what_cannot_be_told_from_it_has_a_dagger() -> None:
+    lines = templating.latex("table.tex", table=table()).splitlines()
+    assert lines[2] == r"\begin{tabular}{lr}"
+    assert lines[4] == r"cell & accuracy, \% \\"
+    assert lines[6] == r"leaky\_relu & \textbf{97.1}\phantom{$^{\dagger}$} \\"
+    assert lines[7] == r"50 \% \& \{x\} & 96.9$^{\dagger}$ \\"
+    assert lines[8].endswith(r" & 57.9\phantom{$^{\dagger}$} \\")
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="needs pdflatex")
+def test_latex_prints_it(tmp_path: Path) -> None:
+    inner = templating.latex("table.tex", table=table())
+    text = f"\\documentclass{{article}}\\usepackage{{booktabs}}\\begin{{document}}{inner}\\end{{document}}"
+    (tmp_path / "t.tex").write_text(text)
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "t.tex"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout[-1000:]
