@@ -16,7 +16,7 @@ from bench.tasks import TASKS, Task
 BATCH = 64  # for the column of FLOP a step
 BEGIN, END = "<!-- begin table -->\n", "<!-- end table -->\n"
 COLUMNS = (
-    "task", "kind", "data", "samples", "parameters", "FLOP a step", "loss", "metric", "target", "constant predictor",
+    "task", "kind", "data", "samples", "parameters", "FLOP a step", "loss", "metric", "target", "baseline",
     "best cell measured",
 )  # fmt: skip
 
@@ -69,9 +69,14 @@ def _row(task: Task, best: str) -> list[str]:
         _loss(task),
         task.metric.name,
         _shown(task, task.target),
-        _shown(task, task.baseline),
+        _baseline(task),
         best,
     ]
+
+
+def _baseline(task: Task) -> str:
+    """What the baseline scores, and what it is where it is not the usual one."""
+    return f"{_shown(task, task.baseline)}{f', {task.baseline_is}' * (task.baseline_is != Task.baseline_is)}"
 
 
 def _loss(task: Task) -> str:

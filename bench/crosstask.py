@@ -189,7 +189,7 @@ def region_sentence(regions: pd.DataFrame) -> str:
         return ""
     most, least = spans.idxmax(), spans.idxmin()
     rest = f", with {least} {spans[least]:.1f}" if most != least else ""
-    kept = "decades of learning rates keep 95 % of what the best one gains over a constant predictor"
+    kept = "decades of learning rates keep 95 % of what the best one gains over the baseline"
     return f"With {most} a median of {spans[most]:.1f} {kept}{rest}."
 
 

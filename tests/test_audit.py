@@ -47,6 +47,11 @@ def test_worse_than_a_constant_predictor_is_a_warning() -> None:
     assert "warning: 2 of 4 cells are worse than always predicting one constant (10.1 %)" in texts(run)
 
 
+def test_worse_than_what_the_task_names_is_said_by_that_name() -> None:
+    run = make_run(["relu"], ["sgd"], {"photos": task_entry(baseline=2.0, baseline_is="bicubic interpolation")})
+    assert "1 of 1 cells is worse than bicubic interpolation (200 %)" in texts(run)
+
+
 @pytest.mark.parametrize("rate, level", [(0.0001, "warning"), (1.0, "warning")])
 def test_a_leader_at_the_edge_of_its_grid_is_a_warning(rate: float, level: str) -> None:
     run = sound()

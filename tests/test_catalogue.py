@@ -22,6 +22,7 @@ def test_has_a_row_a_task_of_all_columns() -> None:
     assert len(rows) == len(TASKS) + 2
     assert {row.count(" | ") for row in rows} == {len(catalogue.COLUMNS) - 1}
     assert rows[2].startswith("| `digits_mlp` | classification | digits | 1,079 / 359 / 359 | 26,122 | 8,880,128 |")
+    assert any("| 25.5 dB, bicubic interpolation |" in row for row in rows)
     assert next(row for row in rows if row.endswith("| relu + adam, 99 % (mine) |")).startswith("| `wine_mlp` |")
 
 

@@ -114,8 +114,8 @@ def test_trials_and_regions_are_there_for_every_cell(run: SyntheticRun) -> None:
 def test_what_forgives_a_rate_that_is_off_is_told() -> None:
     regions = pd.DataFrame({"optimizer": ["sgd", "sgd", "adam", "adam"], "decades": [0.4, 0.6, 2.0, np.nan]})
     assert crosstask.region_sentence(regions) == (
-        "With adam a median of 2.0 decades of learning rates keep 95 % of what the best one gains over a constant "
-        "predictor, with sgd 0.5."
+        "With adam a median of 2.0 decades of learning rates keep 95 % of what the best one gains over the "
+        "baseline, with sgd 0.5."
     )
     assert crosstask.region_sentence(regions.assign(decades=np.nan)) == ""
 

@@ -225,7 +225,7 @@ def _curve_limits(bands: pd.DataFrame, metric: Metric, target: float) -> Limits:
 
 
 def _rate_limits(values: "pd.Series[float]", metric: Metric, baseline: float) -> Limits:
-    """From the best to the constant predictor: what is worse than that is drawn at the edge."""
+    """From the best to the baseline: what is worse than that is drawn at the edge."""
     finite = values[np.isfinite(values)]
     best = (metric.sign * finite).max() * metric.sign if len(finite) else baseline + 1
     low, high = sorted((best * metric.scale, baseline * metric.scale))

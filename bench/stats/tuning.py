@@ -12,7 +12,7 @@ from bench.stats.metric import CELL, TRIAL, Floats, Metric, Tasks, finished, sco
 from bench.stats.moderated import LEVEL, moderated_tests
 from bench.stats.pairs import holm
 
-GOOD = 0.05  # of the way from the constant predictor to the best rate: what may be lost within the good region
+GOOD = 0.05  # of the way from the baseline to the best rate: what may be lost within the good region
 
 
 def learning_rate_sensitivity(lanes: pd.DataFrame, tasks: Tasks) -> pd.DataFrame:
@@ -67,11 +67,11 @@ def several_searched(rows: pd.DataFrame) -> bool:
 def good_region(sensitivity: pd.DataFrame, tasks: Tasks, tolerance: float = GOOD) -> pd.DataFrame:
     """How forgiving each cell is of its learning rate.
 
-    A rate is good where the mean validation score loses at most `tolerance` of the way from the constant
-    predictor to the cell's best rate. Between rates of the grid the score runs straight over log10 of the rate.
+    A rate is good where the mean validation score loses at most `tolerance` of the way from the task's
+    baseline to the cell's best rate. Between rates of the grid the score runs straight over log10 of the rate.
     Columns: the cell, `low` and `high` (ends of the region that holds the best rate), `decades` = log10(high / low),
     and `open`: it reaches an end of the grid, so that it may be wider. NaN where the best is no better than the
-    constant, and where the trials of the cell differ in more than their rate. `sensitivity`: what
+    baseline, and where the trials of the cell differ in more than their rate. `sensitivity`: what
     `learning_rate_sensitivity` gave.
     """
     found = [
@@ -84,10 +84,10 @@ def good_region(sensitivity: pd.DataFrame, tasks: Tasks, tolerance: float = GOOD
 def _region(rows: pd.DataFrame, task: Mapping[str, Any], tolerance: float) -> tuple[float, float, float, bool]:
     sign = Metric.of(task).sign
     x, y = np.log10(rows["learning_rate"].to_numpy()), sign * rows["validation_metric"].to_numpy()
-    best, constant = int(y.argmax()), sign * float(task["baseline"])
-    if not y[best] > constant or several_searched(rows):
+    best, baseline = int(y.argmax()), sign * float(task["baseline"])
+    if not y[best] > baseline or several_searched(rows):
         return np.nan, np.nan, np.nan, False
-    least = y[best] - tolerance * (y[best] - constant)
+    least = y[best] - tolerance * (y[best] - baseline)
     up, down = (_reach(x[best::step], y[best::step], least) for step in (1, -1))
     return 10**down, 10**up, up - down, bool(up == x[-1] or down == x[0])
 

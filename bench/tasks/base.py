@@ -47,6 +47,7 @@ class Task:
     `build(task, activations, index) -> Problem` is called inside a trace; `index` picks the activation.
     `load(task) -> {part: tree of arrays}` gives the parts train, validation and test; the leading axis of train's
     arrays are the samples that minibatches are drawn from. A task that draws its own data has `samples.train == 0`.
+    `baseline_is` reads as the subject of "scores ...": what any trained network should beat.
     `options` are what its `build` and `load` read. `accepts` are the arguments that a suite may set,
     `make(**arguments)` the same task with them; `arguments` those that were set.
     `exhibit` is the kind of picture that its problem's `exhibit` or `trace` is shown as: images, points, masks, boxes,

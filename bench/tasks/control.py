@@ -172,6 +172,7 @@ def cartpole(width: int = 32, depth: int = 1, initialization: str = "default") -
         metric=RETURN,
         target=475.0,
         baseline=1383 / 64,
+        baseline_is="pushing to either side at random",
         samples=EPISODES,
         parameters=parameters(sizes["policy"]),
         flops=STEPS * (8 * weights(sizes["policy"]) - 8 * width),

@@ -169,7 +169,8 @@ def ring_gan(latent: int = 8, width: int = 64, depth: int = 2, initialization: s
     return adversaries(
         "ring_gan", "Draw from eight Gaussians on a ring",
         features=2, latent=latent, width=width, depth=depth, initialization=initialization,
-        metric=COVERAGE, target=0.5, baseline=1 / MODES, samples=DRAWN, load=load_ring,
+        metric=COVERAGE, target=0.5, baseline=1 / MODES, baseline_is="drawing one point over and over",
+        samples=DRAWN, load=load_ring,
         options={
             "squash": lambda x: x,
             "real": lambda batch, key: ring(key, len(batch[0])),
@@ -194,7 +195,8 @@ def digits_gan(latent: int = 16, width: int = 128, depth: int = 2, initializatio
     return adversaries(
         "digits_gan", "Draw 8 x 8 handwritten digits",
         features=DIGITS.shape[0], latent=latent, width=width, depth=depth, initialization=initialization,
-        metric=DISCREPANCY, target=0.05, baseline=0.4164, samples=DIGITS.samples, load=load_digits, dataset=DIGITS,
+        metric=DISCREPANCY, target=0.05, baseline=0.4164, baseline_is="drawing the mean digit over and over",
+        samples=DIGITS.samples, load=load_digits, dataset=DIGITS,
         options={
             "squash": lambda x: jnp.tanh(x),
             "real": lambda batch, key: batch[0],

@@ -175,7 +175,8 @@ def digits_segmentation(width: int = 16, initialization: str = "default") -> Tas
         summary=f"Which pixels of a noisy canvas belong to which digit, U-Net of {width} channels",
         metric=Metric("mean IoU", mean_iou, "maximize", worst=0.0, unit="%", scale=100.0),
         target=0.3,
-        baseline=0.0795,  # background everywhere
+        baseline=0.0795,
+        baseline_is="background everywhere",
         samples=DIGITS.samples,
         parameters=sum(kernels) + 5 * width + 4 * CLASSES,
         flops=trained_flops([a * b for a, b in zip(kernels, pixels, strict=True)]),
@@ -268,7 +269,8 @@ def digits_detection(width: int = 16, initialization: str = "default") -> Task:
         summary=f"Where on a noisy canvas a digit is, and which, network of {width} and {2 * width} channels",
         metric=Metric("found", found, "maximize", worst=0.0, unit="%", scale=100.0),
         target=0.7,
-        baseline=2 / 359,  # the commonest digit in the mean box
+        baseline=2 / 359,
+        baseline_is="the commonest digit in the mean box",
         samples=DIGITS.samples,
         parameters=sum(kernels) + 5 * width + 15,
         flops=trained_flops([a * b for a, b in zip(kernels, pixels, strict=True)]),
