@@ -254,7 +254,18 @@ def _setting(run: Run, task: str, found: Verdict) -> str:
     counts = f"{_count(found.cells, 'cell')} with {_count(found.seeds, 'evaluation seed')} each"
     summary, what = run.manifest["tasks"][task]["summary"].rstrip("."), noun(run.convergence)
     seen = "on test data that tuning never saw" if what == "network" else "from starts that tuning never saw"
-    return f"On: {summary}. {counts}, every {what} scored {seen}."
+    tested = int(run.manifest["tasks"][task]["samples"]["test"])
+    return f"On: {summary}. {counts}, every {what} scored {seen}.{_tested(found, tested)}"
+
+
+def _tested(found: Verdict, samples: int) -> str:
+    """That ± is about seeds and not about the test samples, and how much those would add where that is known."""
+    if not (samples and np.isfinite(found.half_width)):
+        return ""
+    error = found.metric.sampling_error(found.mean, samples) * found.metric.scale
+    unit = "points" if found.metric.unit == "%" else found.metric.unit
+    drawn = f", whose own drawing has a standard error of about {error:.2g} {unit}".rstrip() if error > 0 else ""
+    return f" ± is over seeds, for this one test set of {samples:,} samples{drawn}."
 
 
 def _asked(run: Run) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from synthetic import SyntheticRun, make_run, task_entry
+from synthetic import REGRESSION, SyntheticRun, make_run, task_entry
 
 from bench.page import parts_of
 from bench.reporting import render
@@ -40,6 +40,17 @@ def test_factors_of_a_rate_are_not_mixed_with_rates(landscapes: SyntheticRun) ->
     (part,) = parts_of([landscapes])
     assert "5 learning rates between 0.0001 and 1 or 5 factors between 0.0001 and 1" in part.asked[1]
     assert "of the rate that an optimizer finds itself" in part.asked[1]
+
+
+def test_that_seeds_are_not_test_samples_is_said(landscapes: SyntheticRun) -> None:
+    tasks = {"digits": task_entry(), "progress": REGRESSION}
+    digits, progress = parts_of([make_run(["relu"], ["sgd", "adam"], tasks)])[0].sections
+    assert digits.setting.endswith(
+        "± is over seeds, for this one test set of 360 samples, "
+        "whose own drawing has a standard error of about 0.88 points."
+    )
+    assert progress.setting.endswith("± is over seeds, for this one test set of 360 samples.")
+    assert "±" not in parts_of([landscapes])[0].sections[0].setting
 
 
 def test_trials_of_a_search_are_told() -> None:

@@ -233,3 +233,12 @@ def test_many_values_are_resampled_in_parts_and_alike(monkeypatch: pytest.Monkey
     whole = stats.bootstrap_interval(values, resamples=1_000)
     monkeypatch.setattr("bench.stats.cells.MOST_PLACES", 37 * 130)
     assert stats.bootstrap_interval(values, resamples=1_000) == whole
+
+
+@pytest.mark.parametrize(
+    ("value", "samples", "error"), [(0.971, 359, 0.00886), (0.5, 100, 0.05), (1.0, 359, np.nan), (0.9, 0, np.nan)]
+)
+def test_the_sampling_error_of_an_accuracy_is_known(value: float, samples: int, error: float) -> None:
+    found = Metric.of(task_entry()).sampling_error(value, samples)
+    assert found == pytest.approx(error, rel=1e-2, nan_ok=True)
+    assert np.isnan(Metric.of(REGRESSION).sampling_error(0.5, 100))

@@ -44,6 +44,14 @@ class Metric:
         """+1 where more is better, -1 where less is."""
         return 1 if self.direction == "maximize" else -1
 
+    def sampling_error(self, value: float, samples: int) -> float:
+        """The standard error of a mean over `samples` that lie between 0 and 1: at most √(v (1 − v) / n).
+
+        Exact where each is 0 or 1, as of accuracy. NaN for other metrics, at either end, and without samples.
+        """
+        bounded = {self.worst, self.best} == {0.0, 1.0}
+        return float(np.sqrt(value * (1 - value) / samples)) if bounded and samples and 0 < value < 1 else np.nan
+
     def show(self, value: float) -> str:
         """The value as a person reads it, without its unit."""
         if pd.isna(value):
