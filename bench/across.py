@@ -7,7 +7,7 @@ from bench import crosstask, tables
 from bench.audit import Finding, Run, audit_together
 from bench.figures.profiles import profiles
 from bench.figures.svg import Figure
-from bench.stats import cell_label
+from bench.stats import RankTest, cell_label
 from bench.verdicts import Verdict
 
 
@@ -42,16 +42,13 @@ def across(run: Run, slug: str) -> Across | None:
     tasks = {name: run.manifest["tasks"][name] for name in names}
     lanes = run.lanes[run.lanes["task"].isin(names)]
     board, test = crosstask.leaderboard(lanes, compared, tasks), crosstask.rank_test(compared)
-    told = [test.sentence, crosstask.flips_sentence(compared)]
+    told = [test.sentence, crosstask.shared_data_sentence(compared, tasks), crosstask.flips_sentence(compared)]
     first = board.iloc[0]
     if first["mean_rank"] == first["mean_rank"]:
-        best, *others = (cell_label(row["activation"], row["optimizer"]) for _, row in board.iterrows())
+        best = cell_label(first["activation"], first["optimizer"])
         head = f"{best} has the best mean rank, {first['mean_rank']:.1f} of {len(board)}, over {len(names)} tasks"
-        if others:
-            head += f", {board.iloc[1]['mean_rank'] - first['mean_rank']:.1f} ahead of {others[0]}"
-        told.insert(
-            0, f"{head}; it leads or cannot be told from the leader in {100 * first['lead_share']:.0f} % of them."
-        )
+        share = f"in {100 * first['lead_share']:.0f} % of them it leads or cannot be told from the leader"
+        told.insert(0, f"{head}{_apart(test)}; {share}.")
     apart = [name for name in run.manifest["tasks"] if name not in tasks]
     if apart:
         told.append(f"Left out, as they have other cells or none that was evaluated: {', '.join(apart)}.")
@@ -62,6 +59,18 @@ def across(run: Run, slug: str) -> Across | None:
         tables.leaderboard(board, [] if test.refusal or not test.p_value < 0.05 else test.level),
         profiles(slug, crosstask.profile_curves(compared), pairs, len(names)),
     )
+
+
+def _apart(test: RankTest) -> str:
+    """How many others the best mean rank can be told from, as the rest of a sentence; "" where there is no test."""
+    others, level = len(test.mean_ranks) - 1, len(test.level) - 1
+    if test.refusal:
+        return ""
+    if level == 0:
+        return f", and can be told from each of the {others} others"
+    if level == others:
+        return f", but none of the {others} others can be told from it"
+    return f", but {level} of the {others} others cannot be told from it"
 
 
 def together(runs: Sequence[Run], verdicts: Sequence[tuple[str, Verdict]]) -> Together | None:

@@ -81,6 +81,25 @@ def rank_test(convergence: pd.DataFrame, by: tuple[str, ...] = CELLS) -> RankTes
     return stats.rank_test(ranks(convergence, by))
 
 
+def shared_data_sentence(convergence: pd.DataFrame, tasks: Tasks) -> str:
+    """That tasks on the same data are no independent blocks, and the test with each data set counted once.
+
+    A data set stands at the mean of its tasks' ranks. "" where no two tasks share one, or there is no test.
+    """
+    ranked = ranks(convergence)
+    sets = pd.Series([tasks[name].get("data_sha256") or name for name in ranked.columns], ranked.columns)
+    counts = sets.value_counts()
+    if len(counts) == len(sets) or stats.rank_test(ranked).refusal:
+        return ""
+    number = "one data set" if len(counts) == 1 else f"{len(counts)} data sets, {counts.max()} of them of one"
+    head = f"This takes tasks as independent, but the {len(sets)} are of {number}: the evidence is less than it looks"
+    test = stats.rank_test(ranked.T.groupby(sets, sort=False).mean().T.rank())
+    if test.refusal:
+        return f"{head}, and data sets are too few for a test."
+    told = f"{len(test.level) - 1} of the {len(ranked) - 1} others cannot be told from the best"
+    return f"{head}. With each data set counted once, p = {test.p_value:.2g} and {told}."
+
+
 def flips_sentence(convergence: pd.DataFrame) -> str:
     """How far the order of the cells holds from one task to another: one sentence, "" for a single task."""
     flips = stats.rank_flips(ranks(convergence))
@@ -88,7 +107,7 @@ def flips_sentence(convergence: pd.DataFrame) -> str:
         return ""
     share = flips["flips"].sum() / flips["pairs"].sum()
     worst = flips.loc[flips["share"].idxmax()]
-    text = f"Of two cells, {100 * share:.0f} % change their order from one task to another"
+    text = f"Of all pairs of cells, {100 * share:.0f} % change their order from one task to another"
     pair = f"{worst['first']} and {worst['second']} ({100 * worst['share']:.0f} %)"
     most = f", most between {pair}" if len(flips) > 1 else ""
     return f"{text}{most}; 50 % would mean that one task says nothing about the other."

@@ -64,6 +64,20 @@ def test_the_test_over_tasks_speaks_or_says_why_not(run: SyntheticRun) -> None:
     assert "too few" in crosstask.rank_test(one).sentence
 
 
+def test_tasks_on_the_same_data_are_counted_once(run: SyntheticRun) -> None:
+    own = {name: task_entry(data_sha256=name) for name in TASKS}
+    assert crosstask.shared_data_sentence(run.convergence, own) == ""
+    names = [f"t{i}" for i in range(8)]
+    first = run.convergence[run.convergence["task"] == "a"].assign(rank=np.arange(1.0, 7))
+    table = pd.concat([first.assign(task=name) for name in names])
+    shared = {name: task_entry(data_sha256="x" if i < 3 else None) for i, name in enumerate(names)}
+    told = crosstask.shared_data_sentence(table, shared)
+    assert told.startswith("This takes tasks as independent, but the 8 are of 6 data sets, 3 of them of one:")
+    assert told.endswith(" With each data set counted once, p = 0 and 3 of the 5 others cannot be told from the best.")
+    few = {name: task_entry(data_sha256="x" if i < 5 else None) for i, name in enumerate(names)}
+    assert crosstask.shared_data_sentence(table, few).endswith(", and data sets are too few for a test.")
+
+
 def test_flips_are_told_where_there_are_two_tasks(run: SyntheticRun) -> None:
     assert "change their order" in crosstask.flips_sentence(run.convergence)
     assert crosstask.flips_sentence(run.convergence[run.convergence["task"] == "a"]) == ""

@@ -64,11 +64,9 @@ class RankTest:
         test = f"Friedman, F = {self.f:.2f}, p = {self.p_value:.2g}"
         if not self.p_value < LEVEL:
             return f"No difference between the {len(self.mean_ranks)} over {self.tasks} tasks can be told ({test})."
-        rest = len(self.level) - 1
-        told = f"{rest} of the {len(self.mean_ranks) - 1} others cannot be told from the best mean rank"
         return (
             f"Mean ranks over {self.tasks} tasks differ ({test}); two that are less than "
-            f"{self.critical_difference:.2f} apart cannot be told from each other (Nemenyi), and {told}."
+            f"{self.critical_difference:.2f} apart cannot be told from each other (Nemenyi)."
         )
 
 
