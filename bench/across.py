@@ -94,7 +94,7 @@ def _shared(task: str, found: Sequence[tuple[str, Verdict]]) -> str:
     every = set.intersection(*({v.winner, *v.tied} for _, v in led))
     names = {cell_label(*v.winner) for _, v in led if v.winner}
     if len(names) == 1:
-        return f"{task}: {names.pop()} leads in all {len(led)} runs."
+        return f"{task}: {names.pop()} has the best mean in all {len(led)} runs."
     leaders = "; ".join(f"{run}: {cell_label(*v.winner)}" for run, v in led if v.winner)
     common = sorted(cell_label(*pair) for pair in every if pair)
     few = ", ".join(common[:4]) + (f" and {len(common) - 4} more" if len(common) > 4 else "")

@@ -151,6 +151,7 @@ def audit_task(run: Run, task: str) -> Iterator[Finding]:
     entry = run.manifest["tasks"][task]
     yield from _target(run, lanes, table, entry)
     yield from _below_baseline(table, entry)
+    yield from _collapsed(lanes, table, run.manifest["tasks"])
     yield from _edges(table, leader(table, task), "range" if searched(run.manifest) else "grid")
     yield from _divergence(lanes, table)
     yield from _halved(run.halved.get(task, 0))
@@ -199,6 +200,13 @@ def _below_baseline(table: pd.DataFrame, entry: Mapping[str, Any]) -> Iterator[F
             "warning",
             f"{_of(worse, table)} worse than {constant}: {_names(worse)}.",
         )
+
+
+def _collapsed(lanes: pd.DataFrame, table: pd.DataFrame, tasks: stats.Tasks) -> Iterator[Finding]:
+    lost = stats.collapsed(lanes, tasks).reset_index()
+    if len(lost):
+        text = f"{len(lost)} of {len(table)} cells {'has' if len(lost) == 1 else 'have'} a seed that collapsed"
+        yield Finding("warning", f"{text}, so that their means say little and no test can tell them: {_names(lost)}.")
 
 
 def _edges(table: pd.DataFrame, best: "pd.Series[Any] | None", where: str) -> Iterator[Finding]:

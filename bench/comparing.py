@@ -13,7 +13,7 @@ from bench.compare import Comparison
 from bench.figures import styles
 from bench.figures.scatter import seconds_scatter
 from bench.stats import cell_label
-from bench.tables import LEADER, Column, Entry, Row, Table
+from bench.tables import LEADER, LEVEL, WORDS, Column, Entry, Row, Table
 
 READS = "the second run less the first, of the mean test metric"
 
@@ -66,7 +66,7 @@ def as_table(found: Comparison) -> Table:
         Column("B - A", True, READS),
         Column("95 % interval", True, "of the difference"),
         Column("p", True, "adjusted by Holm over all cells"),
-        Column("B is", False, "level: cannot be told from A at 1 %"),
+        Column("B is", False, "not told apart: cannot be told from A at 1 %"),
         Column("s to target A", True, "seconds of one worker for one network"),
         Column("s to target B", True, "seconds of one worker for one network"),
         Column("A / B", True, "seconds to target; above 1: B is sooner"),
@@ -89,7 +89,7 @@ def _row(row: dict[str, Any], found: Comparison, several: bool) -> Row:
             f"{_signed(ends[0], digits)} to {_signed(ends[1], digits)}" if np.isfinite(ends[0]) else "–", _key(ends[0])
         ),
         Entry("–" if pd.isna(row["p_value"]) else f"{row['p_value']:.2g}", _key(row["p_value"])),
-        Entry(row["verdict"] or "–", row["verdict"]),
+        Entry(WORDS[LEVEL] if row["verdict"] == LEVEL else row["verdict"] or "–", row["verdict"]),
         *(Entry(_seconds(row[f"seconds_{side}"]), _key(row[f"seconds_{side}"])) for side in "ab"),
         *(Entry(_ratio(row[name]), _key(row[name])) for name in ("seconds_ratio", "speed_ratio")),
         Entry(_interval(row["speed_ratio_low"], row["speed_ratio_high"]), _key(row["speed_ratio_low"])),

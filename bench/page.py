@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench import crosstask, embedded, figures, tables
+from bench import crosstask, embedded, figures, stats, tables
 from bench.across import Across, across
 from bench.audit import Finding, Run, audit
 from bench.heat import Heat, heat
@@ -48,6 +48,11 @@ class Section:
     def label(self) -> str:
         """What a reader picks it by."""
         return f"{self.run} · {self.task}" if self.several else self.task
+
+    @property
+    def collapsed(self) -> bool:
+        """Whether a seed of any cell collapsed."""
+        return any("‡" in entry.text for row in self.cells.rows for entry in row.entries)
 
     @property
     def level(self) -> list[str]:
@@ -180,7 +185,9 @@ def _section(run: Run, task: str, slug: str, drawn: Mapping[str, figures.Style],
         verdict=found,
         causes=_causes(run, task, found.metric),
         figures=figures.of_task(run, task, found, drawn, slug),
-        cells=tables.cells(table.assign(found=_found(run, table)), speeds, found),
+        cells=tables.cells(
+            table.assign(found=_found(run, table), collapsed=_collapsed(run, table, task)), speeds, found
+        ),
         matrix=tables.matrix(table, found),
         heat=heat(table, found),
         data=embedded.of_task(run, task) | {"slug": slug},
@@ -194,6 +201,12 @@ def _found(run: Run, table: pd.DataFrame) -> list[str]:
         return [""] * len(table)
     rows = zip(table["optimizer"], table["hyperparameters"], strict=True)
     return [values_told(json.loads(chosen), ranges[optimizer]) for optimizer, chosen in rows]
+
+
+def _collapsed(run: Run, table: pd.DataFrame, task: str) -> list[bool]:
+    """Which cells have a seed that collapsed."""
+    lost = stats.collapsed(run.lanes[run.lanes["task"] == task], run.manifest["tasks"])
+    return [cell in lost.index for cell in table[stats.CELL].itertuples(index=False, name=None)]
 
 
 def _facts(entry: Mapping[str, Any], metric: Metric) -> str:
@@ -229,7 +242,7 @@ def _ahead(best: float, other: float, metric: Metric) -> str:
     if not np.isfinite(gap):
         return "out of reach of"
     unit = "points" if metric.unit == "%" else metric.unit
-    return f"{metric.show(gap)}{f' {unit}' if unit else ''} ahead of" if gap > 0 else "level with"
+    return f"{metric.show(gap)}{f' {unit}' if unit else ''} ahead of" if gap > 0 else "at the same mean as"
 
 
 def _causes(run: Run, task: str, metric: Metric) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from bench.stats import Metric, cell_label
 from bench.verdicts import Verdict
 
 LEADER, LEVEL = "leader", "level"
+WORDS = {LEADER: "leader", LEVEL: "not told apart", "": ""}
 UNKNOWN = "–"
 
 
@@ -42,6 +43,11 @@ class Row:
     mark: str = ""
     name: str = ""
 
+    @property
+    def verdict(self) -> str:
+        """The mark in words."""
+        return WORDS[self.mark]
+
 
 @dataclass(frozen=True)
 class Table:
@@ -66,7 +72,10 @@ def mark(activation: str, optimizer: str, verdict: Verdict) -> str:
 
 
 def cells(table: pd.DataFrame, throughput: pd.DataFrame, verdict: Verdict) -> Table:
-    """All cells of one task, the best first; `table` may tell in `found` what was searched beside the learning rate."""
+    """All cells of one task, the best first.
+
+    `table` may tell in `found` what was searched beside the learning rate, in `collapsed` whether a seed collapsed.
+    """
     speed = throughput.groupby(["activation", "optimizer"])["lane_steps_per_s"].median().rename("speed")
     ordered = table.join(speed, on=["activation", "optimizer"]).sort_values(["rank", "steps_to_target"], kind="stable")
     readers = _readers(verdict.metric, named=bool((table["activation"] != NO_ACTIVATION).any()))
@@ -103,7 +112,7 @@ def leaderboard(board: pd.DataFrame, level: Sequence[object] = ()) -> Table:
         _number("mean rank", "mean_rank", lambda v: f"{v:.2f}", "over the tasks; 1 is the best"),
         _number("profile score", "profile", lambda v: f"{v:.2f}", "area under its performance profile, 0 to 1"),
         _number(
-            "leads or level", "lead_share", lambda v: f"{v * 100:.0f} %",
+            "leads or not told apart", "lead_share", lambda v: f"{v * 100:.0f} %",
             "share of the tasks in which it is the leader or cannot be told from it",
         ),
     ]  # fmt: skip
@@ -126,7 +135,7 @@ def leaders(verdicts: Sequence[tuple[str, Verdict]]) -> Table:
         Column("task", False),
         Column("leader", False),
         Column("test metric", True, "mean over the evaluation seeds, ± half of its 95 % bootstrap interval"),
-        Column("level with it", True, "cells that cannot be told from the leader"),
+        Column("not told apart", True, "cells that cannot be told from the leader"),
         Column("cells", True, "that were evaluated"),
     ]
     first = 0 if len({run for run, _ in verdicts}) > 1 else 1
@@ -151,7 +160,7 @@ def _readers(metric: Metric, named: bool) -> list[Read]:
         _text("optimizer"),
         _metric(f"test {metric.name}{unit}", metric),
         (
-            Column("95 % interval", True, "of the mean, by bootstrap; sorted by its lower end"),
+            Column("95 % interval", True, "of the mean, by bootstrap; sorted by its lower end; ‡ a seed collapsed"),
             lambda row: _interval(row, metric),
         ),
         _number(
@@ -207,7 +216,8 @@ def _key(value: float) -> str:
 def _interval(row: dict[str, Any], metric: Metric) -> Entry:
     if pd.isna(row["ci_low"]):
         return Entry(UNKNOWN, "")
-    return Entry(f"{metric.show(row['ci_low'])} to {metric.show(row['ci_high'])}", _key(row["ci_low"]))
+    seeds = " ‡" * bool(row.get("collapsed"))
+    return Entry(f"{metric.show(row['ci_low'])} to {metric.show(row['ci_high'])}{seeds}", _key(row["ci_low"]))
 
 
 def _rate(row: dict[str, Any]) -> Entry:

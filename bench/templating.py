@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 FOLDER = Path(__file__).parent / "templates"
 MARKDOWN = str.maketrans({c: f"\\{c}" for c in "\\`*_[]#|~$"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"})
-SYMBOLS = {"±": r"$\pm$", "×": r"$\times$", "∞": r"$\infty$", "–": "--", "−": "$-$", "²": "$^2$"}
+SYMBOLS = {"±": r"$\pm$", "×": r"$\times$", "∞": r"$\infty$", "–": "--", "−": "$-$", "²": "$^2$", "‡": r"$\ddagger$"}
 LATEX = str.maketrans(
     {c: f"\\{c}" for c in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}

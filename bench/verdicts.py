@@ -59,13 +59,16 @@ class Verdict:
 def _sentence(who: str, value: str, others: int, tied: int) -> str:
     if others == 0:
         return f"{who} reaches {value}; it is the only cell, so there is nothing to compare it with."
+    if others == 1 and tied:
+        return f"{who} has the best mean, {value}, but the other cell cannot be told from it."
     if others == 1:
-        return f"{who} leads at {value}; the other cell can{'not' * tied} be told from it."
+        return f"{who} leads at {value}; the other cell can be told from it."
     if tied == 0:
         return f"{who} leads at {value}; each of the {others} other cells can be told from it."
     if tied == others:
         return f"{who} has the best mean, {value}, but none of the {others} other cells can be told from it."
-    return f"{who} leads at {value}; {tied} of the {others} other cells cannot be told from it."
+    head = f"has the best mean, {value}, but" if 2 * tied > others else f"leads at {value};"
+    return f"{who} {head} {tied} of the {others} other cells cannot be told from it."
 
 
 def leader(table: pd.DataFrame, task: str) -> "pd.Series[Any] | None":

@@ -52,6 +52,15 @@ def test_worse_than_what_the_task_names_is_said_by_that_name() -> None:
     assert "1 of 1 cells is worse than bicubic interpolation (200 %)" in texts(run)
 
 
+def test_a_seed_that_collapsed_is_a_warning() -> None:
+    run = sound()
+    seeds = run.lanes.index[(run.lanes["phase"] == "evaluate") & (run.lanes["optimizer"] == "adam")]
+    run.lanes.loc[seeds[0], "test_metric"] = 0.33  # gains more than a quarter of what 97 % gains over 10.1 %
+    assert "collapsed" not in texts(run)
+    run.lanes.loc[seeds[0], "test_metric"] = 0.21
+    assert "warning: 1 of 4 cells has a seed that collapsed, so that their means say little" in texts(run)
+
+
 @pytest.mark.parametrize("rate, level", [(0.0001, "warning"), (1.0, "warning")])
 def test_a_leader_at_the_edge_of_its_grid_is_a_warning(rate: float, level: str) -> None:
     run = sound()

@@ -53,6 +53,19 @@ def test_that_seeds_are_not_test_samples_is_said(landscapes: SyntheticRun) -> No
     assert "±" not in parts_of([landscapes])[0].sections[0].setting
 
 
+def test_a_cell_of_which_a_seed_collapsed_is_marked_and_the_mark_explained() -> None:
+    run = make_run(["relu"], ["sgd", "adam"], evaluate=6)
+    assert "‡:" not in render([run])["index.html"].decode()
+    lost = run.lanes.index[(run.lanes["phase"] == "evaluate") & (run.lanes["optimizer"] == "adam")][0]
+    run.lanes.loc[lost, ["test_metric", "status"]] = [0.15, "ok"]
+    files = render([run])
+    page, text = files["index.html"].decode(), files["report.md"].decode()
+    assert page.count(" ‡<") == 1 and "‡: a seed collapsed" in page
+    assert text.count(" ‡ |") == 1 and "‡: a seed collapsed" in text
+    assert files["tables/digits-mlp-cells.tex"].decode().count(r"$\ddagger$") == 1
+    assert "<td>not told apart</td>" in page and "<td>level</td>" not in page
+
+
 def test_trials_of_a_search_are_told() -> None:
     run = make_run(["relu"], ["sgd", "adam"], {"a": task_entry()})
     rate = {"low": 1e-4, "high": 1.0, "scale": "log"}
@@ -90,7 +103,11 @@ def test_several_runs_open_with_a_table_of_their_leaders() -> None:
     runs = [make_run(["relu"], ["adam"], evaluations=4, name=name) for name in ("one", "two")]
     files = render(runs)
     page, text = files["index.html"].decode(), files["report.md"].decode()
-    assert page.index("leads in all 2 runs") < page.index("The leader of each task of each run") < page.index("<main>")
+    assert (
+        page.index("has the best mean in all 2 runs")
+        < page.index("The leader of each task of each run")
+        < page.index("<main>")
+    )
     rows = [line for line in text.splitlines() if line.startswith("| one |")]
     assert rows[0].startswith("| one | digits\\_mlp | relu + adam | ")
 

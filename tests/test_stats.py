@@ -13,6 +13,7 @@ from bench.stats import Metric
 ACCURACY = {"t": task_entry()}
 R2 = {"t": task_entry(metric={"name": "R²", "direction": "maximize", "unit": "", "scale": 1, "worst": -np.inf})}
 RMSE = {"t": REGRESSION}
+NAN = float("nan")
 NO_TIMES = pd.DataFrame(columns=["task", "activation", "optimizer", "step_s_median", "width"])
 
 
@@ -233,6 +234,14 @@ def test_many_values_are_resampled_in_parts_and_alike(monkeypatch: pytest.Monkey
     whole = stats.bootstrap_interval(values, resamples=1_000)
     monkeypatch.setattr("bench.stats.cells.MOST_PLACES", 37 * 130)
     assert stats.bootstrap_interval(values, resamples=1_000) == whole
+
+
+@pytest.mark.parametrize("tasks", [ACCURACY, RMSE])
+def test_a_seed_collapsed_that_gains_less_than_a_quarter_of_the_median(tasks: stats.Tasks) -> None:
+    """Over a baseline of 0.101, or less than one of 77."""
+    good, short, lost = (0.901, 0.31, 0.29) if tasks is ACCURACY else (37.0, 66.0, 68.0)
+    scores = {"a": [good] * 4 + [lost], "b": [good] * 4 + [short], "c": [good] * 4 + [NAN], "d": [lost] * 4 + [short]}
+    assert dict(stats.collapsed(evaluated(scores), tasks)) == {("t", "a", "a"): 1}
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,7 @@ def test_the_power_line_says_how_many_seeds() -> None:
         ),
         (
             {"x": [0.9] * 3, "y": [0.9] * 3},
-            "a + x leads at 90.0 % ± 0.0 test accuracy; the other cell cannot be told from it.",
+            "a + x has the best mean, 90.0 % ± 0.0 test accuracy, but the other cell cannot be told from it.",
         ),
         (
             {"x": [0.9] * 3, "y": [0.9] * 3, "z": [0.89, 0.9, 0.91]},
@@ -163,6 +163,10 @@ def test_the_power_line_says_how_many_seeds() -> None:
         (
             {"x": [0.9] * 5, "y": [0.9] * 5, "z": [0.1] * 5},
             "a + x leads at 90.0 % ± 0.0 test accuracy; 1 of the 2 other cells cannot be told from it.",
+        ),
+        (
+            {"x": [0.9] * 5, "y": [0.9] * 5, "w": [0.9] * 5, "z": [0.1] * 5},
+            "a + x has the best mean, 90.0 % ± 0.0 test accuracy, but 2 of the 3 other cells cannot be told from it.",
         ),
         (
             {"x": [0.9] * 9, "y": [0.6, 0.61, 0.6] * 3, "z": [0.1, 0.11, 0.1] * 3},

@@ -16,6 +16,7 @@ CONVERGENCE = [
     *("learning_rate", "at_grid_edge", "seeds", "test_metric", "ci_low", "ci_high"),
     *("steps_to_target", "seconds_to_target", "diverged_share", "rank"),
 ]
+COLLAPSED = 0.25  # of what its cell's median gains over the baseline: a seed that gains less collapsed
 EDGE = 0.05  # of a range, in logarithms: a rate so near to an end counts as at it
 MOST_PLACES = 2_000_000  # of resampled values at once: 16 MB
 QUARTILES = {"low": 0.25, "middle": 0.5, "high": 0.75}
@@ -110,6 +111,21 @@ def _row_iqm(values: Floats, axis: int) -> Floats:
     cut = values.shape[axis] // 4
     kept: Floats = np.sort(values, axis=axis)[:, cut : values.shape[axis] - cut].mean(axis=axis)
     return kept
+
+
+def collapsed(lanes: pd.DataFrame, tasks: Tasks) -> "pd.Series[int]":
+    """By cell, how many evaluation seeds collapsed, of the cells that have such.
+
+    A seed collapsed where it was carried through and yet gains over the task's baseline less than a quarter of what
+    the median of its cell gains. A cell whose median does not beat the baseline has none.
+    """
+    done = finished(lanes, "evaluate")
+    signs = done["task"].map({name: Metric.of(task).sign for name, task in tasks.items()}).astype(float)
+    baselines = done["task"].map({name: task["baseline"] for name, task in tasks.items()}).astype(float)
+    gain = signs * (scores(done, "test_metric", tasks) - baselines)
+    middle = gain.groupby([done[column] for column in CELL]).transform("median")
+    lost = done[(middle > 0) & (gain < COLLAPSED * middle) & (done["status"] == "ok")]
+    return lost.groupby(CELL, sort=False).size()
 
 
 def convergence(
