@@ -13,6 +13,7 @@ from bench.search import searched
 from bench.verdicts import leader
 
 ENOUGH_SEEDS = 10
+UNLIKE = 0.1  # of the median number of parameters: a cell that differs by more is another network
 
 
 class Run(Protocol):
@@ -40,10 +41,15 @@ class Run(Protocol):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing found: `level` is fault (something is wrong), warning (may mislead) or note."""
+    """One thing found: `level` is fault (something is wrong), warning (may mislead) or note.
+
+    `kind` is the head under which findings of several tasks are folded, `details` those that were.
+    """
 
     level: str
     text: str
+    kind: str = ""
+    details: tuple[str, ...] = ()
 
 
 LEVELS = ("fault", "warning", "note")
@@ -53,10 +59,24 @@ def audit(run: Run) -> list[Finding]:
     """All findings about `run`, the gravest first; an empty list means that nothing was found."""
     found = [*_completeness(run), *_blocks(run.convergence), *_seeds(run.convergence), *_timing(run.throughput)]
     found += [*_under_tuned(run), *_defaults(run)]
-    for task in run.manifest["tasks"]:
-        prefix = f"{task}: " if len(run.manifest["tasks"]) > 1 else ""
-        found += [Finding(f.level, prefix + f.text) for f in audit_task(run, task)]
+    tasks = list(run.manifest["tasks"])
+    found += folded([(task, finding) for task in tasks for finding in audit_task(run, task)], len(tasks))
     return sorted(found, key=lambda finding: LEVELS.index(finding.level))
+
+
+def folded(found: Sequence[tuple[str, Finding]], tasks: int) -> list[Finding]:
+    """Findings on single tasks, of so many: those of one level and kind in one, that names the tasks."""
+    groups: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for task, finding in found:
+        groups.setdefault((finding.level, finding.kind), []).append((task, finding.text))
+    return [_folded(level, kind, told, tasks) for (level, kind), told in groups.items()]
+
+
+def _folded(level: str, kind: str, told: Sequence[tuple[str, str]], tasks: int) -> Finding:
+    texts = tuple(f"{task}: {text}" if tasks > 1 else text for task, text in told)
+    if len(texts) == 1:
+        return Finding(level, texts[0], kind)
+    return Finding(level, f"{kind} on {len(texts)} of {tasks} tasks: {_some([t for t, _ in told])}.", kind, texts)
 
 
 def audit_together(runs: Sequence[Run]) -> list[Finding]:
@@ -155,6 +175,7 @@ def audit_task(run: Run, task: str) -> Iterator[Finding]:
     yield from _edges(table, leader(table, task), "range" if searched(run.manifest) else "grid")
     yield from _divergence(lanes, table)
     yield from _halved(run.halved.get(task, 0))
+    yield from _unlike(lanes)
 
 
 def _completeness(run: Run) -> Iterator[Finding]:
@@ -184,11 +205,14 @@ def _target(run: Run, lanes: pd.DataFrame, table: pd.DataFrame, entry: Mapping[s
     met = int((metric.sign * first >= metric.sign * target).sum())
     if met:
         yield Finding(
-            "fault", f"{_trained(lanes, met)} met the target before the first step: steps to it mean nothing here."
+            "fault",
+            f"{_trained(lanes, met)} met the target before the first step: steps to it mean nothing here.",
+            "The target is met before the first step",
         )
     evaluated = table[table["seeds"] > 0]
     if len(evaluated) and np.isinf(evaluated["steps_to_target"]).all():
-        yield Finding("note", f"No cell reached the target of {metric.plain(target)} within the steps given.")
+        text = f"No cell reached the target of {metric.plain(target)} within the steps given."
+        yield Finding("note", text, "No cell reached the target")
 
 
 def _below_baseline(table: pd.DataFrame, entry: Mapping[str, Any]) -> Iterator[Finding]:
@@ -199,6 +223,7 @@ def _below_baseline(table: pd.DataFrame, entry: Mapping[str, Any]) -> Iterator[F
         yield Finding(
             "warning",
             f"{_of(worse, table)} worse than {constant}: {_names(worse)}.",
+            "Cells are worse than the task's baseline",
         )
 
 
@@ -206,7 +231,8 @@ def _collapsed(lanes: pd.DataFrame, table: pd.DataFrame, tasks: stats.Tasks) -> 
     lost = stats.collapsed(lanes, tasks).reset_index()
     if len(lost):
         text = f"{len(lost)} of {len(table)} cells {'has' if len(lost) == 1 else 'have'} a seed that collapsed"
-        yield Finding("warning", f"{text}, so that their means say little and no test can tell them: {_names(lost)}.")
+        text = f"{text}, so that their means say little and no test can tell them: {_names(lost)}."
+        yield Finding("warning", text, "Cells have a seed that collapsed")
 
 
 def _edges(table: pd.DataFrame, best: "pd.Series[Any] | None", where: str) -> Iterator[Finding]:
@@ -218,7 +244,7 @@ def _edges(table: pd.DataFrame, best: "pd.Series[Any] | None", where: str) -> It
     tail = ", the leader among them" if leads else ""
     verb = "has its best learning rate" if len(edge) == 1 else "have their best learning rate"
     text = f"{len(edge)} of {len(table)} cells {verb} at the edge of the {where}{tail}; a wider one may help"
-    yield Finding(level, f"{text}: {_names(edge)}.")
+    yield Finding(level, f"{text}: {_names(edge)}.", f"Best learning rates lie at the edge of the {where}{tail}")
 
 
 def _divergence(lanes: pd.DataFrame, table: pd.DataFrame) -> Iterator[Finding]:
@@ -227,12 +253,13 @@ def _divergence(lanes: pd.DataFrame, table: pd.DataFrame) -> Iterator[Finding]:
     if counts[1]:
         cells = table[table["diverged_share"] > 0]
         text = f"{_trained(lanes, counts[1])} diverged in evaluation, which counts as the worst: {_names(cells)}."
-        yield Finding("warning", text)
+        yield Finding("warning", text, f"{stats.noun(lanes, 2).capitalize()} diverged in evaluation")
     if counts[0]:
         tuned = int((lanes["phase"] == "tune").sum())
         yield Finding(
             "note",
             f"{counts[0]:,} of {tuned:,} {stats.noun(lanes, 2)} diverged while tuning.",
+            f"{stats.noun(lanes, 2).capitalize()} diverged while tuning",
         )
 
 
@@ -242,7 +269,19 @@ def _halved(shards: int) -> Iterator[Finding]:
             f"Memory ran out, so that {shards:,} {'shard was' if shards == 1 else 'shards were'} trained in chunks of"
         )
         tail = "half the width or less: last bits may differ from those of a run that had enough, and its speeds do"
-        yield Finding("note", f"{text} {tail}.")
+        yield Finding("note", f"{text} {tail}.", "Memory ran out")
+
+
+def _unlike(lanes: pd.DataFrame) -> Iterator[Finding]:
+    """Cells with more or fewer parameters than most, so that what helps may be size."""
+    sizes = lanes.groupby(stats.CELL[1:], sort=False)["parameters"].first()
+    middle = sizes.median()
+    other = sizes[(sizes - middle).abs() > UNLIKE * middle]
+    if len(other):
+        told = [f"{name} {size:,.0f}" for name, size in other.groupby(level="activation", sort=False).max().items()]
+        text = f"{len(other)} of {len(sizes)} cells have unlike numbers of parameters, over 10 % from the median"
+        text = f"{text} of {middle:,.0f}: {_some(told)}."
+        yield Finding("note", text, "Cells have unlike numbers of parameters")
 
 
 def _seeds(table: pd.DataFrame) -> Iterator[Finding]:

@@ -82,6 +82,16 @@ def test_divergence_is_told_apart_by_phase() -> None:
     assert "warning: 1 network diverged in evaluation, which counts as the worst: relu + momentum." in found
 
 
+def test_cells_of_unlike_size_are_noted_by_their_activations() -> None:
+    run = make_run(["relu", "tanh", "maxout"], ["sgd", "adam"], rates=3)
+    run.lanes.loc[run.lanes["activation"] == "tanh", "parameters"] = 28_000
+    assert "parameters" not in texts(run)
+    run.lanes.loc[run.lanes["activation"] == "maxout", "parameters"] = 51_000
+    assert (
+        "note: 2 of 6 cells have unlike numbers of parameters, over 10 % from the median of 28,000: maxout 51,000."
+    ) in texts(run)
+
+
 def test_chunks_halved_for_want_of_memory_are_noted() -> None:
     run = sound()
     run.halved = {"digits_mlp": 3}
@@ -129,6 +139,19 @@ def test_the_gravest_stand_first_and_tasks_are_named_where_there_are_several() -
     levels = [finding.level for finding in audit(run)]
     assert levels == sorted(levels, key=LEVELS.index)
     assert "warning: b: 2 of 2 cells" in texts(run)
+
+
+def test_findings_of_one_kind_on_several_tasks_are_folded() -> None:
+    run = make_run(["relu"], ["sgd", "adam"], {name: task_entry(baseline=0.999) for name in "abc"})
+    found = [finding for finding in audit(run) if "worse than" in finding.text]
+    assert [finding.text for finding in found] == ["Cells are worse than the task's baseline on 3 of 3 tasks: a, b, c."]
+    assert [text[:18] for text in found[0].details] == [
+        "a: 2 of 2 cells ar",
+        "b: 2 of 2 cells ar",
+        "c: 2 of 2 cells ar",
+    ]
+    levels = [finding.level for finding in audit(run)]
+    assert levels == sorted(levels, key=LEVELS.index)
 
 
 def test_a_method_that_loses_to_a_case_of_itself_is_under_tuned() -> None:
