@@ -91,7 +91,9 @@ def shared_data_sentence(convergence: pd.DataFrame, tasks: Tasks) -> str:
     counts = sets.value_counts()
     if len(counts) == len(sets) or stats.rank_test(ranked).refusal:
         return ""
-    number = "one data set" if len(counts) == 1 else f"{len(counts)} data sets, {counts.max()} of them of one"
+    number = (
+        "one data set" if len(counts) == 1 else f"{len(counts)} data sets, {counts.max()} of the {len(sets)} of one"
+    )
     head = f"This takes tasks as independent, but the {len(sets)} are of {number}: the evidence is less than it looks"
     test = stats.rank_test(ranked.T.groupby(sets, sort=False).mean().T.rank())
     if test.refusal:

@@ -78,7 +78,8 @@ def cells(table: pd.DataFrame, throughput: pd.DataFrame, verdict: Verdict) -> Ta
     """
     speed = throughput.groupby(["activation", "optimizer"])["lane_steps_per_s"].median().rename("speed")
     ordered = table.join(speed, on=["activation", "optimizer"]).sort_values(["rank", "steps_to_target"], kind="stable")
-    readers = _readers(verdict.metric, named=bool((table["activation"] != NO_ACTIVATION).any()))
+    named = bool((table["activation"] != NO_ACTIVATION).any())
+    readers = _readers(verdict.metric, named, decimals(table["seconds_to_target"]))
     rows = []
     for row in ordered.to_dict("records"):
         row["mark"] = mark(row["activation"], row["optimizer"], verdict)
@@ -150,7 +151,16 @@ def leaders(verdicts: Sequence[tuple[str, Verdict]]) -> Table:
     return Table(tuple(columns[first:]), tuple(rows))
 
 
-def _readers(metric: Metric, named: bool) -> list[Read]:
+def decimals(values: "pd.Series[float]") -> int:
+    """Of a column: two digits of its middle value and one of its least, the same in every row."""
+    known = values[np.isfinite(values.astype(float)) & (values > 0)]
+    if known.empty:
+        return 0
+    least, middle = (int(np.floor(np.log10(value))) for value in (known.min(), known.median()))
+    return max(0, 1 - middle, -least)
+
+
+def _readers(metric: Metric, named: bool, seconds: int) -> list[Read]:
     unit = f" ({metric.unit})" if metric.unit else ""
     what = "network" if named else "run"
     cost = f"of one worker for one {what}: steps x seconds of a step / width of the chunk it trains in"
@@ -170,7 +180,7 @@ def _readers(metric: Metric, named: bool) -> list[Read]:
             "median over the seeds; never: missed",
             "less",
         ),
-        _number("seconds to target", "seconds_to_target", lambda v: f"{v:.2g}", cost, "less"),
+        _number("seconds to target", "seconds_to_target", lambda v: f"{v:,.{seconds}f}", cost, "less"),
         _number("diverged", "diverged_share", lambda v: f"{v * 100:.0f} %", f"share of the evaluation {what}s", "less"),
         (Column("learning rate", True, "chosen on validation data; * at the edge of its grid"), _rate),
         _number(

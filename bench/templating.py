@@ -2,12 +2,13 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 FOLDER = Path(__file__).parent / "templates"
 MARKDOWN = str.maketrans({c: f"\\{c}" for c in "\\`*_[]#|~$"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"})
@@ -29,8 +30,10 @@ LATEX_MARKS = {
 
 
 def html(name: str, **values: Any) -> str:
-    """A page from the template `name`."""
-    return _environment(autoescape=True, finalize=_held_together).get_template(name).render(**values)
+    """A page from the template `name`; the filter `breakable` is for names in narrow places."""
+    environment = _environment(autoescape=True, finalize=_held_together)
+    environment.filters["breakable"] = _breakable
+    return environment.get_template(name).render(**values)
 
 
 def page(name: str, **values: Any) -> str:
@@ -61,7 +64,12 @@ def _environment(**settings: Any) -> Environment:
 def _held_together(value: object) -> object:
     """A number and its unit stay on one line."""
     held = isinstance(value, str) and not isinstance(value, Markup)
-    return str(value).replace(" %", "\u00a0%") if held else value
+    return str(value).replace(" %", "\u00a0%").replace("± ", "±\u00a0") if held else value
+
+
+def _breakable(value: object) -> Markup:
+    """A name that may go on in another line after each of its parts."""
+    return Markup(re.sub(r"([_(])", r"\1<wbr>", str(escape(_held_together(value)))))
 
 
 def _escaped(value: object, table: Mapping[int, str]) -> str:

@@ -43,6 +43,15 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of four tasks of 250 cells, with names as long as they come."""
+    tasks = {name: task_entry() for name in ("a", "b", "photo_superresolution(width=12)", "digits_segmentation")}
+    optimizers = ["schedule_free_adamw", *(f"adam(b1=0.{i})" for i in range(9))]
+    run = make_run([f"leaky_relu{i}" for i in range(25)], optimizers, tasks, rates=1, tune=1, evaluate=2, evaluations=3)
+    return report([run], tmp_path_factory.mktemp("many"))
+
+
+@pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = make_run([HOSTILE, "relu"], ["adam", HOSTILE], {HOSTILE: task_entry(summary=HOSTILE)}, name=HOSTILE)
     run.manifest["command"] = run.manifest["suite"]["description"] = run.manifest["environment"]["machine"] = HOSTILE
@@ -218,6 +227,23 @@ def test_no_page_scrolls_sideways_and_dark_is_dark(visit: Any, written: Path, sc
     assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (paper == "rgb(255, 255, 255)") == (scheme == "light")
+
+
+def test_a_phone_shows_names_whole_and_the_leaders_without_scrolling(visit: Any, many: Path) -> None:
+    page = visit(many, viewport=PHONE)
+    heights = page.eval_on_selector_all(".view label:not([hidden])", "all => all.map(one => one.offsetHeight)")
+    assert heights and max(heights) < 60  # two lines at most
+    leaders = "[aria-label='The leader of each task']"
+    assert page.eval_on_selector(leaders, "box => box.scrollWidth <= box.clientWidth")
+    assert page.inner_text(".shown") == "1,000 of 1,000 cells"
+
+
+def test_a_desk_shows_all_columns_of_a_table_of_cells(visit: Any, many: Path) -> None:
+    page = visit(many)
+    boxes = page.eval_on_selector_all(
+        "[aria-label^='All cells']", "all => all.map(one => one.scrollWidth - one.clientWidth)"
+    )
+    assert boxes == [0] * 4
 
 
 def test_it_is_whole_without_script(visit: Any, written: Path) -> None:

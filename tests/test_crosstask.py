@@ -72,7 +72,7 @@ def test_tasks_on_the_same_data_are_counted_once(run: SyntheticRun) -> None:
     table = pd.concat([first.assign(task=name) for name in names])
     shared = {name: task_entry(data_sha256="x" if i < 3 else None) for i, name in enumerate(names)}
     told = crosstask.shared_data_sentence(table, shared)
-    assert told.startswith("This takes tasks as independent, but the 8 are of 6 data sets, 3 of them of one:")
+    assert told.startswith("This takes tasks as independent, but the 8 are of 6 data sets, 3 of the 8 of one:")
     assert told.endswith(" With each data set counted once, p = 0 and 3 of the 5 others cannot be told from the best.")
     few = {name: task_entry(data_sha256="x" if i < 5 else None) for i, name in enumerate(names)}
     assert crosstask.shared_data_sentence(table, few).endswith(", and data sets are too few for a test.")

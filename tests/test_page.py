@@ -1,11 +1,13 @@
 """The words of a report: each says what was done, and no more."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from synthetic import REGRESSION, SyntheticRun, make_run, task_entry
 
 from bench.page import parts_of
 from bench.reporting import render
+from bench.tables import decimals
 
 LANDSCAPE = task_entry(
     kind="landscape",
@@ -110,6 +112,30 @@ def test_several_runs_open_with_a_table_of_their_leaders() -> None:
     )
     rows = [line for line in text.splitlines() if line.startswith("| one |")]
     assert rows[0].startswith("| one | digits\\_mlp | relu + adam | ")
+
+
+def test_folded_findings_open_in_the_page_and_are_listed_in_markdown() -> None:
+    files = render([make_run(["relu"], ["sgd"], {name: task_entry(baseline=0.999) for name in "ab"}, evaluations=4)])
+    page, text = files["index.html"].decode(), files["report.md"].decode()
+    assert page.count("<summary>Cells are worse than the task&#39;s baseline on 2 of 2 tasks: a, b.</summary>") == 1
+    assert "<li>b: 1 of 1 cells is worse than always" in page
+    assert (
+        "\n- **Warning**: Cells are worse than the task's baseline on 2 of 2 tasks: a, b.\n  - a: 1 of 1 cells" in text
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "places"),
+    [
+        ((0.0044, 0.01, 0.011), 3),
+        ((0.5, 12.0, np.inf), 1),
+        ((120.0, 150.0), 0),
+        ((np.inf, np.nan), 0),
+        ((0.0004, 3.0), 4),
+    ],
+)
+def test_a_column_of_seconds_has_equal_decimals(seconds: tuple[float, ...], places: int) -> None:
+    assert decimals(pd.Series(seconds)) == places
 
 
 def test_several_tasks_have_their_leaderboard_before_the_first_of_them() -> None:

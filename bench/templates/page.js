@@ -219,7 +219,7 @@ const show = () => {
     colour(section);
     openCell(section);
   }
-  for (const count of all(".shown")) count.textContent = `${shown.toLocaleString("en")} of ${count.dataset.of} cells`;
+  for (const count of all(".shown")) count.textContent = `${[shown, Number(count.dataset.of)].map((n) => n.toLocaleString("en")).join(" of ")} cells`;
 };
 
 const option = (value, text = value) => make("option", { value }, text);
