@@ -160,7 +160,7 @@ def _defaults(run: Run) -> Iterator[Finding]:
     known = table[table["default_rate"].notna()]
     useless = known[~known["beaten"].astype(bool)]
     if len(useless):
-        text = f"In {len(useless)} of {len(known)} cells no learning rate beat the optimizer's conventional one"
+        text = f"In {len(useless):,} of {len(known):,} cells no learning rate beat the optimizer's conventional one"
         yield Finding("note", f"{text}, on validation data: {_names(useless)}.")
 
 
@@ -219,7 +219,7 @@ def _below_baseline(table: pd.DataFrame, entry: Mapping[str, Any]) -> Iterator[F
     metric, baseline = stats.Metric.of(entry), float(entry["baseline"])
     worse = table[metric.sign * table["test_metric"] < metric.sign * baseline]
     if len(worse):
-        constant = f"{entry.get('baseline_is', 'always predicting one constant')} ({metric.plain(baseline)})"
+        constant = f"{entry.get('baseline_is', 'always predicting one constant')} ({metric.told(baseline)})"
         yield Finding(
             "warning",
             f"{_of(worse, table)} worse than {constant}: {_names(worse)}.",
@@ -231,7 +231,7 @@ def _collapsed(lanes: pd.DataFrame, table: pd.DataFrame, tasks: stats.Tasks) -> 
     lost = stats.collapsed(lanes, tasks).reset_index()
     if len(lost):
         text = f"{len(lost)} of {len(table)} cells {'has' if len(lost) == 1 else 'have'} a seed that collapsed"
-        text = f"{text}, so that their means say little and no test can tell them: {_names(lost)}."
+        text = f"{text}: the mean says little there, and the test has little power: {_names(lost)}."
         yield Finding("warning", text, "Cells have a seed that collapsed")
 
 
@@ -301,12 +301,12 @@ def _timing(throughput: pd.DataFrame) -> Iterator[Finding]:
     counts = throughput["noisy"].value_counts() if len(throughput) else pd.Series(dtype=int)
     words = {"unstable": "unstable", "noisy": "noisy", "few": "taken from few samples"}
     parts = [
-        f"{counts[key]} {'is' if counts[key] == 1 else 'are'} {word}"
+        f"{counts[key]:,} {'is' if counts[key] == 1 else 'are'} {word}"
         for key, word in words.items()
         if counts.get(key, 0)
     ]
     if parts:
-        text = f"Of {len(throughput)} timings {' and '.join(parts)}: compare speeds with care."
+        text = f"Of {len(throughput):,} timings {' and '.join(parts)}: compare speeds with care."
         yield Finding("note", text)
 
 
@@ -315,7 +315,7 @@ def _trained(lanes: pd.DataFrame, count: int) -> str:
 
 
 def _of(part: pd.DataFrame, whole: pd.DataFrame) -> str:
-    return f"{len(part)} of {len(whole)} cells {'is' if len(part) == 1 else 'are'}"
+    return f"{len(part):,} of {len(whole):,} cells {'is' if len(part) == 1 else 'are'}"
 
 
 def _names(cells: pd.DataFrame, most: int = 6) -> str:

@@ -49,7 +49,7 @@ def test_worse_than_a_constant_predictor_is_a_warning() -> None:
 
 def test_worse_than_what_the_task_names_is_said_by_that_name() -> None:
     run = make_run(["relu"], ["sgd"], {"photos": task_entry(baseline=2.0, baseline_is="bicubic interpolation")})
-    assert "1 of 1 cells is worse than bicubic interpolation (200 %)" in texts(run)
+    assert "1 of 1 cells is worse than bicubic interpolation (200.0 %)" in texts(run)
 
 
 def test_a_seed_that_collapsed_is_a_warning() -> None:
@@ -58,7 +58,7 @@ def test_a_seed_that_collapsed_is_a_warning() -> None:
     run.lanes.loc[seeds[0], "test_metric"] = 0.33  # gains more than a quarter of what 97 % gains over 10.1 %
     assert "collapsed" not in texts(run)
     run.lanes.loc[seeds[0], "test_metric"] = 0.21
-    assert "warning: 1 of 4 cells has a seed that collapsed, so that their means say little" in texts(run)
+    assert "warning: 1 of 4 cells has a seed that collapsed: the mean says little there" in texts(run)
 
 
 @pytest.mark.parametrize("rate, level", [(0.0001, "warning"), (1.0, "warning")])
