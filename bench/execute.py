@@ -60,7 +60,16 @@ class Loaded:
 _LOADED: dict[str, Loaded] = {}
 _HALVED: dict[str, int] = defaultdict(int)  # by program: how often its width was
 _DATA: dict[str, Any] = {}
+_RUN: set[str] = set()  # whose the three are
 _ORDERS: dict[tuple[int, int, int, int], np.ndarray] = {}
+
+
+def begin(run: str) -> None:
+    """Forget what was loaded for another run: its data and functions may have been others of the same names."""
+    if run not in _RUN:
+        for kept in (_LOADED, _HALVED, _DATA, _RUN):
+            kept.clear()
+        _RUN.add(run)
 
 
 def execute(shard: Shard) -> Result:

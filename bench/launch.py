@@ -7,12 +7,14 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Self
+from uuid import uuid4
 
 from bench import cluster, machine, plan, store, suite, worker
 from bench.budget import Trial
@@ -110,7 +112,7 @@ class Session:
         runner = Runner(
             self.plan,
             self.pool,
-            execute=worker.execute,
+            execute=partial(worker.execute, run=uuid4().hex),
             commit=lambda shard, rows, timing: held.commit(
                 shard.id, rows, {**timing, "task": shard.program.task.name, "session": number}
             ),

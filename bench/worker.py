@@ -154,10 +154,11 @@ def measure_shared() -> dict[str, float]:
     return shared()
 
 
-def execute(shard: Any) -> Any:
-    """`bench.execute.execute`, named without importing jax where it is only sent from."""
-    from bench.execute import execute
+def execute(shard: Any, run: str = "") -> Any:
+    """`bench.execute.execute` for a run, named without importing jax where it is only sent from."""
+    from bench.execute import begin, execute
 
+    begin(run)
     return execute(shard)
 
 
