@@ -278,10 +278,11 @@ def compare(
     b: Annotated[Path, typer.Argument(metavar="B", help="The run to compare with it.")],
     out: Annotated[Path | None, typer.Option(help="Directory to write a page to; by default none.")] = None,
     fail_if_slower: Annotated[
-        str | None, typer.Option(metavar="PERCENT", help="Exit code 7 where B is surely slower by more than this.")
+        str | None,
+        typer.Option(metavar="PERCENT", help="Exit code 7 where B is surely slower by more than this, or not timed."),
     ] = None,
     fail_if_worse: Annotated[
-        bool, typer.Option("--fail-if-worse", help="Exit code 7 where a cell of B is worse.")
+        bool, typer.Option("--fail-if-worse", help="Exit code 7 where a cell of B is worse, or cannot be tested.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -301,13 +302,16 @@ def compare(
         from bench.reporting import write
 
         typer.echo(f"page: {write(comparing.render(found, runs), out)}", err=as_json)
-    slower = found.slower(share) if share is not None else []
-    worse = found.worse() if fail_if_worse else []
-    for problem in slower:
-        typer.echo(f"error: {b}: got {problem}; expected at most {fail_if_slower} slower than {a}", err=True)
-    for problem in worse:
-        typer.echo(f"error: {b}: got {problem} worse; expected no worse than {a}", err=True)
-    if slower or worse:
+    problems = []
+    if share is not None:
+        problems += [f"{of}; expected at most {fail_if_slower} slower than {a}" for of in found.slower(share)]
+        problems += [f"no speed to compare of {of}; expected one as in {a}" for of in found.untimed()]
+    if fail_if_worse:
+        problems += [f"{of} worse; expected no worse than {a}" for of in found.worse()]
+        problems += [f"no scores to test of {of}; expected some as in {a}" for of in found.untested()]
+    for problem in problems:
+        typer.echo(f"error: {b}: got {problem}", err=True)
+    if problems:
         raise typer.Exit(REGRESSION)
 
 

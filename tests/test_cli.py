@@ -382,13 +382,25 @@ class TestCompare:
     @pytest.mark.parametrize("option", ["--fail-if-worse", "--fail-if-slower=10%"])
     def test_a_regression_has_its_exit_code(self, stored: Path, monkeypatch: pytest.MonkeyPatch, option: str) -> None:
         found = SimpleNamespace(
-            worse=lambda: ["t: relu + sgd"], slower=lambda share: [f"all {1 - share} times as fast"]
-        )
+            worse=lambda: ["t: relu + sgd"], slower=lambda share: [f"all {1 - share} times as fast"],
+            untested=list, untimed=list,
+        )  # fmt: skip
         monkeypatch.setattr("bench.compare.compare", lambda *_: found)
         monkeypatch.setattr("bench.comparing.lines", lambda _: ["table"])
         result = bench("compare", "stored", "stored", option)
         assert (result.exit_code, result.stdout) == (7, "table\n")
         assert result.stderr.startswith("error: stored: got ")
+
+    @pytest.mark.parametrize("option", ["--fail-if-worse", "--fail-if-slower=10%"])
+    def test_a_run_without_results_does_not_pass(self, stored: Path, here: Path, option: str) -> None:
+        shutil.copytree(stored, here / "begun")
+        with store.Store(here / "begun") as held:
+            held.write_manifest({**store.read_manifest(held.path), "status": "interrupted", "files": {}})
+            (held.path / store.JOURNAL).unlink()
+        result = bench("compare", "stored", "begun", option)
+        assert result.exit_code == 7
+        assert len(result.stderr.splitlines()) == 4
+        assert result.stderr.startswith("error: begun: got no s")
 
 
 class TestUsage:
