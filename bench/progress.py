@@ -18,6 +18,7 @@ from bench.labels import cell_label
 from bench.losses import Metric
 from bench.runner import Progress as State
 from bench.runner import Row
+from bench.say import say
 
 PLAIN_EVERY_S = 5.0
 UNITS = (("h", 3600), ("min", 60), ("s", 1))
@@ -91,7 +92,7 @@ def _plain(stream: IO[str], leader: Leader) -> Observer:
         now = time.monotonic()
         if now - last >= PLAIN_EVERY_S or state.done == state.lanes:
             last = now
-            print(line(state, leader, now), file=stream, flush=True)
+            say(line(state, leader, now), stream)
 
     return observe
 
@@ -113,6 +114,6 @@ def told_groups(stream: IO[str] | None = None) -> Callable[[int, int, object], N
     """An observer of a throughput run: a line for each group that is about to be timed."""
 
     def observe(done: int, every: int, group: object) -> None:
-        print(f"{done + 1}/{every} {group}", file=stream or sys.stderr, flush=True)
+        say(f"{done + 1}/{every} {group}", stream or sys.stderr)
 
     return observe

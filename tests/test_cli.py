@@ -286,6 +286,16 @@ class TestRun:
         assert isinstance(CliRunner().invoke(app, ["run", "smoke"]).exception, ZeroDivisionError)
 
 
+def emptied(run: Path, copy: Path) -> None:
+    """A copy of a run as an interruption before the first shard would have left it."""
+    shutil.copytree(run, copy)
+    with store.Store(copy) as held:
+        for file in (copy / store.JOURNAL, *(copy / name for name in store.TABLES)):
+            file.unlink()
+        held.recover()
+        held.write_manifest({**store.read_manifest(copy), "status": "interrupted", "files": {}})
+
+
 def finished(*status: str) -> Any:
     """What a run of lanes that ended like this returns."""
     lanes = pd.DataFrame({"status": list(status)}, dtype=str)
@@ -393,10 +403,7 @@ class TestCompare:
 
     @pytest.mark.parametrize("option", ["--fail-if-worse", "--fail-if-slower=10%"])
     def test_a_run_without_results_does_not_pass(self, stored: Path, here: Path, option: str) -> None:
-        shutil.copytree(stored, here / "begun")
-        with store.Store(here / "begun") as held:
-            held.write_manifest({**store.read_manifest(held.path), "status": "interrupted", "files": {}})
-            (held.path / store.JOURNAL).unlink()
+        emptied(stored, here / "begun")
         result = bench("compare", "stored", "begun", option)
         assert result.exit_code == 7
         assert len(result.stderr.splitlines()) == 4
@@ -450,6 +457,28 @@ class TestProcess:
             assert process.stdout and process.stderr
             process.stdout.close()
             assert (process.stderr.read(), process.wait()) == (b"", 0)
+
+    @pytest.mark.skipif(os.name != "posix", reason="pipes that break")
+    @pytest.mark.parametrize(
+        ("arguments", "code", "written"),
+        [
+            ("train wine_mlp --steps 20 --eval-every 1 --batch-size 32 --out model", 0, "model/model.json"),
+            ("report stored --out page", 0, "page/index.html"),
+            ("compare stored stored --out page", 0, "page/index.html"),
+            ("compare stored begun --fail-if-worse", 7, ""),
+            ("verify begun", 3, ""),
+        ],
+    )
+    def test_a_reader_that_leaves_does_not_end_the_work(
+        self, stored: Path, here: Path, arguments: str, code: int, written: str
+    ) -> None:
+        emptied(stored, here / "begun")
+        command = [*PYTHON_M_BENCH, *arguments.split()]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+            assert process.stdout
+            process.stdout.close()
+            assert process.wait() == code
+        assert (here / written).exists()
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Progress as a person sees it."""
 
 import io
+import os
 from typing import Any
 
 import pytest
@@ -126,6 +127,13 @@ class TestWatched:
         captured = capsys.readouterr()
         assert captured.out == ""
         assert captured.err.startswith("100/100 lanes")
+
+    def test_a_reader_that_leaves_ends_nothing(self) -> None:
+        reader, writer = os.pipe()
+        os.close(reader)
+        with os.fdopen(writer, "w") as stream, watched(stream) as observe:
+            observe(state(done=100), [])
+            observe(state(done=100), [])
 
     def test_an_error_passes_through(self) -> None:
         with pytest.raises(KeyError), watched(io.StringIO()):
