@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.budget import Trial
+from bench.errors import in_words
 from bench.losses import Metric
 from bench.plan import Block, Cell, Plan, Program, Result, Shard
 
@@ -151,7 +152,7 @@ class Runner:
                 self._fail(shard, f"its worker died {TRIES} times ({type(error).__name__})", done)
         except Exception as error:  # whatever a user's activation or optimizer raises is data, told with the lane
             slot.programs.discard(shard.program.id)
-            self._fail(shard, f"{type(error).__name__}: {error}", done)
+            self._fail(shard, in_words(error), done)
         else:
             self.commit(shard, result.rows, result.timing)
             self.progress.lane_steps += shard.lane_steps

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import launch, machine, store, worker
-from bench.errors import DataError, InputError, Interrupted, ResourceError
+from bench.errors import DataError, InputError, Interrupted, ResourceError, in_words
 from bench.throughput import plan
 from bench.throughput.plan import Group, Plan
 from bench.throughput.suite import ThroughputSuite
@@ -143,7 +143,7 @@ def _attempt(group: Group, workers: Sequence[worker.Worker], signals: launch.Sig
                 return {"error": f"its worker died {TRIES} times ({type(error).__name__})"}
             continue
         except Exception as error:  # whatever a user's activation or optimizer raises is data
-            return {"error": f"{type(error).__name__}: {error}"}
+            return {"error": in_words(error)}
         if not prepared or not found:
             return None
         wall_s = time.perf_counter() - start
