@@ -13,6 +13,7 @@ import numpy as np
 from bench import faults, mesh, train
 from bench.compile import compile_lowered
 from bench.cost import Cost, cost
+from bench.errors import in_words
 from bench.plan import Lane, Program, Result, Shard
 from bench.train import Outcome
 
@@ -98,7 +99,7 @@ def execute(shard: Shard) -> Result:
     timing.finished = time.time()
     told = asdict(timing)
     if lost:
-        told["error"] = "; ".join(dict.fromkeys(map(faults.text, lost.values())))
+        told["error"] = "; ".join(dict.fromkeys(map(in_words, lost.values())))
     return Result([rows[lane.id] for lane in shard.lanes], told)
 
 
