@@ -18,7 +18,6 @@ from bench.say import complain, say
 
 KINDS = ("tasks", "activations", "optimizers", "suites")
 DEVICES = ("cpu", "gpu")
-MAX_WORKERS = 4096
 
 
 @contextmanager
@@ -78,9 +77,11 @@ def _devices(text: str) -> str:
 
 
 def _workers(text: str) -> int:
-    if not (text.isdecimal() and 1 <= int(text) <= MAX_WORKERS):
-        raise InputError(f"--workers: got {text!r}; expected a whole number from 1 to {MAX_WORKERS}")
-    return int(text)
+    from bench.launch import check_workers
+
+    number = int(text) if text.isdecimal() else text
+    check_workers(number)
+    return int(number)
 
 
 SuiteArgument = Annotated[str, typer.Argument(metavar="SUITE", help="A suite file (TOML) or a suite's name.")]

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from bench.results import Run
 
 Observer = Callable[[Progress, list[Row]], None]
+MAX_WORKERS = 4096
 
 
 def run(
@@ -48,6 +49,7 @@ def run(
     after it; `dask` the address of a Dask scheduler whose workers train in place of this machine's. Raises
     `BenchError` of the kind that fits, before anything is written where it can.
     """
+    check_workers(workers)
     previous = store.read_manifest(Path(resume)) if resume is not None else None
     wanted = _suite(suite_, previous)
     made = plan.make(wanted, previous["device"] if previous else pick_device(device))
@@ -149,6 +151,12 @@ class Session:
                 f"--device gpu: got {device}; expected a GPU that jax can use",
                 "install jax with its CUDA plug-in, or --device cpu",
             )
+
+
+def check_workers(workers: object) -> None:
+    """Raise `InputError` where `workers` is neither None nor a number of processes."""
+    if workers is not None and not (type(workers) is int and 1 <= workers <= MAX_WORKERS):
+        raise InputError(f"--workers: got {workers!r}; expected a whole number from 1 to {MAX_WORKERS}")
 
 
 def pick_device(device: str) -> str:

@@ -369,6 +369,14 @@ def test_resuming_with_other_software_is_refused(smoke_run: Path, tmp_path: Path
     assert contents(path) == before
 
 
+@pytest.mark.parametrize("name", ["smoke", "throughput_quick"])
+@pytest.mark.parametrize("workers", [-1, 0, 5000, 1.5, "2", True])
+def test_a_number_of_workers_that_cannot_be_is_refused(tmp_path: Path, name: str, workers: object) -> None:
+    with pytest.raises(InputError, match=f"--workers: got {workers!r}; expected a whole number from 1 to 4096"):
+        bench.run(name, out=tmp_path / "run", workers=workers)
+    assert not (tmp_path / "run").exists()
+
+
 def test_an_unknown_device_and_no_suite_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected auto, cpu or gpu"):
         bench.run("smoke", out=tmp_path / "run", device="tpu")

@@ -36,6 +36,7 @@ def run(
     `device` is auto, cpu, gpu or both as `cpu,gpu`; the rest is as for `bench.launch.run`. `observe(done, all, group)`
     is called before each group. Raises `BenchError` of the kind that fits, before anything is written where it can.
     """
+    launch.check_workers(workers)
     previous = store.read_manifest(Path(resume)) if resume is not None else None
     devices = previous["device"].split(",") if previous else devices_of(device)
     made = plan.make(suite, devices, previous["execution"]["asked"] if previous else workers)

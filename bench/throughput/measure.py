@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from bench import faults, timing
+from bench import timing
 from bench.compile import compile_lowered
 from bench.cost import cost
 from bench.errors import in_words
