@@ -1,6 +1,7 @@
 """The verbs of a single network: train one, and ask it."""
 
 import math
+import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -65,6 +66,9 @@ def train(
         losses = f"train loss {_number(train_loss)}  validation loss {_number(validation_loss)}"
         say(f"step {step:>7,}  {losses}  {metric.name} {metric.told(score)}{bar}")
 
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=out):  # what forbids to write is told before hours of training, not after
+        pass
     network = fit.fit(given, rate, seed, device, observe)
     network.save(out)
     scores = network.scores
