@@ -170,15 +170,14 @@ def read_manifest(path: Path) -> dict[str, Any]:
 
 
 def read_journal(path: Path, repair: bool = False) -> list[dict[str, Any]]:
-    """The journal's entries, the last one of each shard. Raises `DataError` at a damaged line; `repair` ends the
-    journal there instead."""
+    """The journal's entries, the last one of each shard. Raises `DataError` at a damaged line, which `repair` skips."""
     file = path / JOURNAL
     entries: dict[str, dict[str, Any]] = {}
     for number, raw in enumerate(file.read_bytes().splitlines() if file.exists() else [], 1):
         check, _, line = raw.partition(b" ")
         if sha256(line)[:16].encode() != check:
             if repair:
-                break
+                continue
             raise DataError(f"{file}:{number}: got a damaged line; expected a shard's entry", "--resume mends it")
         entry = json.loads(line)
         entries[entry["shard"]] = entry
