@@ -326,7 +326,7 @@ def verify(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's dire
     planned, noun = _planned(manifest, kinds.of_run(run))
     problems = store.verify(run, planned, noun)
     if problems:
-        raise DataError(problems, f"bench run --resume {run} trains again what is missing or damaged")
+        raise DataError(problems, store.TRAINS_AGAIN.format(run))
     say(f"{run}: {len(planned):,} {noun}, every byte as it was written")
 
 

@@ -356,6 +356,20 @@ class TestStored:
             "error: stored/journal.jsonl:1: got a damaged line; expected a shard's entry"
         )
 
+    def test_a_run_that_never_ended(self, stored: Path) -> None:
+        with store.Store(stored) as held:
+            held.write_manifest({**store.read_manifest(stored), "status": "running", "files": {}})
+        assert refused(3, "verify", "stored")[0] == (
+            "error: stored: got a run that has not finished; expected its tables"
+        )
+
+    def test_a_journal_that_is_gone(self, stored: Path) -> None:
+        (stored / store.JOURNAL).unlink()
+        assert refused(3, "report", "stored") == [
+            "error: stored/journal.jsonl: got no file; expected it, the manifest names it",
+            "hint: bench run --resume stored trains again what is missing or damaged",
+        ]
+
     def test_all_that_is_damaged_is_told(self, stored: Path) -> None:
         (stored / "lanes.csv").write_text("")
         (stored / "convergence.csv").unlink()
