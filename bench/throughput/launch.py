@@ -40,8 +40,8 @@ def run(
     previous = store.read_manifest(Path(resume)) if resume is not None else None
     devices = previous["device"].split(",") if previous else devices_of(device)
     made = plan.make(suite, devices, previous["execution"]["asked"] if previous else workers)
-    path = Path(resume) if resume is not None else launch.new_directory(out, suite.name)
-    if previous is not None:
+    path = launch.directory(out, resume, suite.name)
+    if previous is not None and path is not None:
         _check_same(path, made, previous)
     for task in {program.task for group in made.groups for program in group.programs}:
         if task.dataset:
@@ -50,6 +50,7 @@ def run(
     with ExitStack() as stack:
         pools = {name: Pool(name, made, stack) for name in devices}
         launch.import_ahead("bench.throughput.page")
+        path = path or launch.dated(suite.name)
         held = stack.enter_context(store.Store(path))
         signals = stack.enter_context(launch.Signals())
         complete = _measure(held, manifest, made, pools, observe, signals)
