@@ -178,12 +178,20 @@ def audit_task(run: Run, task: str) -> Iterator[Finding]:
     yield from _unlike(lanes)
 
 
+def incomplete(run: Run) -> list[Finding]:
+    """What a run lacks, in faults: they belong beside its verdict."""
+    return [finding for finding in _completeness(run) if finding.level == "fault"]
+
+
+ENDED = {"complete": "is incomplete", "failed": "is incomplete", "running": "has not finished"}
+
+
 def _completeness(run: Run) -> Iterator[Finding]:
     status, lanes, planned = run.manifest["status"], run.lanes, int(run.manifest["plan"]["lanes"])
     missing = planned - int((lanes["status"] != "interrupted").sum())
-    if status != "complete" or missing:
+    if status not in ("complete", "failed") or missing:
         left = f"; {missing:,} of its {planned:,} {stats.noun(lanes, 2)} were not trained" if missing else ""
-        yield Finding("fault", f"This run is {status if status != 'complete' else 'incomplete'}{left}.")
+        yield Finding("fault", f"This run {ENDED.get(status, f'is {status}')}{left}.")
     failed = int((lanes["status"] == "failed").sum())
     if failed:
         yield Finding(

@@ -14,10 +14,10 @@ from typer.core import TyperGroup
 
 from bench import data, single
 from bench.errors import FAILED_LANES, REGRESSION, BenchError, DataError, InputError
+from bench.say import complain, say
 
 KINDS = ("tasks", "activations", "optimizers", "suites")
 DEVICES = ("cpu", "gpu")
-MAX_WORKERS = 4096
 
 
 @contextmanager
@@ -27,18 +27,18 @@ def told() -> Iterator[None]:
         yield
     except BenchError as error:
         for problem in error.problems:
-            typer.echo(f"error: {problem}", err=True)
+            complain(f"error: {problem}")
         if error.hint:
-            typer.echo(f"hint: {error.hint}", err=True)
+            complain(f"hint: {error.hint}")
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:  # before or after the training, which counts its signals itself
         raise typer.Exit(130) from None
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has gone, as `head` does
+        sys.stderr.close()  # the reader of what a verb only prints has gone, as `head` does
         raise typer.Exit(0) from None
     except OSError as error:
         where = error.filename or "file system"
-        typer.echo(f"error: {where}: got {error.strerror or error}; expected to read or write it", err=True)
+        complain(f"error: {where}: got {error.strerror or error}; expected to read or write it")
         raise typer.Exit(4) from None
 
 
@@ -77,9 +77,11 @@ def _devices(text: str) -> str:
 
 
 def _workers(text: str) -> int:
-    if not (text.isdecimal() and 1 <= int(text) <= MAX_WORKERS):
-        raise InputError(f"--workers: got {text!r}; expected a whole number from 1 to {MAX_WORKERS}")
-    return int(text)
+    from bench.launch import check_workers
+
+    number = int(text) if text.isdecimal() else text
+    check_workers(number)
+    return int(number)
 
 
 SuiteArgument = Annotated[str, typer.Argument(metavar="SUITE", help="A suite file (TOML) or a suite's name.")]
@@ -219,7 +221,7 @@ def run(
     with watched() as observe:
         ahead = "bench.reporting" if report else "bench.results"
         found = kind.get("run")(wanted, out, device, workers, resume, observe, command, ahead, dask)
-    typer.echo(f"results: {found.path}")
+    say(f"results: {found.path}")
     if report:
         _write_report([found], Path("reports") / found.name)
     if failed := int((found.lanes["status"] == "failed").sum()):
@@ -231,7 +233,7 @@ def _time(launch: Any, wanted: Any, out: Any, device: str, workers: Any, resume:
     from bench.progress import told_groups
 
     found = launch(wanted, out, device, workers, resume, told_groups(), command)
-    typer.echo(f"results: {found.path}")
+    say(f"results: {found.path}")
     if page:
         _write_report([found], Path("reports") / found.name)
     if failed := sum("error" in entry for entry in found.journal):
@@ -239,8 +241,8 @@ def _time(launch: Any, wanted: Any, out: Any, device: str, workers: Any, resume:
 
 
 def _tell_failed(found: Any, what: str) -> None:
-    typer.echo(f"error: {found.path}: got {what}; expected none; {_why(found)}", err=True)
-    typer.echo(f"hint: bench run --resume {found.path} tries them again", err=True)
+    complain(f"error: {found.path}: got {what}; expected none; {_why(found)}")
+    complain(f"hint: bench run --resume {found.path} tries them again")
     raise typer.Exit(FAILED_LANES)
 
 
@@ -254,8 +256,8 @@ def _write_report(runs: list[Any], out: Path) -> None:
 
     page = kinds.report(runs, out)
     for sentence in kinds.verdicts(runs):
-        typer.echo(sentence)
-    typer.echo(f"report:  {page}")
+        say(sentence)
+    say(f"report:  {page}")
 
 
 @app.command()
@@ -278,10 +280,11 @@ def compare(
     b: Annotated[Path, typer.Argument(metavar="B", help="The run to compare with it.")],
     out: Annotated[Path | None, typer.Option(help="Directory to write a page to; by default none.")] = None,
     fail_if_slower: Annotated[
-        str | None, typer.Option(metavar="PERCENT", help="Exit code 7 where B is surely slower by more than this.")
+        str | None,
+        typer.Option(metavar="PERCENT", help="Exit code 7 where B is surely slower by more than this, or not timed."),
     ] = None,
     fail_if_worse: Annotated[
-        bool, typer.Option("--fail-if-worse", help="Exit code 7 where a cell of B is worse.")
+        bool, typer.Option("--fail-if-worse", help="Exit code 7 where a cell of B is worse, or cannot be tested.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -296,18 +299,21 @@ def compare(
     runs = [kinds.load(path) for path in (a, b)]
     compared, comparing = kinds.comparison(runs)
     found = compared(*runs)
-    typer.echo(comparing.as_json(found) if as_json else "\n".join(comparing.lines(found)))
+    say(comparing.as_json(found) if as_json else "\n".join(comparing.lines(found)))
     if out:
         from bench.reporting import write
 
-        typer.echo(f"page: {write(comparing.render(found, runs), out)}", err=as_json)
-    slower = found.slower(share) if share is not None else []
-    worse = found.worse() if fail_if_worse else []
-    for problem in slower:
-        typer.echo(f"error: {b}: got {problem}; expected at most {fail_if_slower} slower than {a}", err=True)
-    for problem in worse:
-        typer.echo(f"error: {b}: got {problem} worse; expected no worse than {a}", err=True)
-    if slower or worse:
+        say(f"page: {write(comparing.render(found, runs), out)}", sys.stderr if as_json else None)
+    problems = []
+    if share is not None:
+        problems += [f"{of}; expected at most {fail_if_slower} slower than {a}" for of in found.slower(share)]
+        problems += [f"no speed to compare of {of}; expected one as in {a}" for of in found.untimed()]
+    if fail_if_worse:
+        problems += [f"{of} worse; expected no worse than {a}" for of in found.worse()]
+        problems += [f"no scores to test of {of}; expected some as in {a}" for of in found.untested()]
+    for problem in problems:
+        complain(f"error: {b}: got {problem}")
+    if problems:
         raise typer.Exit(REGRESSION)
 
 
@@ -320,8 +326,8 @@ def verify(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's dire
     planned, noun = _planned(manifest, kinds.of_run(run))
     problems = store.verify(run, planned, noun)
     if problems:
-        raise DataError(problems, f"bench run --resume {run} trains again what is missing or damaged")
-    typer.echo(f"{run}: {len(planned):,} {noun}, every byte as it was written")
+        raise DataError(problems, store.TRAINS_AGAIN.format(run))
+    say(f"{run}: {len(planned):,} {noun}, every byte as it was written")
 
 
 def _planned(manifest: dict[str, Any], kind: str) -> tuple[list[str], str]:
@@ -349,18 +355,18 @@ def validate(as_json: Json = False) -> None:
 
     width = max(len(case.name) for case in CASES)
     if not as_json:
-        typer.echo(f"{'about':<12} {'case':<{width}} {'expected':>10} {'got':>10}  verdict")
+        say(f"{'about':<12} {'case':<{width}} {'expected':>10} {'got':>10}  verdict")
     found = []
     for one in replay():
         found.append(one)
         if not as_json:
             verdict = "ok" if one.ok else "MISS"
-            typer.echo(f"{one.topic:<12} {one.case:<{width}} {one.expected:>10.6g} {one.got:>10.6g}  {verdict}")
+            say(f"{one.topic:<12} {one.case:<{width}} {one.expected:>10.6g} {one.got:>10.6g}  {verdict}")
     missed = [one for one in found if not one.ok]
     if as_json:
-        typer.echo(json.dumps([asdict(one) for one in found], indent=1, ensure_ascii=False))
+        say(json.dumps([asdict(one) for one in found], indent=1, ensure_ascii=False))
     else:
-        typer.echo(f"{len(found)} cases, {len(missed)} missed")
+        say(f"{len(found)} cases, {len(missed)} missed")
     if missed:
         raise typer.Exit(1)
 

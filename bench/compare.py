@@ -42,24 +42,32 @@ class Ratio:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What `compare` found: `cells` one row a cell that both runs have, `missing` how many only one of them has."""
+    """What `compare` found: `cells` one row a cell that both runs have, `missing` how many only one of them has.
+
+    `gone` are the cells that only the first has, by name.
+    """
 
     names: tuple[str, str]
     cells: pd.DataFrame
     metrics: Mapping[str, Metric]
     speed: Ratio
     missing: int
+    gone: tuple[str, ...] = ()
 
     @property
     def sentences(self) -> tuple[str, ...]:
         """What it comes to, in words."""
         counts = self.cells["verdict"].value_counts()
         better, worse = (int(counts.get(word, 0)) for word in ("better", "worse"))
-        number, (a, b) = len(self.cells), self.names
+        number, (a, b) = int(self.cells[["metric_a", "metric_b"]].notna().all(axis=1).sum()), self.names
         known = int(self.cells["p_value"].notna().sum())
         told = f"{better} better and {worse} worse in {b} than in {a}" if better + worse else "none can be told apart"
-        first = f"Of {number} cells that both ran {told} (1 % over all of them, Holm)."
+        first = f"Of {number} cells that both evaluated {told} (1 % over all of them, Holm)."
+        if not number:
+            first = "No cell was evaluated in both runs."
         rest = f" {number - known} cells have too few seeds to be tested." if known < number else ""
+        if number and (lost := len(self.cells) - number):
+            rest += f" {lost} cells have no result in one of them."
         speed = "Speeds were not measured."
         if np.isfinite(self.speed.middle):
             speed = f"{b} trains {self.speed.middle:.3g} times as fast as {a}{self.speed.interval}."
@@ -85,7 +93,18 @@ class Comparison:
 
     def worse(self) -> list[str]:
         """The cells that are worse in the second run."""
-        return [_name(row) for _, row in self.cells[self.cells["verdict"] == "worse"].iterrows()]
+        return self._named(self.cells["verdict"] == "worse")
+
+    def untested(self) -> list[str]:
+        """The cells of the first run of which cannot be said whether they are worse in the second."""
+        return [*self._named(self.cells["verdict"] == ""), *self.gone]
+
+    def untimed(self) -> list[str]:
+        """The cells of the first run whose speeds cannot be compared."""
+        return [*self._named(self.cells["speed_ratio"].isna()), *self.gone]
+
+    def _named(self, which: "pd.Series[bool]") -> list[str]:
+        return [_name(row) for _, row in self.cells[which].iterrows()]
 
 
 def compare(a: Run, b: Run) -> Comparison:
@@ -108,7 +127,8 @@ def compare(a: Run, b: Run) -> Comparison:
     cells = pd.concat([pd.DataFrame(rows), tested, steps, timed], axis=1)[COLUMNS]
     missing = len(tables[0]) + len(tables[1]) - 2 * len(shared)
     metrics = {task: Metric.of(entry) for task, entry in tasks.items()}
-    return Comparison(_names(a, b), cells, metrics, overall(cells["speed_ratio"]), missing)
+    gone = tuple(_called(*cell) for cell in tables[0].index.difference(shared, sort=False))
+    return Comparison(_names(a, b), cells, metrics, overall(cells["speed_ratio"]), missing, gone)
 
 
 def overall(ratios: "pd.Series[float]") -> Ratio:
@@ -159,7 +179,7 @@ def _budget(run: Run, task: str, key: str) -> list[int]:
 def _names(a: Run, b: Run) -> tuple[str, str]:
     names = [run.name for run in (a, b)]
     devices = [str(run.manifest["environment"].get("device", "")) for run in (a, b)]
-    if devices[0] != devices[1]:
+    if devices[0] != devices[1] and all(devices):  # a run that was interrupted may not tell its own
         names = [f"{name} ({device})" for name, device in zip(names, devices, strict=True)]
     return (names[0], names[1]) if names[0] != names[1] else (f"{names[0]} (first)", f"{names[1]} (second)")
 
@@ -261,4 +281,8 @@ def _lane_step(frame: pd.DataFrame, column: str) -> Floats:
 
 
 def _name(row: "pd.Series[Any]") -> str:
-    return f"{row['task']}: {cell_label(row['activation'], row['optimizer'])}"
+    return _called(row["task"], row["activation"], row["optimizer"])
+
+
+def _called(task: str, activation: str, optimizer: str) -> str:
+    return f"{task}: {cell_label(activation, optimizer)}"

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from bench.errors import BenchError, InputError
+from bench.say import complain, say
 
 PLAIN_EVERY_S = 5.0
 Observer = Callable[[int, int | None], None]
@@ -76,11 +77,11 @@ def fetch(
 
     for name, download in _downloads(names).items():
         if download is None:
-            typer.echo(f"{name}: bundled, nothing to fetch")
+            say(f"{name}: bundled, nothing to fetch")
             continue
         with shown(name) as observe:
             sha256 = fetch_one(download, offline, observe)
-        typer.echo(f"{name}: {sum(download.dataset.samples):,} samples, sha256 {sha256}")
+        say(f"{name}: {sum(download.dataset.samples):,} samples, sha256 {sha256}")
 
 
 def _downloads(names: list[str]) -> dict[str, Any]:
@@ -121,6 +122,6 @@ def _plain(name: str) -> Observer:
         if time.monotonic() - last >= PLAIN_EVERY_S:
             last = time.monotonic()
             of = f" of {total / 1e6:,.0f}" if total else ""
-            typer.echo(f"{name}: {done / 1e6:,.0f}{of} MB", err=True)
+            complain(f"{name}: {done / 1e6:,.0f}{of} MB")
 
     return observe

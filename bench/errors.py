@@ -55,5 +55,14 @@ class Interrupted(BenchError):  # noqa: N818 - a request of the user's, not a fa
         return type(self), (self.problems, self.hint, self.exit_code)
 
 
+class Raised(Exception):  # noqa: N818 - what another error is told as
+    """What a worker's call raised, in words."""
+
+
+def in_words(error: BaseException) -> str:
+    """Type and message, as `TypeError: no`."""
+    return str(error) if isinstance(error, Raised) else f"{type(error).__name__}: {error}"
+
+
 FAILED_LANES = 5
 REGRESSION = 7

@@ -13,6 +13,7 @@ import numpy as np
 from bench import faults, mesh, train
 from bench.compile import compile_lowered
 from bench.cost import Cost, cost
+from bench.errors import in_words
 from bench.plan import Lane, Program, Result, Shard
 from bench.train import Outcome
 
@@ -60,7 +61,16 @@ class Loaded:
 _LOADED: dict[str, Loaded] = {}
 _HALVED: dict[str, int] = defaultdict(int)  # by program: how often its width was
 _DATA: dict[str, Any] = {}
+_RUN: set[str] = set()  # whose the three are
 _ORDERS: dict[tuple[int, int, int, int], np.ndarray] = {}
+
+
+def begin(run: str) -> None:
+    """Forget what was loaded for another run: its data and functions may have been others of the same names."""
+    if run not in _RUN:
+        for kept in (_LOADED, _HALVED, _DATA, _RUN):
+            kept.clear()
+        _RUN.add(run)
 
 
 def execute(shard: Shard) -> Result:
@@ -89,7 +99,7 @@ def execute(shard: Shard) -> Result:
     timing.finished = time.time()
     told = asdict(timing)
     if lost:
-        told["error"] = "; ".join(dict.fromkeys(map(faults.text, lost.values())))
+        told["error"] = "; ".join(dict.fromkeys(map(in_words, lost.values())))
     return Result([rows[lane.id] for lane in shard.lanes], told)
 
 

@@ -38,11 +38,6 @@ def of(lane: Lane, faults: Faults) -> Exception | None:
     return next((faults[key] for side in SIDES if (key := (side, getattr(lane, side))) in faults), None)
 
 
-def text(fault: Exception) -> str:
-    """As the journal has it."""
-    return f"{type(fault).__name__}: {fault}"
-
-
 def _with(program: Program, fields: dict[str, Any]) -> Program:
     return replace(program, **fields)
 

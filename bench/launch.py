@@ -7,12 +7,14 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Self
+from uuid import uuid4
 
 from bench import cluster, machine, plan, store, suite, worker
 from bench.budget import Trial
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from bench.results import Run
 
 Observer = Callable[[Progress, list[Row]], None]
+MAX_WORKERS = 4096
 
 
 def run(
@@ -46,17 +49,19 @@ def run(
     after it; `dask` the address of a Dask scheduler whose workers train in place of this machine's. Raises
     `BenchError` of the kind that fits, before anything is written where it can.
     """
+    check_workers(workers)
     previous = store.read_manifest(Path(resume)) if resume is not None else None
     wanted = _suite(suite_, previous)
     made = plan.make(wanted, previous["device"] if previous else pick_device(device))
-    path = Path(resume) if resume is not None else new_directory(out, wanted.name)
+    path = directory(out, resume, wanted.name)
     data = {work.task.name: work.task.dataset.check(work.task.dataset) for work in wanted.works if work.task.dataset}
-    if previous is not None:
+    if previous is not None and path is not None:
         _check_same(path, made, previous, data)
     manifest = previous or describe(made, wanted, command, data)
     with ExitStack() as stack:
         session = Session(made, workers, dask, stack)
         import_ahead(ahead)
+        path = path or dated(wanted.name)
         held = stack.enter_context(store.Store(path))
         signals = stack.enter_context(Signals())
         complete, progress = session.train(held, manifest, observe, signals)
@@ -110,7 +115,7 @@ class Session:
         runner = Runner(
             self.plan,
             self.pool,
-            execute=worker.execute,
+            execute=partial(worker.execute, run=uuid4().hex),
             commit=lambda shard, rows, timing: held.commit(
                 shard.id, rows, {**timing, "task": shard.program.task.name, "session": number}
             ),
@@ -149,6 +154,12 @@ class Session:
             )
 
 
+def check_workers(workers: object) -> None:
+    """Raise `InputError` where `workers` is neither None nor a number of processes."""
+    if workers is not None and not (type(workers) is int and 1 <= workers <= MAX_WORKERS):
+        raise InputError(f"--workers: got {workers!r}; expected a whole number from 1 to {MAX_WORKERS}")
+
+
 def pick_device(device: str) -> str:
     """cpu or gpu; `auto` is a GPU where jax has the plug-in for one and the machine has the device."""
     if device in plan.PROFILES:
@@ -159,10 +170,10 @@ def pick_device(device: str) -> str:
     return "gpu" if plugin and Path("/dev/nvidiactl").exists() else "cpu"
 
 
-def new_directory(out: str | Path | None, name: str) -> Path:
-    """The directory to write: `out`, which must be free, or a new one under results/."""
-    if out is None:
-        return Path("results") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
+def directory(out: str | Path | None, resume: str | Path | None, name: str) -> Path | None:
+    """The directory to write where one is given: `resume`, or `out`, which must be free."""
+    if resume is not None or out is None:
+        return None if resume is None else Path(resume)
     path = Path(out)
     if (path / store.MANIFEST).exists():
         held = store.read_manifest(path)["name"]
@@ -172,6 +183,20 @@ def new_directory(out: str | Path | None, name: str) -> Path:
     if path.is_file() or any(file.is_file() and file.name not in remains for file in path.rglob("*")):
         raise InputError(f"--out {path}: got something else's files; expected a new or empty directory")
     return path
+
+
+def dated(name: str) -> Path:
+    """A new directory under results/ of this moment; of runs that begin in the same second each has its own."""
+    stem = Path("results") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
+    path, number = stem, 1
+    while True:
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+            path = stem.with_name(f"{stem.name}-{number}")
+        else:
+            return path
 
 
 def describe(made: Plan, wanted: "suite.Suite", command: str, data: Mapping[str, str]) -> dict[str, Any]:

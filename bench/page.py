@@ -77,6 +77,11 @@ class Part:
     suite: str
 
     @property
+    def faults(self) -> list[Finding]:
+        """Those of the findings that belong beside the verdict."""
+        return [finding for finding in self.findings if finding.level == "fault"]
+
+    @property
     def targets(self) -> dict[str, str]:
         """Where on the page each task is."""
         return {section.task: section.slug for section in self.sections}

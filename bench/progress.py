@@ -13,11 +13,13 @@ from typing import IO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Column
 
 from bench.labels import cell_label
 from bench.losses import Metric
 from bench.runner import Progress as State
 from bench.runner import Row
+from bench.say import say
 
 PLAIN_EVERY_S = 5.0
 UNITS = (("h", 3600), ("min", 60), ("s", 1))
@@ -55,18 +57,20 @@ def line(state: State, leader: Leader, now: float) -> str:
     """The state in one line of text."""
     elapsed = max(now - state.started, 1e-9)
     rate = state.lane_steps / elapsed
-    parts = [f"{state.done:,}/{state.lanes:,} lanes", f"{rate:,.0f} lane-steps/s", left(state, elapsed)]
+    parts = [f"{state.done:,}/{state.lanes:,} lanes", f"{rate:,.0f} lane-steps/s", left(state, now)]
+    if state.done == state.resumed == state.lanes:
+        parts[1:] = ["nothing left to do"]
     parts += [f"{state.diverged:,} diverged"] if state.diverged else []
     parts += [f"{state.failed:,} failed"] if state.failed else []
     return " · ".join([*parts, *([str(leader)] if str(leader) else [])])
 
 
-def left(state: State, elapsed: float) -> str:
-    """The time left at the pace so far, lanes that were there already aside."""
-    fresh = state.done - state.resumed
-    if not fresh:
+def left(state: State, now: float) -> str:
+    """The time left at the pace since every worker had compiled a program."""
+    since, before = state.warm or (now, state.done)
+    if state.done == before < state.lanes:
         return "time left unknown"
-    seconds = (state.lanes - state.done) * elapsed / fresh
+    seconds = (state.lanes - state.done) * (now - since) / max(1, state.done - before)
     unit, size = next((unit, size) for unit, size in UNITS if seconds >= 2 * size or size == 1)
     return f"{seconds / size:,.0f} {unit} left"
 
@@ -89,15 +93,16 @@ def _plain(stream: IO[str], leader: Leader) -> Observer:
         nonlocal last
         leader.add(state, rows)
         now = time.monotonic()
-        if now - last >= PLAIN_EVERY_S or state.done == state.lanes:
+        if (now - last >= PLAIN_EVERY_S and state.done > state.resumed) or state.done == state.lanes:
             last = now
-            print(line(state, leader, now), file=stream, flush=True)
+            say(line(state, leader, now), stream)
 
     return observe
 
 
 def _bar(console: Console, leader: Leader) -> Iterator[Observer]:
-    columns = (BarColumn(bar_width=24), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
+    told = TextColumn("{task.description}", markup=False, table_column=Column())  # its own would not wrap
+    columns = (BarColumn(bar_width=min(24, console.width // 5)), TimeElapsedColumn(), told)
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("starting workers, compiling", total=None)
 
@@ -113,6 +118,6 @@ def told_groups(stream: IO[str] | None = None) -> Callable[[int, int, object], N
     """An observer of a throughput run: a line for each group that is about to be timed."""
 
     def observe(done: int, every: int, group: object) -> None:
-        print(f"{done + 1}/{every} {group}", file=stream or sys.stderr, flush=True)
+        say(f"{done + 1}/{every} {group}", stream or sys.stderr)
 
     return observe

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from bench import crosstask, embedded, stats, tables, templating
 from bench.across import together
-from bench.audit import Run
+from bench.audit import Run, incomplete
 from bench.errors import InputError
 from bench.page import Part, kicker_of, overall, parts_of, title_of
 from bench.verdicts import verdict
@@ -82,10 +82,11 @@ def listed(files: Mapping[str, bytes]) -> dict[str, bytes]:
 
 
 def verdicts(runs: Sequence[Run]) -> list[str]:
-    """The verdict on each task of each run, one sentence each."""
+    """The verdict on each task of each run, one sentence each, and what is missing of a run."""
+    faults = [f"{run.name}: {finding.text}" for run in runs for finding in incomplete(run)]
     tasks = [(run, task) for run in runs for task in run.manifest["tasks"]]
     found = [verdict(run.lanes, run.convergence, run.manifest["tasks"], task) for run, task in tasks]
-    return [f"{one.task}: {one.sentence}" for one in found]
+    return [f"{one.task}: {one.sentence}" for one in found] + faults
 
 
 def _page(head: Mapping[str, object], parts: Sequence[Part]) -> str:

@@ -37,7 +37,7 @@ class Run:
     @cached_property
     def journal(self) -> list[dict[str, Any]]:
         """One entry a committed shard."""
-        return store.read_journal(self.path)
+        return store.whole_journal(self.path, self.manifest)
 
     @cached_property
     def _shards(self) -> pa.Table:

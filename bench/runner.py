@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.budget import Trial
+from bench.errors import in_words
 from bench.losses import Metric
 from bench.plan import Block, Cell, Plan, Program, Result, Shard
 
@@ -34,6 +35,7 @@ class Progress:
     resumed: int = 0
     started: float = field(default_factory=time.monotonic)
     metrics: dict[str, Metric] = field(default_factory=dict)  # by task
+    warm: tuple[float, int] | None = None  # when as many shards as workers were trained, and lanes done by then
 
 
 @dataclass
@@ -69,6 +71,7 @@ class Runner:
         self.rank, self.observe, self.stopping, self.worker_died = rank, observe, stopping, worker_died
         self.slots = [Slot(executor) for executor in executors]
         self.progress = Progress(plan.lanes, metrics={p.task.name: p.task.metric for p in plan.programs})
+        self.trained = 0  # shards
         self.tries: dict[str, int] = defaultdict(int)
         self.ready: dict[str, deque[Shard]] = defaultdict(deque)  # by program
         self.block_of: dict[str, Block] = {}
@@ -151,10 +154,11 @@ class Runner:
                 self._fail(shard, f"its worker died {TRIES} times ({type(error).__name__})", done)
         except Exception as error:  # whatever a user's activation or optimizer raises is data, told with the lane
             slot.programs.discard(shard.program.id)
-            self._fail(shard, f"{type(error).__name__}: {error}", done)
+            self._fail(shard, in_words(error), done)
         else:
             self.commit(shard, result.rows, result.timing)
             self.progress.lane_steps += shard.lane_steps
+            self.trained += 1
             self._finish(shard, result.rows, done)
 
     def _bury(self, slot: Slot) -> None:
@@ -173,6 +177,9 @@ class Runner:
         self.progress.done += len(rows)
         self.progress.diverged += sum(row["status"] == "diverged" for row in rows)
         self.progress.failed += sum(row["status"] == "failed" for row in rows)
+        if self.trained == len(self.slots) and not self.progress.warm:
+            self.progress.warm = time.monotonic(), self.progress.done
+        self.observe(self.progress, rows)
         block = self.block_of[shard.id]
         if shard.phase == "tune":
             self.rows[shard.id] = rows
@@ -181,7 +188,6 @@ class Runner:
                 tuned = [row for s in shards for row in self.rows.pop(s.id)]
                 ranked = self.rank(self.plan, block, tuned)
                 self._begin(block, self.plan.shards_after(block, shard.rung, ranked), done)
-        self.observe(self.progress, rows)
 
 
 def trial_of(row: Row, program: Program) -> Trial:

@@ -1,12 +1,14 @@
 """The verbs of a single network: train one, and ask it."""
 
 import math
+import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from bench.errors import FAILED_LANES, BenchError, InputError
+from bench.say import complain, say
 
 DEFAULTS: dict[str, Any] = {
     "activation": "relu", "optimizer": "adam", "learning_rate": 0.001, "steps": 500, "batch_size": 64,
@@ -57,24 +59,25 @@ def train(
     metric, cell = work.task.metric, given.tuned_optimizers[0][0].label
     if work.task.uses_activation:
         cell = f"{given.activations[0].resolve().label} + {cell}"
-    typer.echo(f"{work.task.name}: {cell}, learning rate {rate:g}, {work.steps:,} steps of {work.batch_size}")
+    say(f"{work.task.name}: {cell}, learning rate {rate:g}, {work.steps:,} steps of {work.batch_size}")
 
     def observe(step: int, train_loss: float, validation_loss: float, score: float) -> None:
         bar = f"  {'█' * round(24 * score)}" if metric.scale == 100 and 0 <= score <= 1 else ""
         losses = f"train loss {_number(train_loss)}  validation loss {_number(validation_loss)}"
-        typer.echo(f"step {step:>7,}  {losses}  {metric.name} {metric.told(score)}{bar}")
+        say(f"step {step:>7,}  {losses}  {metric.name} {metric.told(score)}{bar}")
 
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=out):  # what forbids to write is told before hours of training, not after
+        pass
     network = fit.fit(given, rate, seed, device, observe)
     network.save(out)
     scores = network.scores
     if scores["status"] == "diverged":
-        typer.echo(
-            f"error: {out}: got a loss that is not finite at step {scores['stopped_at']}; expected one", err=True
-        )
-        typer.echo("hint: a smaller --learning-rate", err=True)
+        complain(f"error: {out}: got a loss that is not finite at step {scores['stopped_at']}; expected one")
+        complain("hint: a smaller --learning-rate")
         raise typer.Exit(FAILED_LANES)
-    typer.echo(f"test {metric.name}: {metric.told(scores['test_metric'])}")
-    typer.echo(f"model: {out}")
+    say(f"test {metric.name}: {metric.told(scores['test_metric'])}")
+    say(f"model: {out}")
 
 
 def _cell(task: str, options: dict[str, Any]) -> dict[str, Any]:
@@ -117,12 +120,12 @@ def predict(
     target = out or model / "predictions.npz"
     with target.open("wb") as file:
         np.savez(file, allow_pickle=False, **found)
-    typer.echo(f"{len(x):,} predictions: {target}")
+    say(f"{len(x):,} predictions: {target}")
     if y is not None and classified and y.shape == (len(x),):
-        typer.echo(f"accuracy: {(found['classes'] == y).mean() * 100:.1f} %")
+        say(f"accuracy: {(found['classes'] == y).mean() * 100:.1f} %")
     elif y is not None and outputs.size == y.size:
         error = float(np.sqrt(np.mean((outputs.reshape(-1) - y.reshape(-1)) ** 2)))
-        typer.echo(f"root mean square error: {error:.4g}")
+        say(f"root mean square error: {error:.4g}")
 
 
 def _examples(path: Path) -> tuple[Any, Any]:

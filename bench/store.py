@@ -170,19 +170,32 @@ def read_manifest(path: Path) -> dict[str, Any]:
 
 
 def read_journal(path: Path, repair: bool = False) -> list[dict[str, Any]]:
-    """The journal's entries, the last one of each shard. Raises `DataError` at a damaged line; `repair` ends the
-    journal there instead."""
+    """The journal's entries, the last one of each shard. Raises `DataError` at a damaged line, which `repair` skips."""
     file = path / JOURNAL
     entries: dict[str, dict[str, Any]] = {}
     for number, raw in enumerate(file.read_bytes().splitlines() if file.exists() else [], 1):
         check, _, line = raw.partition(b" ")
         if sha256(line)[:16].encode() != check:
             if repair:
-                break
+                continue
             raise DataError(f"{file}:{number}: got a damaged line; expected a shard's entry", "--resume mends it")
         entry = json.loads(line)
         entries[entry["shard"]] = entry
     return list(entries.values())
+
+
+def whole_journal(path: Path, manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The journal's entries. Raises `DataError` where it is damaged or not the one that the manifest names."""
+    entries, file, expected = read_journal(path), path / JOURNAL, manifest.get("files", {}).get(JOURNAL)
+    if expected and not file.exists():
+        raise DataError(f"{file}: got no file; expected it, the manifest names it", TRAINS_AGAIN.format(path))
+    if expected and sha256(file.read_bytes()) != expected:
+        problem = f"{file}: got bytes that do not match their checksum; expected {expected[:12]}"
+        raise DataError(problem, TRAINS_AGAIN.format(path))
+    return entries
+
+
+TRAINS_AGAIN = "bench run --resume {} trains again what is missing or damaged"
 
 
 def verify(path: str | Path, planned: Iterable[str], noun: str = "lanes") -> list[str]:
@@ -215,6 +228,8 @@ def verify(path: str | Path, planned: Iterable[str], noun: str = "lanes") -> lis
             problems.append(f"{file}: got no file; expected it, the manifest names it")
         elif sha256(file.read_bytes()) != digest:
             problems.append(f"{file}: got bytes that do not match their checksum; expected {digest[:12]}")
+    if manifest.get("status") == "running":
+        problems.append(f"{path}: got a run that has not finished; expected its tables")
     return problems + _lane_problems(path, lanes, list(planned), noun)
 
 

@@ -16,7 +16,8 @@ class Verdict:
     """Who leads a task, how sure that is, and who cannot be told from it.
 
     There is no winner where nothing was evaluated or nothing survived. `mean` and `half_width` (of its
-    interval) are the winner's, `cells` and `seeds` what was evaluated.
+    interval) are the winner's, `cells` and `seeds` what was evaluated, of `planned` cells. `lost` is what became of
+    networks that did not survive.
     """
 
     task: str
@@ -29,19 +30,28 @@ class Verdict:
     metric: Metric
     at_end: int = 0  # how many cells, if several, reach the best value of the metric on every seed
     steps: float = np.inf  # of the winner to the target
+    planned: int = 0
+    lost: str = "diverged"
 
     @property
     def sentence(self) -> str:
-        """The verdict as one sentence."""
+        """The verdict as one sentence, and another where cells are missing."""
+        rest = f" Only {self.cells} of {self.planned} cells were evaluated." if 1 < self.cells < self.planned else ""
+        return self._found() + rest
+
+    def _found(self) -> str:
         if self.winner is None and self.cells == 0:
             return "No cell was evaluated, so there is nothing to compare."
         if self.winner is None:
             lost = "Every evaluated network" if np.isfinite(self.mean) else "A network of every cell"
-            return f"{lost} diverged, so there is nothing to compare."
+            return f"{lost} {self.lost}, so there is nothing to compare."
         who = cell_label(*self.winner)
         value = f"{self.metric.told(self.mean, self.half_width)} test {self.metric.name}"
         if self.at_end:
             return self._at_end(who, f"{self.metric.told(self.mean)} test {self.metric.name}")
+        if self.cells == 1:
+            only = f"one of {self.planned} cells that was evaluated" if self.planned > 1 else "cell"
+            return f"{who} reaches {value}; it is the only {only}, so there is nothing to compare it with."
         return _sentence(who, value, others=self.cells - 1, tied=len(self.tied))
 
     def _at_end(self, who: str, value: str) -> str:
@@ -57,8 +67,6 @@ class Verdict:
 
 
 def _sentence(who: str, value: str, others: int, tied: int) -> str:
-    if others == 0:
-        return f"{who} reaches {value}; it is the only cell, so there is nothing to compare it with."
     if others == 1 and tied:
         return f"{who} has the best mean, {value}, but the other cell cannot be told from it."
     if others == 1:
@@ -89,16 +97,18 @@ def verdict(lanes: pd.DataFrame, table: pd.DataFrame, tasks: Tasks, task: str) -
     cells = int((table["seeds"] > 0).groupby(table["task"]).sum().get(task, 0))
     if best is None:
         return Verdict(task, None, np.nan, np.nan, (), 0, 0, metric)
-    mean, seeds = float(best["test_metric"]), int(best["seeds"])
+    mean, seeds, planned = float(best["test_metric"]), int(best["seeds"]), int((table["task"] == task).sum())
     if mean == metric.worst:
-        return Verdict(task, None, mean, np.nan, (), cells, seeds, metric)
+        lost = _lost(lanes, task)["status"]
+        how = " or ".join(status for status in LOST if (lost == status).any())
+        return Verdict(task, None, mean, np.nan, (), cells, seeds, metric, planned=planned, lost=how or "diverged")
     winner = (str(best["activation"]), str(best["optimizer"]))
     tied = indistinguishable(lanes, tasks, task, winner)
     spread = _half_width(best["ci_low"], best["ci_high"])
     own = table[table["task"] == task]
     count = int((np.isclose(own["test_metric"], metric.best, rtol=1e-5) & (own["rank"] == best["rank"])).sum())
     steps = float(best["steps_to_target"])
-    return Verdict(task, winner, mean, spread, tied, cells, seeds, metric, count if count > 1 else 0, steps)
+    return Verdict(task, winner, mean, spread, tied, cells, seeds, metric, count if count > 1 else 0, steps, planned)
 
 
 def _half_width(low: float, high: float) -> float:
@@ -141,12 +151,17 @@ def best_set(values: Floats) -> NDArray[np.bool_]:
     return found
 
 
+LOST = ("diverged", "failed")
+
+
+def _lost(lanes: pd.DataFrame, task: str) -> pd.DataFrame:
+    """The evaluation lanes of `task` that did not survive."""
+    return lanes[(lanes["task"] == task) & (lanes["phase"] == "evaluate") & lanes["status"].isin(LOST)]
+
+
 def _whole(lanes: pd.DataFrame, task: str, table: pd.DataFrame) -> NDArray[np.bool_]:
     """Which cells [cells] of `table` lost no seed."""
-    lost = lanes[
-        (lanes["task"] == task) & (lanes["phase"] == "evaluate") & lanes["status"].isin(["diverged", "failed"])
-    ]
-    pairs = pd.MultiIndex.from_frame(lost[CELL[1:]])
+    pairs = pd.MultiIndex.from_frame(_lost(lanes, task)[CELL[1:]])
     found: NDArray[np.bool_] = ~table.index.isin(pairs)
     return found
 

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from functools import wraps
 from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,22 @@ from typing import Any
 from loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
 
 from bench.datasets import cache_folder
+from bench.errors import Raised, in_words
 
 BrokenWorker = BrokenProcessPool
+
+
+def plainly(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """The call with whatever it raises told in words: an exception of anybody's may not survive being pickled."""
+
+    @wraps(fn)
+    def called(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return fn(*args, **kwargs)
+        except (Exception, SystemExit) as error:
+            raise Raised(in_words(error)) from None
+
+    return called
 
 
 def environment(device: str, index: int) -> dict[str, str]:
@@ -154,13 +169,16 @@ def measure_shared() -> dict[str, float]:
     return shared()
 
 
-def execute(shard: Any) -> Any:
-    """`bench.execute.execute`, named without importing jax where it is only sent from."""
-    from bench.execute import execute
+@plainly
+def execute(shard: Any, run: str = "") -> Any:
+    """`bench.execute.execute` for a run, named without importing jax where it is only sent from."""
+    from bench.execute import begin, execute
 
+    begin(run)
     return execute(shard)
 
 
+@plainly
 def prepare_group(group: Any) -> Any:
     """`bench.throughput.measure.prepare`."""
     from bench.throughput.measure import prepare
@@ -168,6 +186,7 @@ def prepare_group(group: Any) -> Any:
     return prepare(group)
 
 
+@plainly
 def sample_group(group: Any) -> Any:
     """`bench.throughput.measure.sample`."""
     from bench.throughput.measure import sample

@@ -182,10 +182,10 @@ class TestRun:
             "hint: bench list suites",
         ]
 
-    @pytest.mark.parametrize("workers", ["0", "-1", "two", "1.5", "5000", ""])
+    @pytest.mark.parametrize("workers", ["0", "'-1'", "'two'", "'1.5'", "5000", "''"])
     def test_a_number_of_workers_that_cannot_be(self, workers: str) -> None:
-        assert refused(2, "run", "smoke", f"--workers={workers}") == [
-            f"error: --workers: got '{workers}'; expected a whole number from 1 to 4096"
+        assert refused(2, "run", "smoke", f"--workers={workers.strip(chr(39))}") == [
+            f"error: --workers: got {workers}; expected a whole number from 1 to 4096"
         ]
 
     def test_a_device_that_cannot_be(self) -> None:
@@ -286,6 +286,16 @@ class TestRun:
         assert isinstance(CliRunner().invoke(app, ["run", "smoke"]).exception, ZeroDivisionError)
 
 
+def emptied(run: Path, copy: Path) -> None:
+    """A copy of a run as an interruption before the first shard would have left it."""
+    shutil.copytree(run, copy)
+    with store.Store(copy) as held:
+        for file in (copy / store.JOURNAL, *(copy / name for name in store.TABLES)):
+            file.unlink()
+        held.recover()
+        held.write_manifest({**store.read_manifest(copy), "status": "interrupted", "files": {}})
+
+
 def finished(*status: str) -> Any:
     """What a run of lanes that ended like this returns."""
     lanes = pd.DataFrame({"status": list(status)}, dtype=str)
@@ -346,6 +356,20 @@ class TestStored:
             "error: stored/journal.jsonl:1: got a damaged line; expected a shard's entry"
         )
 
+    def test_a_run_that_never_ended(self, stored: Path) -> None:
+        with store.Store(stored) as held:
+            held.write_manifest({**store.read_manifest(stored), "status": "running", "files": {}})
+        assert refused(3, "verify", "stored")[0] == (
+            "error: stored: got a run that has not finished; expected its tables"
+        )
+
+    def test_a_journal_that_is_gone(self, stored: Path) -> None:
+        (stored / store.JOURNAL).unlink()
+        assert refused(3, "report", "stored") == [
+            "error: stored/journal.jsonl: got no file; expected it, the manifest names it",
+            "hint: bench run --resume stored trains again what is missing or damaged",
+        ]
+
     def test_all_that_is_damaged_is_told(self, stored: Path) -> None:
         (stored / "lanes.csv").write_text("")
         (stored / "convergence.csv").unlink()
@@ -382,13 +406,22 @@ class TestCompare:
     @pytest.mark.parametrize("option", ["--fail-if-worse", "--fail-if-slower=10%"])
     def test_a_regression_has_its_exit_code(self, stored: Path, monkeypatch: pytest.MonkeyPatch, option: str) -> None:
         found = SimpleNamespace(
-            worse=lambda: ["t: relu + sgd"], slower=lambda share: [f"all {1 - share} times as fast"]
-        )
+            worse=lambda: ["t: relu + sgd"], slower=lambda share: [f"all {1 - share} times as fast"],
+            untested=list, untimed=list,
+        )  # fmt: skip
         monkeypatch.setattr("bench.compare.compare", lambda *_: found)
         monkeypatch.setattr("bench.comparing.lines", lambda _: ["table"])
         result = bench("compare", "stored", "stored", option)
         assert (result.exit_code, result.stdout) == (7, "table\n")
         assert result.stderr.startswith("error: stored: got ")
+
+    @pytest.mark.parametrize("option", ["--fail-if-worse", "--fail-if-slower=10%"])
+    def test_a_run_without_results_does_not_pass(self, stored: Path, here: Path, option: str) -> None:
+        emptied(stored, here / "begun")
+        result = bench("compare", "stored", "begun", option)
+        assert result.exit_code == 7
+        assert len(result.stderr.splitlines()) == 4
+        assert result.stderr.startswith("error: begun: got no s")
 
 
 class TestUsage:
@@ -438,6 +471,28 @@ class TestProcess:
             assert process.stdout and process.stderr
             process.stdout.close()
             assert (process.stderr.read(), process.wait()) == (b"", 0)
+
+    @pytest.mark.skipif(os.name != "posix", reason="pipes that break")
+    @pytest.mark.parametrize(
+        ("arguments", "code", "written"),
+        [
+            ("train wine_mlp --steps 20 --eval-every 1 --batch-size 32 --out model", 0, "model/model.json"),
+            ("report stored --out page", 0, "page/index.html"),
+            ("compare stored stored --out page", 0, "page/index.html"),
+            ("compare stored begun --fail-if-worse", 7, ""),
+            ("verify begun", 3, ""),
+        ],
+    )
+    def test_a_reader_that_leaves_does_not_end_the_work(
+        self, stored: Path, here: Path, arguments: str, code: int, written: str
+    ) -> None:
+        emptied(stored, here / "begun")
+        command = [*PYTHON_M_BENCH, *arguments.split()]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+            assert process.stdout
+            process.stdout.close()
+            assert process.wait() == code
+        assert (here / written).exists()
 
 
 @pytest.mark.slow

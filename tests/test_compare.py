@@ -52,7 +52,7 @@ def test_a_run_does_not_differ_from_itself(run: SyntheticRun) -> None:
     assert (found.cells["difference"] == 0).all()
     assert (found.cells["p_value"] == 1).all()
     assert (found.cells["speed_ratio"] == 1).all()
-    assert found.slower(0.0) == found.worse() == []
+    assert found.slower(0.0) == found.worse() == found.untested() == found.untimed() == []
     assert "none can be told apart" in found.sentences[0]
 
 
@@ -186,6 +186,31 @@ def test_what_only_one_run_has_is_left_out_and_counted(run: SyntheticRun) -> Non
     assert len(found.cells) == 2
     assert found.missing == 3
     assert found.sentences[-1] == "3 cells are in one run only and left out."
+    assert found.untested() == found.untimed() == ["digits_mlp: tanh + sgd", "digits_mlp: tanh + adam"]
+
+
+def test_cells_that_one_run_never_evaluated_are_not_called_level(run: SyntheticRun) -> None:
+    lanes = run.lanes.copy()
+    lanes.loc[(lanes["activation"] == "relu") & (lanes["phase"] == "evaluate"), "status"] = "interrupted"
+    found = compare(run, changed(run, lanes=lanes))
+    assert found.sentences[0] == (
+        "Of 2 cells that both evaluated none can be told apart (1 % over all of them, Holm). "
+        "2 cells have no result in one of them."
+    )
+    assert found.untested() == ["digits_mlp: relu + sgd", "digits_mlp: relu + adam"]
+    assert found.worse() == found.untimed() == []
+
+
+def test_a_run_without_any_result_is_compared_in_words(run: SyntheticRun) -> None:
+    manifest = deepcopy(run.manifest)
+    manifest["environment"].pop("device")
+    lanes = run.lanes.assign(status="interrupted")
+    found = compare(run, changed(run, lanes=lanes, throughput=run.throughput.iloc[:0], manifest=manifest))
+    assert found.names == ("synthetic", "other")
+    assert found.sentences[:2] == ("No cell was evaluated in both runs.", "Speeds were not measured.")
+    assert len(found.untested()) == len(found.untimed()) == 4
+    assert found.slower(0.0) == []
+    assert len(lines(found)) == 1 + 4 + 1 + 2
 
 
 def test_one_seed_is_not_tested() -> None:
@@ -194,6 +219,7 @@ def test_one_seed_is_not_tested() -> None:
     assert found.cells["p_value"].isna().all()
     assert (found.cells["verdict"] == "").all()
     assert "too few seeds" in found.sentences[0]
+    assert len(found.untested()) == 4
 
 
 @pytest.mark.parametrize(("text", "share"), [("10%", 0.1), ("10 %", 0.1), ("2.5", 0.025), ("0%", 0.0)])

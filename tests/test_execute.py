@@ -2,13 +2,14 @@
 
 from collections import defaultdict
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 import pytest
 
-from bench import execute, mesh
+from bench import execute, mesh, plan, suite, worker
 from bench.activations import ACTIVATIONS, Activation
 from bench.compile import Compiled, compile_lowered
 from bench.execute import rounded
@@ -167,3 +168,29 @@ def test_where_all_raise_it_is_the_fault_of_the_whole(shard: Shard, monkeypatch:
         with pytest.raises(ValueError, match="no such luck"):
             execute.execute(of_cells(shard, [("bad", "sgd")], **changes))
     assert not execute._LOADED
+
+
+def of_file(path: Path, seed: int) -> Shard:
+    """A shard of a task whose data are drawn anew and written over what was there."""
+    random = np.random.default_rng(seed)
+    parts = {"train": 40, "test": 20}
+    arrays = {f"x_{part}": random.normal(size=(n, 3)) for part, n in parts.items()}
+    arrays |= {f"y_{part}": random.normal(size=n) for part, n in parts.items()}
+    np.savez(path, allow_pickle=False, **arrays)
+    made = plan.make(
+        suite.parse(
+            {"name": "own", "tasks": [{"file": str(path), "model": "mlp"}], "activations": ["tanh"],
+             "optimizers": ["sgd"], "steps": 2, "batch_size": 8, "eval_every": 1,
+             "learning_rates": {"low": 0.1, "high": 0.1, "num": 1}, "seeds": {"tune": 1, "evaluate": 1}}
+        )
+    )  # fmt: skip
+    return made.tune_shards(made.blocks[0])[0]
+
+
+def test_a_worker_that_outlives_a_run_forgets_its_data(tmp_path: Path) -> None:
+    first = worker.execute(of_file(tmp_path / "d.npz", 0), "first")
+    shard = of_file(tmp_path / "d.npz", 1)
+    second = worker.execute(shard, "second")
+    assert (second.timing["load_s"] > 0, worker.execute(shard, "second").timing["load_s"]) == (True, 0)
+    alone = worker.execute(shard, "alone")
+    assert second.rows[0]["validation_loss"] == alone.rows[0]["validation_loss"] != first.rows[0]["validation_loss"]

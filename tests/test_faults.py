@@ -6,6 +6,7 @@ import pytest
 
 from bench import faults
 from bench.activations import ACTIVATIONS
+from bench.errors import in_words
 from bench.optimizers import OPTIMIZERS
 from bench.plan import Lane, Program
 from bench.tasks import TASKS
@@ -43,7 +44,7 @@ def raising(*names: str) -> Callable[[Program], None]:
 def test_those_of_one_side_are_found(names: list[str], found: list[tuple[str, str]]) -> None:
     raised = faults.found(PROGRAM, raising(*names))
     assert list(raised) == found
-    assert [faults.text(error) for error in raised.values()] == [f"KeyError: '{label}'" for _, label in found]
+    assert [in_words(error) for error in raised.values()] == [f"KeyError: '{label}'" for _, label in found]
     raising(*names if found else ())(faults.without(PROGRAM, raised))
 
 

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -342,10 +343,10 @@ def test_what_a_run_leaves_that_was_killed_before_it_had_begun_is_no_obstacle(tm
     (tmp_path / "shards").mkdir()
     for name in (store.LOCK, f".{MANIFEST}.tmp"):
         (tmp_path / name).touch()
-    assert launch.new_directory(tmp_path, "smoke") == tmp_path
+    assert launch.directory(tmp_path, None, "smoke") == tmp_path
     (tmp_path / "shards" / "00000-tune-000.parquet").touch()
     with pytest.raises(InputError, match="got something else's files"):
-        launch.new_directory(tmp_path, "smoke")
+        launch.directory(tmp_path, None, "smoke")
 
 
 def test_resuming_with_another_suite_is_refused(smoke_run: Path, suite: Path) -> None:
@@ -367,6 +368,25 @@ def test_resuming_with_other_software_is_refused(smoke_run: Path, tmp_path: Path
         bench.run(resume=path)
     assert caught.value.exit_code == 3
     assert contents(path) == before
+
+
+def test_runs_that_begin_in_the_same_second_have_a_directory_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moment = Mock(now=Mock(return_value=datetime(2026, 11, 25, 9, 30, 1)))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(launch, "datetime", moment)
+    found = [launch.dated("smoke").as_posix() for _ in range(3)]
+    assert found == [f"results/smoke-20261125-093001{more}" for more in ("", "-2", "-3")]
+    assert all(Path(path).is_dir() for path in found)
+
+
+@pytest.mark.parametrize("name", ["smoke", "throughput_quick"])
+@pytest.mark.parametrize("workers", [-1, 0, 5000, 1.5, "2", True])
+def test_a_number_of_workers_that_cannot_be_is_refused(tmp_path: Path, name: str, workers: object) -> None:
+    with pytest.raises(InputError, match=f"--workers: got {workers!r}; expected a whole number from 1 to 4096"):
+        bench.run(name, out=tmp_path / "run", workers=workers)
+    assert not (tmp_path / "run").exists()
 
 
 def test_an_unknown_device_and_no_suite_are_refused(tmp_path: Path) -> None:

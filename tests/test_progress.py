@@ -1,6 +1,7 @@
 """Progress as a person sees it."""
 
 import io
+import os
 from typing import Any
 
 import pytest
@@ -30,31 +31,36 @@ def state(**known: Any) -> State:
 
 class TestLine:
     def test_says_how_far_how_fast_and_how_long(self) -> None:
-        now = state(done=25, lane_steps=5000)
+        now = state(done=25, lane_steps=5000, warm=(0.0, 0))
         assert line(now, Leader(), 10.0) == "25/100 lanes · 500 lane-steps/s · 30 s left"
 
     def test_says_what_went_wrong_and_what_leads(self) -> None:
         leader = Leader()
         leader.add(state(), rows("relu", 0.975))
-        now = state(lanes=2000, done=1000, lane_steps=10**6, diverged=3, failed=2)
+        now = state(lanes=2000, done=1000, lane_steps=10**6, diverged=3, failed=2, warm=(0.0, 0))
         expected = (
             "1,000/2,000 lanes · 100,000 lane-steps/s · 10 s left · 3 diverged · 2 failed"
             " · best so far: relu + adam 97.5 %"
         )
         assert line(now, leader, 10.0) == expected
 
-    def test_time_left_leaves_out_what_was_there_already(self) -> None:
-        assert left(state(done=60, resumed=50), elapsed=10.0) == "40 s left"
-        assert left(state(done=50, resumed=50), elapsed=10.0) == "time left unknown"
-        assert left(state(), elapsed=10.0) == "time left unknown"
-        assert left(state(done=100), elapsed=10.0) == "0 s left"
+    def test_time_left_leaves_out_what_was_there_already_and_the_first_compilations(self) -> None:
+        assert left(state(done=60, resumed=40, warm=(20.0, 50)), 30.0) == "40 s left"
+        assert left(state(done=50, resumed=40, warm=(20.0, 50)), 20.0) == "time left unknown"
+        assert left(state(done=50, resumed=40), 10.0) == "time left unknown"
+        assert left(state(), 10.0) == "time left unknown"
+        assert left(state(done=100, warm=(2.0, 10)), 10.0) == "0 s left"
+        assert left(state(done=100), 10.0) == left(state(done=100, warm=(9.0, 100)), 10.0) == "0 s left"
+
+    def test_nothing_is_left_of_a_run_that_was_done(self) -> None:
+        assert line(state(done=100, resumed=100), Leader(), 1.0) == "100/100 lanes · nothing left to do"
 
     @pytest.mark.parametrize(
         ("elapsed", "expected"),
         [(119, "119 s left"), (120, "2 min left"), (5400, "90 min left"), (7200, "2 h left"), (360_000, "100 h left")],
     )
     def test_time_left_is_in_a_unit_of_its_size(self, elapsed: float, expected: str) -> None:
-        assert left(state(done=50), elapsed) == expected
+        assert left(state(done=50, warm=(0.0, 0)), elapsed) == expected
 
     def test_no_time_has_passed(self) -> None:
         assert "0 lane-steps/s" in line(state(), Leader(), 0.0)
@@ -110,6 +116,21 @@ class TestWatched:
         assert [text.partition("/")[0] for text in stream.getvalue().splitlines()] == ["1", "6", "11", "12"]
         assert "\x1b" not in stream.getvalue()
 
+    def test_says_nothing_of_what_was_there_but_the_end(self) -> None:
+        stream = io.StringIO()
+        with watched(stream) as observe:
+            for done in (50, 75, 100):
+                observe(state(done=done, resumed=done), [])
+        assert stream.getvalue() == "100/100 lanes · nothing left to do\n"
+
+    def test_a_narrow_terminal_shows_all_of_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("TERM", "xterm")
+        monkeypatch.setenv("COLUMNS", "40")
+        stream = Terminal()
+        with watched(stream) as observe:
+            observe(state(done=50, lane_steps=100), rows("relu", 0.9))
+        assert "90.0 %" in stream.getvalue() and "…" not in stream.getvalue()
+
     def test_draws_a_bar_on_a_terminal(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("TERM", "xterm")
         monkeypatch.setenv("COLUMNS", "120")
@@ -126,6 +147,13 @@ class TestWatched:
         captured = capsys.readouterr()
         assert captured.out == ""
         assert captured.err.startswith("100/100 lanes")
+
+    def test_a_reader_that_leaves_ends_nothing(self) -> None:
+        reader, writer = os.pipe()
+        os.close(reader)
+        with os.fdopen(writer, "w") as stream, watched(stream) as observe:
+            observe(state(done=100), [])
+            observe(state(done=100), [])
 
     def test_an_error_passes_through(self) -> None:
         with pytest.raises(KeyError), watched(io.StringIO()):

@@ -230,6 +230,18 @@ def test_runs_that_went_wrong_are_reported_in_words(options: dict[str, float]) -
     assert not re.search(r"\bnan\b", page.text)
 
 
+def test_what_a_run_lacks_stands_beside_its_verdict() -> None:
+    run = make_run(["relu"], ["sgd", "adam"], status="interrupted", evaluations=4, keep_evaluated=0.6)
+    fault = "This run is interrupted; 4 of its 30 networks were not trained."
+    files = render([run])
+    assert fault in files["index.html"].decode().partition("</header>")[0]
+    assert fault in files["report.md"].decode().partition("± is half")[0]
+    assert verdicts([run])[-1] == f"synthetic: {fault}"
+    whole = make_run(["relu"], ["sgd", "adam"], evaluations=4)
+    assert "Fault" not in render([whole])["index.html"].decode().partition("</header>")[0]
+    assert len(verdicts([whole])) == 1
+
+
 def test_several_runs_stand_side_by_side_even_with_one_name() -> None:
     runs = [make_run(["relu"], ["adam"], evaluations=4, seed=seed, name="same") for seed in (0, 1)]
     files = render(runs)

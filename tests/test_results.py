@@ -48,6 +48,7 @@ def cut(path: Path, keep: int) -> Run:
     journal = path / store.JOURNAL
     journal.write_bytes(b"".join(journal.read_bytes().splitlines(keepends=True)[:keep]))
     with Store(path) as held:
+        held.write_manifest({**store.read_manifest(path), "status": "running", "files": {}})
         assert len(held.recover()) == keep
     return Run(path)
 
@@ -89,6 +90,17 @@ def test_a_damaged_shard_is_data_error(copy: Path) -> None:
 def test_a_missing_shard_is_data_error(copy: Path) -> None:
     next((copy / "shards").iterdir()).unlink()
     with pytest.raises(DataError, match="got no file; expected a shard that the journal names"):
+        _ = bench.load(copy).lanes
+
+
+@pytest.mark.parametrize("keep", [-1, 0, 1])
+def test_a_journal_that_lost_lines_since_the_run_ended_is_data_error(copy: Path, keep: int) -> None:
+    journal = copy / store.JOURNAL
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.unlink()
+    if keep >= 0:
+        journal.write_bytes(b"".join(lines[:keep]))
+    with pytest.raises(DataError, match="got no file" if keep < 0 else "do not match their checksum"):
         _ = bench.load(copy).lanes
 
 

@@ -430,8 +430,27 @@ def test_a_run_goes_on_from_any_of_its_shards(data: st.DataObject) -> None:
 
 def test_nothing_is_left_to_do_of_a_finished_run(small: Plan) -> None:
     site = Site(small)
+    seen = watched(site)
     assert site.run(finished(small).committed)
     assert not site.log
+    assert seen == sorted(set(seen)) and seen[-1] == small.lanes, "each lane more is told once, in order"
+    assert site.runner.progress.warm is None
+
+
+def watched(site: Site) -> list[int]:
+    """How many lanes were done each time that the observer was called."""
+    seen: list[int] = []
+    site.runner.observe = lambda progress, _: seen.append(progress.done)
+    return seen
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_the_pace_is_taken_from_when_as_many_shards_as_workers_are_trained(small: Plan, workers: int) -> None:
+    site = Site(small, workers=workers)
+    seen = watched(site)
+    assert site.run()
+    assert site.runner.progress.warm is not None
+    assert site.runner.progress.warm[1] == seen[workers - 1]
 
 
 @pytest.mark.parametrize("given_plan", [made(), halving()], ids=["grid", "halving"])

@@ -59,6 +59,16 @@ def test_bad_input_is_told(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_folder_that_cannot_be_written_is_told_before_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("note.txt").write_text("mine")
+    monkeypatch.setattr("bench.fit.fit", lambda *_: pytest.fail("it has trained"))
+    code, output = bench("train", "wine_mlp", "--out", "note.txt/x", *SHORT)
+    assert code == 4 and "error: note.txt/x: got Not a directory" in output
+
+
 def test_somebody_elses_folder_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "note.txt").write_text("mine")
     code, output = bench("train", "wine_mlp", "--out", str(tmp_path))

@@ -201,7 +201,7 @@ def test_a_kill_while_the_manifest_is_replaced_leaves_one_of_the_two(run: Path, 
     assert store.read_manifest(run)["name"] == ("other" if moment > 2 else "small")
 
 
-def test_a_torn_line_ends_the_journal_wherever_it_is_torn(run: Path) -> None:
+def test_a_torn_line_costs_itself_wherever_it_is_torn(run: Path) -> None:
     journal, shards = run / store.JOURNAL, contents(run / "shards")
     lines = journal.read_bytes().splitlines(keepends=True)
     for size in range(len(lines[2])):
@@ -213,6 +213,16 @@ def test_a_torn_line_ends_the_journal_wherever_it_is_torn(run: Path) -> None:
         whole = size == len(lines[2]) - 1  # all but the line's end
         assert kept == ["shard-0", "shard-1", "shard-2"][: 3 if whole else 2]
         assert journal.read_bytes() == b"".join(lines[: len(kept)])
+
+
+def test_a_damaged_line_costs_its_own_shard_alone(run: Path) -> None:
+    journal = run / store.JOURNAL
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"X" + lines[0][1:] + b"".join(lines[1:]))
+    with Store(run) as held:
+        assert [entry["shard"] for entry in held.recover()] == ["shard-1", "shard-2"]
+    assert journal.read_bytes() == b"".join(lines[1:])
+    assert sorted(contents(run / "shards")) == ["shard-1.parquet", "shard-2.parquet"]
 
 
 def test_recovery_keeps_just_what_is_whole(run: Path) -> None:

@@ -334,6 +334,10 @@ def test_a_run_against_itself_and_against_one_half_as_fast(timed: Path) -> None:
     unsure = MadeUp(run, "cpu", 20.0)
     unsure.throughput["noisy"] = "unstable"
     assert compare(run, unsure).cells["verdict"].tolist() == [""] * 4
+    lacking = MadeUp(run, "cpu", 1.0)
+    lacking.throughput = lacking.throughput.iloc[1:]
+    assert same.untimed() == compare(lacking, run).untimed() == []
+    assert len(compare(run, lacking).untimed()) == 1
 
 
 def test_comparing_at_the_command_line(timed: Path, smoke_run: Path, tmp_path: Path) -> None:

@@ -191,6 +191,40 @@ def test_the_sentence_says_what_was_found(scores: dict[str, Sequence[float]], se
     assert told(scores).sentence == sentence
 
 
+def missing(scores: dict[str, Sequence[float]], status: dict[str, str]) -> str:
+    """The sentence on these scores where the cells of some optimizers ended otherwise."""
+    frame = evaluated({name: list(values) for name, values in scores.items()})
+    frame["status"] = frame["optimizer"].map(lambda name: status.get(name, "ok"))
+    return verdict(frame, stats.convergence(frame, NO_TIMES, ACCURACY), ACCURACY, "t").sentence
+
+
+@pytest.mark.parametrize(
+    "status, sentence",
+    [
+        ({}, "a + x leads at 90.0 % ± 0.0 test accuracy; each of the 2 other cells can be told from it."),
+        (
+            {"z": "interrupted"},
+            "a + x leads at 90.0 % ± 0.0 test accuracy; the other cell can be told from it. "
+            "Only 2 of 3 cells were evaluated.",
+        ),
+        (
+            {"y": "interrupted", "z": "interrupted"},
+            "a + x reaches 90.0 % ± 0.0 test accuracy; it is the only one of 3 cells that was evaluated, "
+            "so there is nothing to compare it with.",
+        ),
+        (dict.fromkeys("xyz", "interrupted"), "No cell was evaluated, so there is nothing to compare."),
+        (dict.fromkeys("xyz", "failed"), "Every evaluated network failed, so there is nothing to compare."),
+        (
+            {"x": "diverged", "y": "failed", "z": "interrupted"},
+            "Every evaluated network diverged or failed, so there is nothing to compare. "
+            "Only 2 of 3 cells were evaluated.",
+        ),
+    ],
+)
+def test_the_sentence_says_what_is_missing(status: dict[str, str], sentence: str) -> None:
+    assert missing({"x": [0.9] * 9, "y": [0.6, 0.61, 0.6] * 3, "z": [0.1, 0.11, 0.1] * 3}, status) == sentence
+
+
 def test_a_task_without_an_activation_names_the_optimizer_alone() -> None:
     assert stats.cell_label("none", "adam") == "adam"
     assert stats.cell_label("relu", "adam") == "relu + adam"

@@ -1,5 +1,6 @@
 """A worker's process: where it runs, what it survives, and that it never outlives who started it."""
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import psutil
 import pytest
 
 from bench import datasets, plan, suite, worker
+from bench.errors import Raised
 from bench.worker import BrokenWorker, Worker
 
 HOARD: list[np.ndarray] = []
@@ -127,6 +129,26 @@ def test_an_exception_comes_back_and_ends_nothing(one: Worker) -> None:
     pid = asked(one, os.getpid)
     with pytest.raises(ValueError, match="no such thing"):
         asked(one, complain)
+    assert asked(one, os.getpid) == pid
+
+
+def unfit(error: str) -> Any:
+    """A shard whose activation cannot be traced, or ends its process."""
+
+    def function(x: Any) -> Any:
+        return sys.exit("no more") if error == "SystemExit" else np.tanh(x)
+
+    made = plan.make(suite.read("smoke"))
+    shard = made.tune_shards(made.blocks[0])[0]
+    unfit = tuple(dataclasses.replace(one, function=function) for one in shard.program.activations)
+    return dataclasses.replace(shard, program=dataclasses.replace(shard.program, activations=unfit))
+
+
+@pytest.mark.parametrize("error", ["TracerArrayConversionError", "SystemExit"])
+def test_an_exception_that_cannot_be_pickled_is_told_and_ends_nothing(one: Worker, error: str) -> None:
+    pid = asked(one, os.getpid)
+    with pytest.raises(Raised, match=f"^{error}: "):
+        asked(one, worker.execute, unfit(error), error)
     assert asked(one, os.getpid) == pid
 
 

@@ -21,11 +21,15 @@ JOINED = [name for name in stats.KEY if name != "device"]  # a GPU's run is comp
 
 @dataclass(frozen=True)
 class SpeedComparison:
-    """What `compare` found: `cells` one row a cell and setting that both runs have; a ratio above 1: B is faster."""
+    """What `compare` found: `cells` one row a cell and setting that both runs have; a ratio above 1: B is faster.
+
+    `missing` is how many only one of them has, `gone` are those that only A has, by name.
+    """
 
     names: tuple[str, str]
     cells: pd.DataFrame
     missing: int
+    gone: tuple[str, ...] = ()
 
     @property
     def overall(self) -> tuple[float, float, float]:
@@ -61,6 +65,14 @@ class SpeedComparison:
         """Nothing: a throughput run reaches no score."""
         return []
 
+    def untested(self) -> list[str]:
+        """Nothing, likewise."""
+        return []
+
+    def untimed(self) -> list[str]:
+        """What A has timed and B has not."""
+        return list(self.gone)
+
 
 def compare(a: Any, b: Any) -> SpeedComparison:
     """Compare throughput run `b` with `a`: the ratio of lane-step times `a / b`, with the interval of both medians.
@@ -79,7 +91,10 @@ def compare(a: Any, b: Any) -> SpeedComparison:
     shown = found[[*JOINED, "device_a", "device_b", "step_s_median_a", "step_s_median_b", *stats.RATIO]]
     names = (a.name, b.name) if a.name != b.name else (f"{a.name} (first)", f"{b.name} (second)")
     missing = sum(map(len, timed)) - 2 * len(pairs)
-    return SpeedComparison(names, shown.assign(sure=sure, verdict=verdict), missing)
+    both = pd.MultiIndex.from_frame(pairs[JOINED])
+    gone = timed[0][~pd.MultiIndex.from_frame(timed[0][JOINED]).isin(both)]
+    told = tuple(_name(row) for row in gone.to_dict("records"))
+    return SpeedComparison(names, shown.assign(sure=sure, verdict=verdict), missing, told)
 
 
 def lines(found: SpeedComparison) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import launch, machine, store, worker
-from bench.errors import DataError, InputError, Interrupted, ResourceError
+from bench.errors import DataError, InputError, Interrupted, ResourceError, in_words
 from bench.throughput import plan
 from bench.throughput.plan import Group, Plan
 from bench.throughput.suite import ThroughputSuite
@@ -36,11 +36,12 @@ def run(
     `device` is auto, cpu, gpu or both as `cpu,gpu`; the rest is as for `bench.launch.run`. `observe(done, all, group)`
     is called before each group. Raises `BenchError` of the kind that fits, before anything is written where it can.
     """
+    launch.check_workers(workers)
     previous = store.read_manifest(Path(resume)) if resume is not None else None
     devices = previous["device"].split(",") if previous else devices_of(device)
     made = plan.make(suite, devices, previous["execution"]["asked"] if previous else workers)
-    path = Path(resume) if resume is not None else launch.new_directory(out, suite.name)
-    if previous is not None:
+    path = launch.directory(out, resume, suite.name)
+    if previous is not None and path is not None:
         _check_same(path, made, previous)
     for task in {program.task for group in made.groups for program in group.programs}:
         if task.dataset:
@@ -49,6 +50,7 @@ def run(
     with ExitStack() as stack:
         pools = {name: Pool(name, made, stack) for name in devices}
         launch.import_ahead("bench.throughput.page")
+        path = path or launch.dated(suite.name)
         held = stack.enter_context(store.Store(path))
         signals = stack.enter_context(launch.Signals())
         complete = _measure(held, manifest, made, pools, observe, signals)
@@ -143,7 +145,7 @@ def _attempt(group: Group, workers: Sequence[worker.Worker], signals: launch.Sig
                 return {"error": f"its worker died {TRIES} times ({type(error).__name__})"}
             continue
         except Exception as error:  # whatever a user's activation or optimizer raises is data
-            return {"error": f"{type(error).__name__}: {error}"}
+            return {"error": in_words(error)}
         if not prepared or not found:
             return None
         wall_s = time.perf_counter() - start

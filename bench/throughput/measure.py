@@ -9,9 +9,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from bench import faults, timing
+from bench import timing
 from bench.compile import compile_lowered
 from bench.cost import cost
+from bench.errors import in_words
 from bench.execute import batched, out_of_memory, peak_resident_bytes, traced_lanes
 from bench.kernels import gemm_rate, triad_bandwidth
 from bench.plan import Lane, Program
@@ -64,7 +65,7 @@ def prepare(group: Group) -> dict[str, Any]:
             with jax.default_matmul_precision(PRECISIONS[group.device][group.precision]):
                 _READY[program.id] = _ready(program, data, ledger)
         except Exception as error:  # whatever a user's activation or optimizer raises is data
-            untimed[program.id] = OUT_OF_MEMORY if out_of_memory(error) else faults.text(error)
+            untimed[program.id] = OUT_OF_MEMORY if out_of_memory(error) else in_words(error)
     return {"spent": dict(ledger.spent), "untimed": untimed}
 
 

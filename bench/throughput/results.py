@@ -38,7 +38,7 @@ class ThroughputRun:
     @cached_property
     def journal(self) -> list[dict[str, Any]]:
         """One entry a group that was measured, with every sample."""
-        return store.read_journal(self.path)
+        return store.whole_journal(self.path, self.manifest)
 
     @cached_property
     def throughput(self) -> pd.DataFrame:
