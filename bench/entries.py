@@ -232,13 +232,14 @@ class TaskEntry(Entry):
         path, model, target = (value.get(key) for key in ("file", "model", "target"))
         if not isinstance(path, str) or not isinstance(model, str | None):
             raise refused("a file as a string, and the model as a string", short(dict(value)))
+        path = str(Path(path).absolute())  # what is stored of it is read from anywhere
         try:
             found = own.task(Path(path), model or "", own.PERFECT if target is None else target)
         except InputError as error:
             told = [problem.partition(": got ")[2].partition("; expected ") for problem in error.problems]
             raise refused("; ".join(t[2] for t in told), "; ".join(f"{path} with {t[0]}" for t in told)) from None
         TASKS[found.name] = found
-        return {**value, "name": found.name}
+        return {**value, "name": found.name, "file": path}
 
     @field_validator("batch_size")
     @classmethod

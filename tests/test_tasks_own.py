@@ -95,6 +95,15 @@ def test_the_plan_of_a_described_suite_is_the_same(images: Path) -> None:
     assert make(suite.parse(given.described())).sha256 == make(given).sha256
 
 
+def test_what_is_kept_of_a_suite_is_read_from_another_folder(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = suite.parse(SUITE | {"tasks": [{"file": images.name, "model": "cnn"}]})
+    monkeypatch.chdir("/")
+    assert suite.parse(given.described()) == given
+
+
 @pytest.mark.parametrize(
     ("task", "expected"),
     [
