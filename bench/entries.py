@@ -238,7 +238,7 @@ class TaskEntry(Entry):
         except InputError as error:
             told = [problem.partition(": got ")[2].partition("; expected ") for problem in error.problems]
             raise refused("; ".join(t[2] for t in told), "; ".join(f"{path} with {t[0]}" for t in told)) from None
-        TASKS[found.name] = found
+        own.enter(found)
         return {**value, "name": found.name, "file": path}
 
     @field_validator("batch_size")

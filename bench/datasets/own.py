@@ -51,19 +51,25 @@ def dataset(path: Path) -> Dataset:
     x, pixels = headers["x_train"], headers["x_train"].dtype == PIXEL and len(headers["x_train"].shape) > 2
     shape = (*x.shape[1:], 1) if pixels and len(x.shape) == 3 else x.shape[1:]
     train, test = x.shape[0], headers["x_test"].shape[0]
+    samples = Samples(train - train // VALIDATION, train // VALIDATION, test)
+    return described(path, samples, shape, classes, _sha256(path))
+
+
+def described(path: Path, samples: Samples, shape: tuple[int, ...], classes: int, sha256: str) -> Dataset:
+    """The data set of a file of which this much is known; the file itself is read when its arrays are."""
     return Dataset(
         path.stem,
-        f"{train + test:,} samples of {' x '.join(map(str, shape))} numbers"
+        f"{sum(samples):,} samples of {' x '.join(map(str, shape))} numbers"
         + (f", {classes} classes" if classes else ", a number to predict"),
         source=str(path),
         licence="your own",
-        samples=Samples(train - train // VALIDATION, train // VALIDATION, test),
+        samples=samples,
         shape=shape,
         classes=classes,
         parts=partial(parts, path),
         scale=by_channel if len(shape) > 1 else by_feature,
         check=partial(check, path),
-        sha256=_sha256(path),
+        sha256=sha256,
     )
 
 

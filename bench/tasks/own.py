@@ -5,10 +5,12 @@ import re
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
-from bench.datasets import own
+from bench.datasets import Samples, own
 from bench.datasets.base import Dataset
 from bench.errors import InputError
+from bench.tasks import TASKS
 from bench.tasks.base import Task
 from bench.tasks.families import FAMILIES, entry
 
@@ -28,6 +30,26 @@ def task(path: Path, model: str = "", target: float = PERFECT) -> Task:
     dataset = own.dataset(path)
     baseline = 0.0 if model == "autoencoder" else constant_score(path, dataset)
     return entry(dataset, model, f"{path.stem}_{model}", target, baseline)
+
+
+def facts(dataset: Dataset, model: str) -> dict[str, Any]:
+    """What a trained network needs to know of the `.npz` that it was trained on, as plain values."""
+    return {
+        "file": dataset.source, "model": model, "samples": list(dataset.samples), "shape": list(dataset.shape),
+        "classes": dataset.classes, "sha256": dataset.sha256,
+    }  # fmt: skip
+
+
+def remembered(file: str, model: str, samples: list[int], shape: list[int], classes: int, sha256: str) -> Task:
+    """The task of these facts, whether its file is still there or not."""
+    path = Path(file)
+    dataset = own.described(path, Samples(*samples), tuple(shape), classes, sha256)
+    return entry(dataset, model, f"{path.stem}_{model}", PERFECT, 0.0)
+
+
+def enter(task: Task) -> None:
+    """Put a file's task into the table."""
+    TASKS[task.name] = task
 
 
 def constant_score(path: Path, dataset: Dataset) -> float:
