@@ -112,17 +112,32 @@ def predict(
     network = saved.load(model)
     x, y = _examples(data)
     outputs = fit.predict(network, x)
-    classified = "y" not in network.scales and outputs.ndim == 2 and outputs.shape[1] > 1
+    classified = network.suite.works[0].task.kind == "classification"
     found = {"outputs": outputs, **({"classes": outputs.argmax(1).astype(np.int32)} if classified else {})}
+    agreement = _agreement(found, y) if y is not None else ""
     target = out or model / "predictions.npz"
     with target.open("wb") as file:
         np.savez(file, allow_pickle=False, **found)
     typer.echo(f"{len(x):,} predictions: {target}")
-    if y is not None and classified and y.shape == (len(x),):
-        typer.echo(f"accuracy: {(found['classes'] == y).mean() * 100:.1f} %")
-    elif y is not None and outputs.size == y.size:
-        error = float(np.sqrt(np.mean((outputs.reshape(-1) - y.reshape(-1)) ** 2)))
-        typer.echo(f"root mean square error: {error:.4g}")
+    if agreement:
+        typer.echo(agreement)
+
+
+def _agreement(found: dict[str, Any], y: Any) -> str:
+    """How well what was predicted agrees with y, where y is what the network predicts. Raises `InputError`."""
+    import numpy as np
+
+    outputs = found["outputs"]
+    if not np.issubdtype(y.dtype, np.number) and y.dtype != bool:
+        raise InputError(f"y: got {y.dtype}; expected numbers")
+    if "classes" not in found and y.size != outputs.size:
+        return ""
+    if "classes" not in found:
+        return f"root mean square error: {np.sqrt(np.mean((outputs.reshape(-1) - y.reshape(-1)) ** 2)):.4g}"
+    if y.size != len(outputs):
+        hint = "y.argmax(1) are the labels of one-hot rows" if y.shape == outputs.shape else ""
+        raise InputError(f"y: got the shape {y.shape}; expected a label for each sample, {(len(outputs),)}", hint)
+    return f"accuracy: {(found['classes'] == y.reshape(-1)).mean() * 100:.1f} %"
 
 
 def _examples(path: Path) -> tuple[Any, Any]:

@@ -55,7 +55,8 @@ def mine(tmp_path: Path) -> Iterator[Path]:
     y = x.sum(1)
     np.savez(tmp_path / "mine.npz", x_train=x[:60], y_train=y[:60], x_test=x[60:], y_test=y[60:])
     yield tmp_path / "mine.npz"
-    TASKS.pop("mine_mlp", None)
+    for model in ("mlp", "autoencoder"):
+        TASKS.pop(f"mine_{model}", None)
 
 
 def test_a_model_of_a_users_own_data_needs_them_no_more(mine: Path, tmp_path: Path) -> None:
@@ -69,6 +70,12 @@ def test_a_model_of_a_users_own_data_needs_them_no_more(mine: Path, tmp_path: Pa
     again = saved.load(tmp_path / "model")
     np.testing.assert_array_equal(fit.predict(again, x), outputs)
     assert outputs.shape == (3, 1)
+
+
+def test_what_an_autoencoder_gives_is_like_x_not_y(mine: Path) -> None:
+    given = suite(batch_size=16, tasks=[{"file": str(mine), "model": "autoencoder", "width": 8, "code": 2}])
+    outputs = fit.predict(fit.fit(given, 0.03, 2), np.full((2, 4), 3.0))  # the mean of x; that of y is 12
+    assert outputs.shape == (2, 4) and np.abs(outputs).max() < 3
 
 
 def test_a_regression_predicts_in_the_units_of_its_targets() -> None:

@@ -16,6 +16,14 @@ def bench(*arguments: str) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trained network of wine."""
+    folder = tmp_path_factory.mktemp("models") / "wine"
+    assert bench("train", "wine_mlp", "--out", str(folder), *SHORT)[0] == 0
+    return folder
+
+
 def test_a_network_is_trained_kept_and_asked(tmp_path: Path) -> None:
     from sklearn.datasets import load_wine
 
@@ -32,9 +40,32 @@ def test_a_network_is_trained_kept_and_asked(tmp_path: Path) -> None:
         assert found["outputs"].shape == (178, 3) and found["classes"].dtype == np.int32
 
 
-def test_divergence_is_said_and_keeps_the_model(tmp_path: Path) -> None:
-    code, output = bench("train", "wine_mlp", "--learning-rate", "1e30", "--out", str(tmp_path / "m"), *SHORT)
+def test_divergence_is_said_and_keeps_the_model_which_predicts_nothing(tmp_path: Path) -> None:
+    model, data = tmp_path / "m", tmp_path / "x.npz"
+    code, output = bench("train", "wine_mlp", "--learning-rate", "1e30", "--out", str(model), *SHORT)
     assert code == 5 and "a smaller --learning-rate" in output
+    np.savez(data, x=np.ones((2, 13)), y=np.zeros(2, int))
+    code, output = bench("predict", str(model), str(data))
+    assert code == 2 and "got one that diverged at step" in output
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "told"),
+    [
+        (np.ones((0, 13)), None, "x: got 0 samples; expected one or more"),
+        (np.full((2, 13), np.nan), None, "x: got nan, or more than a float32 holds"),
+        (np.full((2, 13), 1e200), None, "x: got nan, or more than a float32 holds"),
+        (np.ones((2, 13)), np.eye(3)[:2], "y.argmax(1) are the labels"),
+        (np.ones((2, 13)), np.zeros(3), "y: got the shape (3,); expected a label for each sample, (2,)"),
+        (np.ones((2, 13)), np.array(["a", "b"]), "y: got <U1; expected numbers"),
+    ],
+)
+def test_examples_that_do_not_fit_are_refused(
+    model: Path, x: np.ndarray, y: np.ndarray | None, told: str, tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "data.npz", **({"x": x} if y is None else {"x": x, "y": y}))
+    code, output = bench("predict", str(model), str(tmp_path / "data.npz"), "--out", str(tmp_path / "out.npz"))
+    assert code == 2 and told in output and not (tmp_path / "out.npz").exists()
 
 
 @pytest.mark.parametrize(
