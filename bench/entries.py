@@ -92,7 +92,7 @@ class Entry(Strict):
         if isinstance(value, Mapping):
             raise refused("one value: only numbers that an optimizer takes can have a range")
         option = accepts[key]
-        check = one_of(option) if isinstance(option, tuple) else ARGUMENTS.get(key, TYPES[option])
+        check = one_of(option) if isinstance(option, tuple) else ARGUMENTS.get((key, option), TYPES[option])
         return check(value)
 
     @model_serializer(mode="wrap")
@@ -114,14 +114,26 @@ TYPES: dict[type, Callable[[Any], Any]] = {
     int: number(int, 0, 1_000_000),
     bool: truth,
 }
-ARGUMENTS = {  # those with bounds of their own
-    "pieces": number(int, 2, 64),
-    "width": number(int, 1, 100_000),
-    "depth": number(int, 1, 1_000),
-    "clip_norm": number(float, 0, 3e38),
-    "dimension": number(int, 2, 1_000),
-    "condition": number(float, 1, 1e12),
-    "noise": number(float, 0, 1e6),
+BELOW_1 = 1 - 2**-24  # the last number that is not 1 as a float32
+_FLOATS = (  # bounds by name: wherever an argument is called so, it can be no other
+    ("b1 b2 b3 beta3 adam_b1 adam_b2", 0, BELOW_1, "a number from 0 to below 1"),
+    ("eps eps_root adam_eps_root weight_decay weight_decay_rate clip_norm", 0, 3e38, "a number of 0 or more"),
+    ("momentum decay final start", 0, 1, "a number from 0 to 1"),
+    ("factor", 0, 3e38, "a number of 0 or more"),
+    ("warmup peak every", 1e-6, BELOW_1, "a number between 0 and 1"),
+    ("condition", 1, 1e12, ""),
+    ("noise", 0, 1e6, ""),
+)
+_INTS = (
+    ("pieces", 2, 64),
+    ("width", 1, 100_000),
+    ("depth", 1, 1_000),
+    ("dimension", 2, 1_000),
+    ("rank ns_steps memory_size update_interval update_proj_gap", 1, 1_000_000),
+)
+ARGUMENTS: dict[tuple[str, type], Callable[[Any], Any]] = {  # those with bounds of their own
+    **{(name, float): number(float, low, high, text) for names, low, high, text in _FLOATS for name in names.split()},
+    **{(name, int): number(int, low, high) for names, low, high in _INTS for name in names.split()},
 }
 
 
