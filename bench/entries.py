@@ -28,6 +28,7 @@ from bench.checks import (
     nearest,
     number,
     one_of,
+    refusals,
     refused,
     repeated,
     short,
@@ -247,10 +248,9 @@ class TaskEntry(Entry):
         path = str(Path(path).absolute())  # what is stored of it is read from anywhere
         try:
             found = own.task(Path(path), model or "", own.PERFECT if target is None else target)
+            own.enter(found)
         except InputError as error:
-            told = [problem.partition(": got ")[2].partition("; expected ") for problem in error.problems]
-            raise refused("; ".join(t[2] for t in told), "; ".join(f"{path} with {t[0]}" for t in told)) from None
-        own.enter(found)
+            raise refusals(error, "file") from None
         return {**value, "name": found.name, "file": path}
 
     @field_validator("batch_size")

@@ -57,7 +57,9 @@ class SuiteFile(Strict):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            raise InputError([_told(values, e, type(self)) for e in error.errors()]) from None
+            found = error.errors()
+            hints = [hint for e in found if (hint := e.get("ctx", {}).get("hint"))]
+            raise InputError([_told(values, e, type(self)) for e in found], next(iter(hints), "")) from None
 
     @field_validator("activations", "optimizers", check_fields=False)
     @classmethod
@@ -305,7 +307,7 @@ def parse_as(kind: type[AnySuite], values: Mapping[str, Any], where: str) -> Any
     try:
         return kind(**values)
     except InputError as error:
-        raise InputError([f"{where}: {problem}" for problem in error.problems]) from None
+        raise InputError([f"{where}: {problem}" for problem in error.problems], error.hint) from None
 
 
 def _told(values: Any, error: Any, suite: type[BaseModel]) -> str:
@@ -317,7 +319,8 @@ def _told(values: Any, error: Any, suite: type[BaseModel]) -> str:
     else:
         got = context.get("got") or short(error["input"])
         expected = context.get("expected") or _EXPECTED.get(kind) or error["msg"]
-    return f"{key}: got {got}; expected {expected}"
+    place = f"{key}: {context['where']}" if "where" in context else key
+    return f"{place}: got {got}; expected {expected}"
 
 
 _EXPECTED = {
