@@ -1,5 +1,6 @@
 """What a suite names: activations, optimizers, schedules and tasks with their arguments, and factors over them."""
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -245,7 +246,7 @@ class TaskEntry(Entry):
         path, model, target = (value.get(key) for key in ("file", "model", "target"))
         if not isinstance(path, str) or not isinstance(model, str | None):
             raise refused("a file as a string, and the model as a string", short(dict(value)))
-        path = str(Path(path).absolute())  # what is stored of it is read from anywhere
+        path = os.path.abspath(path)  # what is stored of it is read from anywhere
         try:
             found = own.task(Path(path), model or "", own.PERFECT if target is None else target)
             own.enter(found)

@@ -1,5 +1,6 @@
 """Tasks of a user's own: arrays in a file, and a Python file."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,23 @@ def test_what_is_kept_of_a_suite_is_read_from_another_folder(
     given = suite.parse(SUITE | {"tasks": [{"file": images.name, "model": "cnn"}]})
     monkeypatch.chdir("/")
     assert suite.parse(given.described()) == given
+
+
+def test_no_file_takes_the_name_of_another_task(images: Path, tmp_path: Path) -> None:
+    wine, other = images.rename(tmp_path / "wine.npz"), tmp_path / "own.py"
+    before = dict(TASKS)
+    for name in ("wine_mlp", "a/b <x>"):
+        other.write_text(PYTHON.replace("own_python", name))
+        with pytest.raises(InputError, match=f"got a task named '{name}'"):
+            suite.parse(SUITE | {"tasks": [{"file": str(other)}]})
+    with pytest.raises(InputError, match="'wine_mlp', which is taken; expected a new name"):
+        suite.parse(SUITE | {"tasks": [{"file": str(wine), "model": "mlp"}]})
+    assert before == TASKS
+    suite.parse(SUITE | {"tasks": [{"file": str(wine), "model": "cnn"}]})
+    (tmp_path / "other").mkdir()
+    elsewhere = Path(shutil.copy(wine, tmp_path / "other"))
+    with pytest.raises(InputError, match="'wine_cnn', which is taken"):
+        suite.parse(SUITE | {"tasks": [{"file": str(elsewhere), "model": "cnn"}]})
 
 
 def test_every_array_that_does_not_fit_is_named_with_the_way_to_mend_it(tmp_path: Path) -> None:

@@ -3,10 +3,12 @@
 import importlib.util
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from bench import checks
 from bench.datasets import Samples, own
 from bench.datasets.base import Dataset
 from bench.errors import InputError
@@ -29,7 +31,7 @@ def task(path: Path, model: str = "", target: float = PERFECT) -> Task:
         raise InputError(f"{path}: got the name {path.stem!r}; expected {expected}")
     dataset = own.dataset(path)
     baseline = 0.0 if model == "autoencoder" else constant_score(path, dataset)
-    return entry(dataset, model, f"{path.stem}_{model}", target, baseline)
+    return replace(entry(dataset, model, f"{path.stem}_{model}", target, baseline), file=str(path))
 
 
 def facts(dataset: Dataset, model: str) -> dict[str, Any]:
@@ -44,11 +46,15 @@ def remembered(file: str, model: str, samples: list[int], shape: list[int], clas
     """The task of these facts, whether its file is still there or not."""
     path = Path(file)
     dataset = own.described(path, Samples(*samples), tuple(shape), classes, sha256)
-    return entry(dataset, model, f"{path.stem}_{model}", PERFECT, 0.0)
+    return replace(entry(dataset, model, f"{path.stem}_{model}", PERFECT, 0.0), file=file)
 
 
 def enter(task: Task) -> None:
-    """Put a file's task into the table."""
+    """Put a file's task into the table. Raises `InputError` where its name is no name, or that of another task."""
+    if not re.fullmatch(checks.NAME, task.name):
+        raise InputError(f"{task.file}: got a task named {task.name!r}; expected {checks.NAMED}")
+    if task.name in TASKS and TASKS[task.name].file != task.file:
+        raise InputError(f"{task.file}: got a task named {task.name!r}, which is taken; expected a new name")
     TASKS[task.name] = task
 
 
@@ -75,7 +81,7 @@ def _from_python(path: Path) -> Task:
     if not isinstance(found, Task):
         got = "no TASK" if found is None else f"a TASK that is a {type(found).__name__}"
         raise InputError(f"{path}: got {got}; expected TASK = bench.tasks.Task(...)")
-    return found
+    return replace(found, file=str(path))
 
 
 def _module(path: Path) -> ModuleType:
