@@ -1,6 +1,5 @@
 """What a suite names: activations, optimizers, schedules and tasks with their arguments, and factors over them."""
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -102,6 +101,12 @@ class Entry(Strict):
         found = serialize(self)
         plain = {key: of.model_dump() if isinstance(of, BaseModel) else of for key, of in self.arguments.items()}
         return {**{key: of for key, of in found.items() if key != "arguments"}, **plain}
+
+
+def _under(keys: Iterable[str], error: PydanticCustomError, value: Mapping[str, Any]) -> ValidationError:
+    """The same error under each of these keys."""
+    wrong = [InitErrorDetails(type=error, loc=(key,), input=value[key]) for key in keys]
+    return ValidationError.from_exception_data("task", wrong)
 
 
 def _within(key: str, details: Any) -> InitErrorDetails:
@@ -241,18 +246,25 @@ class TaskEntry(Entry):
     @classmethod
     def _of_file(cls, value: Any) -> Any:
         """Enter the file's task into the table and name it."""
-        if not isinstance(value, Mapping) or "file" not in value:
+        if not isinstance(value, Mapping):
+            return value
+        is_arrays = "file" in value and not str(value["file"]).endswith(".py")
+        if unread := [] if is_arrays else [key for key in ("model", "target") if key in value]:
+            raise _under(unread, refused("no such key: it is for a file of arrays, a .npz"), value)
+        if "file" not in value:
             return value
         path, model, target = (value.get(key) for key in ("file", "model", "target"))
         if not isinstance(path, str) or not isinstance(model, str | None):
             raise refused("a file as a string, and the model as a string", short(dict(value)))
-        path = os.path.abspath(path)  # what is stored of it is read from anywhere
+        file = Path(path).parent.resolve() / Path(path).name  # what is stored of it is read from anywhere
         try:
-            found = own.task(Path(path), model or "", own.PERFECT if target is None else target)
+            found = own.task(file, model or "", own.PERFECT if target is None else target)
             own.enter(found)
         except InputError as error:
             raise refusals(error, "file") from None
-        return {**value, "name": found.name, "file": path}
+        if value.get("name", found.name) != found.name:
+            raise _under(["name"], refused(f"no such key, or {found.name}, as the file's task is called"), value)
+        return {**value, "name": found.name, "file": str(file)}
 
     @field_validator("batch_size")
     @classmethod

@@ -82,6 +82,10 @@ class TestMessages:
                 {"tasks": ["win_mlp"]},
                 'tasks[0]: got "win_mlp"; expected the name of a task, perhaps wine_mlp or mnist_mlp',
             ),
+            (
+                {"tasks": [{"name": "wine_mlp", "target": 5}]},
+                "tasks[0].target: got 5; expected no such key: it is for a file of arrays, a .npz",
+            ),
             ({"tasks": ["wine_mlp", 3]}, "tasks[1]: got 3; expected a name, or a table with a name"),
             ({"tasks": ["wine_mlp"] * 2}, "tasks: got wine_mlp more than once; expected each once"),
             ({"activations": []}, "activations: got []; expected at least one entry"),

@@ -141,6 +141,9 @@ def test_every_array_that_does_not_fit_is_named_with_the_way_to_mend_it(tmp_path
         ({}, "got the model nothing"),
         ({"model": "mlp", "depht": 3}, "depht: got an unknown argument"),
         ({"model": 3}, "the model as a string"),
+        ({"model": "mlp", "name": "foo"}, 'tasks[0].name: got "foo"; expected no such key, or mine_mlp'),
+        ({"file": "own.py", "model": "mlp"}, 'tasks[0].model: got "mlp"; expected no such key: it is for a file of'),
+        ({"file": "own.py", "target": 5}, "tasks[0].target: got 5; expected no such key: it is for a file of arrays"),
     ],
 )
 def test_what_does_not_fit_is_told(task: dict[str, Any], expected: str, images: Path) -> None:
