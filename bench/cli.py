@@ -205,7 +205,7 @@ def run(
 
     if out and resume:
         raise InputError(f"--out {out}: got a second directory beside --resume {resume}; expected one of the two")
-    kind, wanted = kinds.wanted(suite, resume)
+    kind, wanted = kinds.wanted(suite, resume, device)
     command = shlex.join(["bench", *sys.argv[1:]])
     if kind is kinds.KINDS[kinds.THROUGHPUT]:
         if dask:
