@@ -154,7 +154,13 @@ def test_what_does_not_fit_is_told(task: dict[str, Any], expected: str, images: 
 
 @pytest.mark.parametrize(
     ("code", "expected"),
-    [("x = 1", "no TASK"), ("TASK = 3", "a TASK that is a int"), ("1 / 0", "ZeroDivisionError: division by zero")],
+    [
+        ("x = 1", "no TASK"),
+        ("TASK = 3", "a TASK that is a int"),
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("import sys; sys.exit(3)", "SystemExit: 3; expected a Python file that runs"),
+        ('raise ValueError("one\\ntwo")', "ValueError: one two; expected a Python file that runs"),
+    ],
 )
 def test_a_python_file_without_a_task_is_told(code: str, expected: str, tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(code)

@@ -75,8 +75,9 @@ def _from_python(path: Path) -> Task:
         module = _module(path)
     except FileNotFoundError:
         raise InputError(f"{path}: got no such file; expected a Python file with a TASK") from None
-    except Exception as error:  # whatever the file raises
-        raise InputError(f"{path}: got {type(error).__name__}: {error}; expected a Python file that runs") from None
+    except (Exception, SystemExit) as error:  # whatever the file raises
+        told = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(f"{path}: got {told}; expected a Python file that runs") from None
     found = getattr(module, "TASK", None)
     if not isinstance(found, Task):
         got = "no TASK" if found is None else f"a TASK that is a {type(found).__name__}"
