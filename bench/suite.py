@@ -264,7 +264,7 @@ def contents(path: str | Path) -> tuple[dict[str, Any], str]:
     """The plain values of a suite file of any kind, and where they stand. Raises `InputError`."""
     try:
         path = locate(path)
-        text = path.read_bytes().decode("utf-8")
+        text = path.read_bytes().decode("utf-8-sig")  # some editors begin with a mark
     except FileNotFoundError:
         known = {file.stem for file in suite_files()}
         expected = nearest("a suite file or a suite's name", Path(path).stem, known, "bench list suites")

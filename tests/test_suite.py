@@ -714,3 +714,9 @@ class TestTasks:
     def test_a_batch_of_its_own_is_at_most_its_data(self) -> None:
         found = problems(tasks=[{"name": "wine_mlp", "batch_size": 500}])
         assert found == ["tasks[0].batch_size: got 500; expected at most 106, the training samples of wine_mlp"]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
+    file = tmp_path / "smoke.toml"
+    file.write_bytes(b"\xef\xbb\xbf" + locate("smoke").read_bytes())
+    assert suite.read(file) == suite.read("smoke")
