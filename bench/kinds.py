@@ -146,5 +146,9 @@ COMPARED = {
 
 
 def _of_runs(runs: Sequence[Any]) -> Kind:
+    if isinstance(runs, str) or not isinstance(runs, Sequence) or not all(hasattr(run, "manifest") for run in runs):
+        raise InputError(f"runs: got {runs!r}; expected a list of runs", "bench.load(path) reads one")
+    if not runs:
+        raise InputError("runs: got an empty list; expected one or more")
     kinds = [getattr(run, "kind", CONVERGENCE) for run in runs]
     return KINDS[THROUGHPUT if THROUGHPUT in kinds else CONVERGENCE]
