@@ -313,7 +313,10 @@ def compare(
 
 @app.command()
 def verify(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's directory.")]) -> None:
-    """Check every stored byte and every planned lane of a run."""
+    """Check every stored byte and every planned lane of a run.
+
+    Exit code 3 where some are damaged or not there, also of a run that is not finished.
+    """
     from bench import kinds, store
 
     manifest = store.read_manifest(run)
