@@ -1,6 +1,7 @@
 """The verbs of a single network: train one, and ask it."""
 
 import math
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,7 +32,6 @@ def train(
     With --best RUN activation, optimizer, learning rate and length of training are those that lead there.
     """
     from bench import fit
-    from bench.suite import parse
 
     if out.exists() and not (out / "model.json").exists() and (out.is_file() or any(out.iterdir())):
         raise InputError(f"--out {out}: got something else's files; expected a new directory or an older model")
@@ -49,9 +49,9 @@ def train(
     seeds = {"tune": [int(seed == 0)], "evaluate": [seed]}
     if best:
         found, rate = fit.cell_of(best, task)
-        given = parse({**found.described(), "seeds": seeds}, "train")
+        given = _parsed({**found.described(), "seeds": seeds})
     else:
-        given = parse({**_cell(task, {**DEFAULTS, **set_here}), "seeds": seeds}, "train")
+        given = _parsed({**_cell(task, {**DEFAULTS, **set_here}), "seeds": seeds})
         rate = given.learning_rates.low
     work = given.works[0]
     metric, cell = work.task.metric, given.tuned_optimizers[0][0].label
@@ -75,6 +75,29 @@ def train(
         raise typer.Exit(FAILED_LANES)
     typer.echo(f"test {metric.name}: {metric.told(scores['test_metric'])}")
     typer.echo(f"model: {out}")
+
+
+OPTIONS = {  # what sets a key of the suite of one cell
+    "tasks[0]": "TASK", "activations[0]": "--activation", "optimizers[0]": "--optimizer", "steps": "--steps",
+    "batch_size": "--batch-size", "eval_every": "--eval-every", "seeds.evaluate[0]": "--seed",
+    "learning_rates.low": "--learning-rate", "learning_rates.high": "--learning-rate",
+}  # fmt: skip
+
+
+def _parsed(values: dict[str, Any]) -> Any:
+    """The suite of one cell. Raises `InputError` in terms of the command line."""
+    from bench.suite import parse
+
+    try:
+        return parse(values, "train")
+    except InputError as error:
+        told = dict.fromkeys(_as_option(problem.removeprefix("train: ")) for problem in error.problems)
+        raise InputError(told, error.hint) from None
+
+
+def _as_option(problem: str) -> str:
+    key = next((key for key in OPTIONS if re.match(rf"{re.escape(key)}[:.]", problem)), "")
+    return OPTIONS.get(key, "") + problem.removeprefix(key)
 
 
 def _cell(task: str, options: dict[str, Any]) -> dict[str, Any]:

@@ -71,12 +71,15 @@ def test_examples_that_do_not_fit_are_refused(
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["train", "wine"], 'train: tasks[0]: got "wine"; expected the name of a task'),
-        (["train", "wine_mlp", "--activation", "rellu"], "perhaps relu"),
-        (["train", "wine_mlp", "--batch-size", "1000"], "expected at most 106"),
-        (["train", "wine_mlp", "--learning-rate", "-1"], "expected a number above 0"),
+        (["train", "wine"], 'error: TASK: got "wine"; expected the name of a task'),
+        (["train", "wine_mlp", "--activation", "rellu"], 'error: --activation: got "rellu"; expected the name of an'),
+        (["train", "wine_mlp", "--batch-size", "1000"], "error: --batch-size: got 1000; expected at most 106"),
+        (["train", "wine_mlp", "--eval-every", "501"], "error: --eval-every: got 501; expected at most 500"),
         (["train", "wine_mlp", "--device", "tpu"], "expected one of cpu, gpu"),
-        (["train", "wine_mlp", "--seed", "-1"], "expected a whole number from 0 to 4,294,967,295"),
+        (
+            ["train", "wine_mlp", "--seed", "-1"],
+            "error: --seed: got -1; expected a whole number from 0 to 4,294,967,295",
+        ),
         (["train", "wine_mlp", "--best", "results/first", "--steps", "9"], "got --steps beside it"),
         (["predict", "nowhere", "data.npz"], "expected a trained model"),
     ],
@@ -88,6 +91,12 @@ def test_bad_input_is_told(
     code, output = bench(*arguments)
     assert code == 2 and expected in output and "Traceback" not in output
     assert not list(tmp_path.iterdir())
+
+
+def test_what_is_wrong_is_told_once() -> None:
+    code, output = bench("train", "wine_mlp", "--learning-rate", "0")
+    assert code == 2
+    assert output == "error: --learning-rate: got 0.0; expected a number above 0 (from 1e-30 to 1e30)\n"
 
 
 def test_somebody_elses_folder_is_left_alone(tmp_path: Path) -> None:
