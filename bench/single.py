@@ -1,5 +1,6 @@
 """The verbs of a single network: train one, and ask it."""
 
+import json
 import math
 import re
 from pathlib import Path
@@ -15,7 +16,7 @@ DEFAULTS: dict[str, Any] = {
 
 
 def train(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="A task's name; `bench list tasks`.")],
+    task: Annotated[str, typer.Argument(metavar="TASK", help="A task's name, or a .npz or .py of yours.")],
     activation: Annotated[str | None, typer.Option(help="An activation's name; by default relu.")] = None,
     optimizer: Annotated[str | None, typer.Option(help="An optimizer's name; by default adam.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="By default 0.001.")] = None,
@@ -29,6 +30,7 @@ def train(
 ) -> None:
     """Train one network, show its curve, and keep it.
 
+    Names may have arguments: 'elu(alpha=0.5)', 'adam(b1=0.8)', 'wine_mlp(width=16)', 'mine.npz(model=cnn)'.
     With --best RUN activation, optimizer, learning rate and length of training are those that lead there.
     """
     from bench import fit
@@ -97,7 +99,8 @@ def _parsed(values: dict[str, Any]) -> Any:
 
 def _as_option(problem: str) -> str:
     key = next((key for key in OPTIONS if re.match(rf"{re.escape(key)}[:.]", problem)), "")
-    return OPTIONS.get(key, "") + problem.removeprefix(key)
+    rest = problem.removeprefix(key)
+    return OPTIONS.get(key, "") + re.sub(r"^\.(name|file)\b", "", rest)
 
 
 def _cell(task: str, options: dict[str, Any]) -> dict[str, Any]:
@@ -105,14 +108,38 @@ def _cell(task: str, options: dict[str, Any]) -> dict[str, Any]:
     steps, rate = options["steps"], options["learning_rate"]
     return {
         "name": "train",
-        "tasks": [task],
-        "activations": [options["activation"]],
-        "optimizers": [options["optimizer"]],
+        "tasks": [_task(_entry(task))],
+        "activations": [_entry(options["activation"])],
+        "optimizers": [_entry(options["optimizer"])],
         "steps": steps,
         "batch_size": options["batch_size"],
         "eval_every": options.get("eval_every", max(1, steps // 20)),
         "learning_rates": {"low": rate, "high": rate, "num": 1},
     }
+
+
+def _entry(told: str) -> dict[str, Any]:
+    """An entry of a suite as its label tells it: a name and, in parentheses, its arguments."""
+    if not told.endswith(")") or "(" not in told:
+        return {"name": told}
+    name, _, inner = told[:-1].rpartition("(")
+    pairs = (part.partition("=") for part in inner.split(","))
+    return {"name": name, **{key.strip(): _value(text.strip()) for key, _, text in pairs}}
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads({"True": "true", "False": "false"}.get(text, text))
+    except ValueError:
+        return text
+
+
+def _task(entry: dict[str, Any]) -> dict[str, Any]:
+    """The entry with its name as a file where it is one; arrays are for a perceptron where no model is named."""
+    kinds: dict[str, dict[str, Any]] = {".npz": {"model": "mlp"}, ".py": {}}
+    if (kind := Path(entry["name"]).suffix) not in kinds:
+        return entry
+    return {"file": entry["name"], **kinds[kind], **{key: of for key, of in entry.items() if key != "name"}}
 
 
 def _number(value: float) -> str:

@@ -7,6 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from bench.cli import app
+from bench.single import _entry
+from bench.tasks import TASKS
 
 SHORT = ["--steps", "20", "--batch-size", "32"]
 
@@ -75,6 +77,11 @@ def test_examples_that_do_not_fit_are_refused(
         (["train", "wine_mlp", "--activation", "rellu"], 'error: --activation: got "rellu"; expected the name of an'),
         (["train", "wine_mlp", "--batch-size", "1000"], "error: --batch-size: got 1000; expected at most 106"),
         (["train", "wine_mlp", "--eval-every", "501"], "error: --eval-every: got 501; expected at most 500"),
+        (["train", "nowhere.npz"], "error: TASK: "),
+        (
+            ["train", "wine_mlp", "--activation", "elu(alpha=x)"],
+            'error: --activation.alpha: got "x"; expected a finite',
+        ),
         (["train", "wine_mlp", "--device", "tpu"], "expected one of cpu, gpu"),
         (
             ["train", "wine_mlp", "--seed", "-1"],
@@ -91,6 +98,31 @@ def test_bad_input_is_told(
     code, output = bench(*arguments)
     assert code == 2 and expected in output and "Traceback" not in output
     assert not list(tmp_path.iterdir())
+
+
+def test_data_of_a_users_own_are_trained_on_and_names_have_arguments(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(72, 4))
+    y = (x.sum(1) > 0).astype(int)
+    np.savez(tmp_path / "half.npz", x_train=x[:60], y_train=y[:60], x_test=x[60:], y_test=y[60:])
+    names = [f"{tmp_path}/half.npz(width=8)", "--activation", "elu(alpha=0.5)", "--optimizer", "adam(b1=0.8)"]
+    code, output = bench("train", *names, "--steps", "20", "--batch-size", "16", "--out", str(tmp_path / "m"))
+    TASKS.pop("half_mlp")
+    assert code == 0
+    assert output.startswith("half_mlp(width=8): elu(alpha=0.5) + adam(b1=0.8), learning rate 0.001, 20 steps of 16\n")
+
+
+@pytest.mark.parametrize(
+    ("told", "entry"),
+    [
+        ("adam", {"name": "adam"}),
+        ("adam(b1=0.8, nesterov=True)", {"name": "adam", "b1": 0.8, "nesterov": True}),
+        ("wine_mlp(width=16,initialization=he)", {"name": "wine_mlp", "width": 16, "initialization": "he"}),
+        ("a (1)/mine.npz(model=cnn)", {"name": "a (1)/mine.npz", "model": "cnn"}),
+        ("adam(", {"name": "adam("}),
+    ],
+)
+def test_an_entry_is_read_as_its_label_tells_it(told: str, entry: dict[str, object]) -> None:
+    assert _entry(told) == entry
 
 
 def test_what_is_wrong_is_told_once() -> None:
