@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bench.checks import nearest
 from bench.errors import DataError, InputError
 from bench.lazy import Lazy
-from bench.suite import SuiteFile, contents, parse_as
+from bench.suite import SuiteFile, contents, parse_as, stored
 
 if TYPE_CHECKING:
     from bench import store
@@ -94,7 +94,8 @@ def wanted(
         return KINDS[kind_of(read_)], read_
     if not manifest:
         raise InputError("SUITE: got nothing; expected a suite file or a suite's name", "bench list suites")
-    return KINDS[str(manifest.get("kind", CONVERGENCE))], parse(manifest["suite"], "manifest")
+    with stored():
+        return KINDS[str(manifest.get("kind", CONVERGENCE))], parse(manifest["suite"], "manifest")
 
 
 def run(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench import store
 from bench.errors import DataError, InputError
-from bench.suite import Suite, parse
+from bench.suite import Suite, parse, stored
 from bench.tasks import TASKS, own
 
 if TYPE_CHECKING:
@@ -107,10 +107,12 @@ def load(folder: Path) -> Network:
         )
     if description["data"]:
         own.enter(own.remembered(**description["data"]))
+    with stored():
+        suite = parse(description["suite"], str(folder / DESCRIPTION))
     named = decode(content)
     axes = [axis for axis in "xy" if f"scale.{axis}.offset" in named]
     return Network(
-        suite=parse(description["suite"], str(folder / DESCRIPTION)),
+        suite=suite,
         learning_rate=description["learning_rate"],
         seed=description["seed"],
         arrays={k.removeprefix("network."): v for k, v in named.items() if k.startswith("network.")},

@@ -2,7 +2,8 @@
 
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from itertools import product
@@ -234,7 +235,8 @@ def single(
 
     Where it was searched, `found` are the values that were: those of the optimizer's arguments and `learning_rate`.
     """
-    suite = parse(described)
+    with stored():
+        suite = parse(described)
     tasks = [with_values(entry, values) for entry in suite.tasks for values in suite.factors.of_tasks()]
     works = dict(zip((work.task.name for work in suite.works), tasks, strict=True))
     optimizers = [entry for entry in suite.optimizer_entries if entry.resolve().label == optimizer]
@@ -300,6 +302,16 @@ def _beside(values: dict[str, Any], folder: Path) -> dict[str, Any]:
 def parse(values: Mapping[str, Any], where: str = "suite") -> Suite:
     """The suite of plain values. Raises `InputError`: where, key, got, expected; all that are wrong at once."""
     return parse_as(Suite, values, where)
+
+
+@contextmanager
+def stored() -> Iterator[None]:
+    """Where the suite of a run or model is parsed: what it names may have been known to the process that made it."""
+    try:
+        yield
+    except InputError as error:
+        hint = "what Python registered is known there alone: register it and go on from Python"
+        raise InputError(error.problems, error.hint or hint) from None
 
 
 def parse_as(kind: type[AnySuite], values: Mapping[str, Any], where: str) -> AnySuite:

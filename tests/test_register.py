@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import plan, register_activation, register_optimizer, register_task, report, suite
+from bench import kinds, launch, plan, register_activation, register_optimizer, register_task, report, store, suite
 from bench.activations import ACTIVATIONS
 from bench.errors import InputError
 from bench.optimizers import OPTIMIZERS
@@ -56,6 +56,18 @@ class TestActivation:
     def test_must_take_its_parameters(self) -> None:
         with pytest.raises(InputError, match="got ramp without slope; expected its arguments"):
             register_activation("ramp", lambda x: x, {"slope": 0.1})
+
+    def test_is_asked_for_where_a_run_names_it_and_nobody_registered_it(self, tmp_path: Path) -> None:
+        register_activation("half", lambda x: x / 2)
+        made = plan.make(parsed(activations=["half"]))
+        manifest = launch.describe(made, made.suite, "bench", {})
+        with store.Store(tmp_path / "run") as held:
+            held.write_manifest(manifest)
+        assert kinds.wanted(None, tmp_path / "run")[1] == made.suite
+        del ACTIVATIONS["half"]
+        with pytest.raises(InputError, match='got "half"') as caught:
+            kinds.wanted(None, tmp_path / "run")
+        assert caught.value.hint.startswith("what Python registered is known there alone")
 
     def test_without_a_docstring_is_summed_up_by_its_name(self) -> None:
         assert register_activation("half", lambda x: x / 2).summary == "half"
