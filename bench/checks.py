@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from bench.errors import InputError
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"  # names stand in paths and labels
 NAMED = "letters, digits and . _ - (1 to 64 of them, a letter or digit first)"
@@ -18,6 +20,25 @@ REFUSED = "refused"  # the type of our own errors among pydantic's
 def refused(expected: str, got: str = "") -> PydanticCustomError:
     """What a validator raises: what was expected and, where it is not the value itself, what was got."""
     return PydanticCustomError(REFUSED, "expected {expected}", {"expected": expected, "got": got})
+
+
+def refusals(error: InputError, key: str) -> ValidationError:
+    """What a validator raises of problems that something else found: each as it is told, under a key, and the hint."""
+    told = [problem.partition(": got ")[::2] for problem in error.problems]
+    context = [(where, *text.partition("; expected ")[::2]) for where, text in told]
+    return ValidationError.from_exception_data(
+        key,
+        [
+            InitErrorDetails(
+                type=PydanticCustomError(
+                    REFUSED, "expected {expected}", {"where": w, "got": g, "expected": e, "hint": error.hint}
+                ),
+                loc=(key,),
+                input=w,
+            )
+            for w, g, e in context
+        ],
+    )
 
 
 def nearest(what: str, name: str, known: Iterable[str], elsewhere: str = "") -> str:

@@ -207,7 +207,7 @@ def run(
 
     if out and resume:
         raise InputError(f"--out {out}: got a second directory beside --resume {resume}; expected one of the two")
-    kind, wanted = kinds.wanted(suite, resume)
+    kind, wanted = kinds.wanted(suite, resume, device)
     command = shlex.join(["bench", *sys.argv[1:]])
     if kind is kinds.KINDS[kinds.THROUGHPUT]:
         if dask:
@@ -319,7 +319,10 @@ def compare(
 
 @app.command()
 def verify(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's directory.")]) -> None:
-    """Check every stored byte and every planned lane of a run."""
+    """Check every stored byte and every planned lane of a run.
+
+    Exit code 3 where some are damaged or not there, also of a run that is not finished.
+    """
     from bench import kinds, store
 
     manifest = store.read_manifest(run)

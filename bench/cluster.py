@@ -26,7 +26,7 @@ def connected(address: str, device: str, limit: int | None, stack: ExitStack) ->
         from distributed import Client, KilledWorker
     except ImportError:
         raise ResourceError(
-            "--dask: got no dask.distributed; expected it to be installed", "pip install 'optact[dask]'"
+            "--dask: got no dask.distributed; expected it to be installed", "pip install -e '.[dask]' in a checkout"
         ) from None
     try:
         client = stack.enter_context(Client(address, timeout=PATIENCE_S))

@@ -28,6 +28,7 @@ from bench.checks import (
     nearest,
     number,
     one_of,
+    refusals,
     refused,
     repeated,
     short,
@@ -92,7 +93,7 @@ class Entry(Strict):
         if isinstance(value, Mapping):
             raise refused("one value: only numbers that an optimizer takes can have a range")
         option = accepts[key]
-        check = one_of(option) if isinstance(option, tuple) else ARGUMENTS.get(key, TYPES[option])
+        check = one_of(option) if isinstance(option, tuple) else ARGUMENTS.get((key, option), TYPES[option])
         return check(value)
 
     @model_serializer(mode="wrap")
@@ -100,6 +101,12 @@ class Entry(Strict):
         found = serialize(self)
         plain = {key: of.model_dump() if isinstance(of, BaseModel) else of for key, of in self.arguments.items()}
         return {**{key: of for key, of in found.items() if key != "arguments"}, **plain}
+
+
+def _under(keys: Iterable[str], error: PydanticCustomError, value: Mapping[str, Any]) -> ValidationError:
+    """The same error under each of these keys."""
+    wrong = [InitErrorDetails(type=error, loc=(key,), input=value[key]) for key in keys]
+    return ValidationError.from_exception_data("task", wrong)
 
 
 def _within(key: str, details: Any) -> InitErrorDetails:
@@ -114,14 +121,26 @@ TYPES: dict[type, Callable[[Any], Any]] = {
     int: number(int, 0, 1_000_000),
     bool: truth,
 }
-ARGUMENTS = {  # those with bounds of their own
-    "pieces": number(int, 2, 64),
-    "width": number(int, 1, 100_000),
-    "depth": number(int, 1, 1_000),
-    "clip_norm": number(float, 0, 3e38),
-    "dimension": number(int, 2, 1_000),
-    "condition": number(float, 1, 1e12),
-    "noise": number(float, 0, 1e6),
+BELOW_1 = 1 - 2**-24  # the last number that is not 1 as a float32
+_FLOATS = (  # bounds by name: wherever an argument is called so, it can be no other
+    ("b1 b2 b3 beta3 adam_b1 adam_b2", 0, BELOW_1, "a number from 0 to below 1"),
+    ("eps eps_root adam_eps_root weight_decay weight_decay_rate clip_norm", 0, 3e38, "a number of 0 or more"),
+    ("momentum decay final start", 0, 1, "a number from 0 to 1"),
+    ("factor", 0, 3e38, "a number of 0 or more"),
+    ("warmup peak every", 1e-6, BELOW_1, "a number between 0 and 1"),
+    ("condition", 1, 1e12, ""),
+    ("noise", 0, 1e6, ""),
+)
+_INTS = (
+    ("pieces", 2, 64),
+    ("width", 1, 100_000),
+    ("depth", 1, 1_000),
+    ("dimension", 2, 1_000),
+    ("rank ns_steps memory_size update_interval update_proj_gap", 1, 1_000_000),
+)
+ARGUMENTS: dict[tuple[str, type], Callable[[Any], Any]] = {  # those with bounds of their own
+    **{(name, float): number(float, low, high, text) for names, low, high, text in _FLOATS for name in names.split()},
+    **{(name, int): number(int, low, high) for names, low, high in _INTS for name in names.split()},
 }
 
 
@@ -227,18 +246,25 @@ class TaskEntry(Entry):
     @classmethod
     def _of_file(cls, value: Any) -> Any:
         """Enter the file's task into the table and name it."""
-        if not isinstance(value, Mapping) or "file" not in value:
+        if not isinstance(value, Mapping):
+            return value
+        is_arrays = "file" in value and not str(value["file"]).endswith(".py")
+        if unread := [] if is_arrays else [key for key in ("model", "target") if key in value]:
+            raise _under(unread, refused("no such key: it is for a file of arrays, a .npz"), value)
+        if "file" not in value:
             return value
         path, model, target = (value.get(key) for key in ("file", "model", "target"))
         if not isinstance(path, str) or not isinstance(model, str | None):
             raise refused("a file as a string, and the model as a string", short(dict(value)))
+        file = Path(path).parent.resolve() / Path(path).name  # what is stored of it is read from anywhere
         try:
-            found = own.task(Path(path), model or "", own.PERFECT if target is None else target)
+            found = own.task(file, model or "", own.PERFECT if target is None else target)
+            own.enter(found)
         except InputError as error:
-            told = [problem.partition(": got ")[2].partition("; expected ") for problem in error.problems]
-            raise refused("; ".join(t[2] for t in told), "; ".join(f"{path} with {t[0]}" for t in told)) from None
-        TASKS[found.name] = found
-        return {**value, "name": found.name}
+            raise refusals(error, "file") from None
+        if value.get("name", found.name) != found.name:
+            raise _under(["name"], refused(f"no such key, or {found.name}, as the file's task is called"), value)
+        return {**value, "name": found.name, "file": str(file)}
 
     @field_validator("batch_size")
     @classmethod

@@ -17,7 +17,7 @@ def estimate(plan: Plan) -> dict[str, Any]:
     workers = (os.cpu_count() or 1) if cpu else 1
     rate = CPU_FLOPS_PER_S if cpu else GPU_FLOPS_PER_S
     compiling = COMPILE_S * sum(len(program.optimizers) for program in plan.programs)
-    seconds = START_S + compiling + plan.flops / (rate * workers)
+    seconds = START_S + compiling + (plan.flops + plan.evaluation_flops) / (rate * workers)
     per_program = f"{COMPILE_S:.0f} s to compile an optimizer of a program"
     return {
         "estimated_s": round(seconds),

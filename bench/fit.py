@@ -74,9 +74,14 @@ def fit(
 def predict(network: Network, x: "np.ndarray") -> "np.ndarray":
     """What the network says of raw examples x [samples, ...]: outputs [samples, ...], a regression's in raw units.
 
-    Raises `InputError` where the task predicts nothing or x has another shape, `DataError` where the arrays are not
-    those of the network.
+    Raises `InputError` where the network diverged, the task predicts nothing, or x has another shape or values that are
+    no numbers, `DataError` where the arrays are not those of the network.
     """
+    if network.scores["status"] == "diverged":
+        raise InputError(
+            f"model: got one that diverged at step {network.scores['stopped_at']}; expected one that trained",
+            "bench train with a smaller --learning-rate",
+        )
     prepare("cpu")
     import jax
     import jax.numpy as jnp
@@ -92,10 +97,17 @@ def predict(network: Network, x: "np.ndarray") -> "np.ndarray":
         raise InputError(
             f"x: got {x.dtype} of the shape {x.shape}; expected numbers of the shape {('samples', *expected)}"
         )
+    if not len(x):
+        raise InputError("x: got 0 samples; expected one or more")
+    with np.errstate(over="ignore"):
+        scaled = network.scales["x"](x)
+    if not np.isfinite(scaled).all():
+        raise InputError("x: got nan, or more than a float32 holds; expected finite numbers")
     like = jax.eval_shape(problem.init, jax.random.key(0))
-    outputs = jax.jit(problem.predict)(*restored(network.arrays, like), network.scales["x"](x))
+    outputs = jax.jit(problem.predict)(*restored(network.arrays, like), scaled)
     found = np.asarray(outputs)
-    return network.scales["y"].inverse(found) if "y" in network.scales else found
+    y = network.scales.get("y")
+    return y.inverse(found) if y and y.offset.size == found[0].size else found  # an autoencoder's outputs are like x
 
 
 def program_of(suite: Suite) -> Program:

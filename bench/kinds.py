@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bench.checks import nearest
 from bench.errors import DataError, InputError
 from bench.lazy import Lazy
-from bench.suite import SuiteFile, contents, parse_as
+from bench.suite import SuiteFile, contents, parse_as, stored
 
 if TYPE_CHECKING:
     from bench import store
@@ -79,15 +79,23 @@ def of_run(path: str | Path) -> str:
     return str(store.read_manifest(Path(path)).get("kind", CONVERGENCE))
 
 
-def wanted(suite: "SuiteFile | str | Path | None", resume: str | Path | None) -> tuple[Kind, SuiteFile | None]:
-    """The kind of what is to be run, and its suite where one is given; `resume` is a run to go on with."""
+def wanted(
+    suite: "SuiteFile | str | Path | None", resume: str | Path | None, device: str = "auto"
+) -> tuple[Kind, SuiteFile | None]:
+    """The kind of what is to be run, and its suite where one is given; `resume` is a run to go on with.
+
+    Raises `InputError` where neither is given, or a device that is not that of the run.
+    """
+    manifest = store.read_manifest(Path(resume)) if resume is not None else {}
+    if manifest and device not in ("auto", manifest["device"]):
+        raise InputError(f"--device: got {device!r}; expected {manifest['device']}, on which {resume} has begun")
     if suite is not None:
         read_ = suite if isinstance(suite, SuiteFile) else read(suite)
         return KINDS[kind_of(read_)], read_
-    if resume is None:
+    if not manifest:
         raise InputError("SUITE: got nothing; expected a suite file or a suite's name", "bench list suites")
-    manifest = store.read_manifest(Path(resume))
-    return KINDS[str(manifest.get("kind", CONVERGENCE))], parse(manifest["suite"], "manifest")
+    with stored():
+        return KINDS[str(manifest.get("kind", CONVERGENCE))], parse(manifest["suite"], "manifest")
 
 
 def run(
@@ -99,7 +107,7 @@ def run(
     **more: Any,
 ) -> Any:
     """Run a suite of any kind (a file, a name or a suite) and return what it found; see `bench.launch.run`."""
-    kind, made = wanted(suite, resume)
+    kind, made = wanted(suite, resume, device)
     return kind.get("run")(made, out, device, workers, resume, **more)
 
 
@@ -139,5 +147,9 @@ COMPARED = {
 
 
 def _of_runs(runs: Sequence[Any]) -> Kind:
+    if isinstance(runs, str) or not isinstance(runs, Sequence) or not all(hasattr(run, "manifest") for run in runs):
+        raise InputError(f"runs: got {runs!r}; expected a list of runs", "bench.load(path) reads one")
+    if not runs:
+        raise InputError("runs: got an empty list; expected one or more")
     kinds = [getattr(run, "kind", CONVERGENCE) for run in runs]
     return KINDS[THROUGHPUT if THROUGHPUT in kinds else CONVERGENCE]

@@ -21,6 +21,7 @@ from bench.suite import Suite, Work
 from bench.tasks import Task
 
 MAX_LANES = 1_000_000
+MAX_EVALUATIONS = 10_000  # of a lane: each is a row of its curve
 OPTIMIZERS_PER_PROGRAM = 10  # compile time grows with each branch; ten still compile in seconds
 SHARD_LANE_STEPS = 8_000  # a few seconds of work: what a crash can cost
 SHARD_FLOPS = 200e9  # the same for large models
@@ -282,6 +283,11 @@ class Plan:
         """Floating-point operations of all training steps."""
         return self._summed(lambda program: program.lane_step_flops)
 
+    @property
+    def evaluation_flops(self) -> int:
+        """Those of all evaluations between steps: a forward pass, a third of a step's, of the validation data."""
+        return self._summed(lambda p: p.task.samples.validation * p.task.flops // (3 * p.eval_every))
+
     def _summed(self, of: Callable[[Program], int]) -> int:
         """Over all steps of all lanes."""
         return sum(
@@ -391,7 +397,18 @@ def make(suite: Suite, device: str = "cpu") -> Plan:
         )
     made = Plan(suite, device, tuple(_blocks(suite, PROFILES[device])))
     _check_orders(made)
+    _check_evaluations(suite)
     return made
+
+
+def _check_evaluations(suite: Suite) -> None:
+    for work in suite.works:
+        if (evaluations := ceil(work.steps / work.eval_every)) > MAX_EVALUATIONS:
+            raise InputError(
+                f"suite {suite.name}: got {evaluations:,} evaluations of each network of {work.task.name}; "
+                f"expected at most {MAX_EVALUATIONS:,}",
+                f"eval_every = {ceil(work.steps / MAX_EVALUATIONS)} or more",
+            )
 
 
 def _check_orders(made: Plan) -> None:

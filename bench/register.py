@@ -3,10 +3,12 @@
 import inspect
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import fields as fields_of
+from math import isfinite
 from typing import Any, TypeVar
 
 from bench.activations import ACTIVATIONS, Activation
-from bench.checks import NAME, NAMED
+from bench.checks import NAME, NAMED, nearest
 from bench.entries import TYPES
 from bench.errors import InputError
 from bench.optimizers import OPTIMIZERS, Optimizer
@@ -24,8 +26,11 @@ def register_activation(
     channel, from the initial value given. Raises `InputError` where the name is taken or no name, or the function
     does not take the parameters.
     """
-    learned = dict(parameters or {})
-    signature = inspect.signature(function).parameters
+    learned, signature = dict(parameters or {}), _signature("activation", function)
+    if wrong := [key for key, value in learned.items() if type(value) not in (int, float) or not isfinite(value)]:
+        raise InputError(
+            [f"register_activation: {key}: got {learned[key]!r}; expected a finite number" for key in wrong]
+        )
     if missing := sorted(learned.keys() - signature.keys()):
         raise InputError(f"register_activation: got {name} without {', '.join(missing)}; expected its arguments")
     arguments = {key: p.default for key, p in signature.items() if type(p.default) in TYPES and key not in learned}
@@ -39,7 +44,14 @@ def register_optimizer(name: str, factory: Callable[..., Any], summary: str = ""
     `fields` are those of `bench.optimizers.Optimizer`. Raises `InputError` where the name is taken or no name, or
     the factory does not take the learning rate.
     """
-    parameters = inspect.signature(factory).parameters
+    parameters = _signature("optimizer", factory)
+    if unknown := sorted(fields.keys() - OPTIONAL):
+        raise InputError(
+            [
+                f"register_optimizer: {key}: got an unknown field; expected {nearest('one', key, OPTIONAL)}"
+                for key in unknown
+            ]
+        )
     rate = fields.get("learning_rate", "learning_rate")
     if rate not in parameters and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         raise InputError(f"register_optimizer: got a factory of {name} without {rate}; expected it among its arguments")
@@ -50,8 +62,21 @@ def register_optimizer(name: str, factory: Callable[..., Any], summary: str = ""
 
 
 def register_task(task: Task) -> Task:
-    """Add a task. Raises `InputError` where the name is taken or no name."""
+    """Add a task. Raises `InputError` where it is none, or its name is taken or no name."""
+    if not isinstance(task, Task):
+        raise InputError(f"register_task: got {task!r}; expected a bench.tasks.Task")
     return _add(TASKS, "task", task)
+
+
+OPTIONAL = {field.name for field in fields_of(Optimizer)} - {"name", "factory", "summary"}
+
+
+def _signature(kind: str, function: Any) -> Mapping[str, inspect.Parameter]:
+    """The arguments of a function. Raises `InputError` where it is none, or tells none."""
+    try:
+        return inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        raise InputError(f"register_{kind}: got {function!r}; expected a function in Python") from None
 
 
 def _kind(parameter: inspect.Parameter) -> str:
@@ -62,7 +87,7 @@ def _kind(parameter: inspect.Parameter) -> str:
 
 
 def _add(table: dict[str, Entry], kind: str, entry: Entry) -> Entry:
-    if not re.fullmatch(NAME, entry.name):
+    if not isinstance(entry.name, str) or not re.fullmatch(NAME, entry.name):
         raise InputError(f"register_{kind}: got {entry.name!r}; expected {NAMED}")
     if entry.name in table:
         raise InputError(f"register_{kind}: got {entry.name!r}, which is taken; expected a new name")

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench import store
 from bench.errors import DataError, InputError
-from bench.suite import Suite, parse
+from bench.suite import Suite, parse, stored
+from bench.tasks import TASKS, own
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from bench.datasets import Dataset
 
 ARRAYS, DESCRIPTION = "model.safetensors", "model.json"
-SCHEMA = 1
+SCHEMA = 2
 
 
 class Affine(NamedTuple):
@@ -51,7 +52,8 @@ class Network(NamedTuple):
         content = save({**{f"network.{name}": array for name, array in self.arrays.items()}, **scales})
         description = {
             "schema": SCHEMA,
-            "suite": self.suite.described(),
+            "suite": _without_file(self.suite),
+            "data": _facts(self.suite),
             "learning_rate": self.learning_rate,
             "seed": self.seed,
             "scores": self.scores,
@@ -59,7 +61,27 @@ class Network(NamedTuple):
         }
         folder.mkdir(parents=True, exist_ok=True)
         store.write(folder / ARRAYS, content)
-        store.write(folder / DESCRIPTION, json.dumps(description, indent=1).encode())
+        store.write(folder / DESCRIPTION, json.dumps(_sealed(description), indent=1).encode())
+
+
+def _without_file(suite: Suite) -> dict[str, Any]:
+    """The suite as plain values, less the `.npz` of a user's own: its task is made again of what is known of it."""
+    described = suite.described()
+    if suite.tasks[0].model:
+        described["tasks"] = [{k: v for k, v in described["tasks"][0].items() if k not in ("file", "model", "target")}]
+    return described
+
+
+def _facts(suite: Suite) -> dict[str, Any]:
+    task = suite.tasks[0]
+    dataset = TASKS[task.name].dataset
+    return own.facts(dataset, task.model) if task.model and dataset else {}
+
+
+def _sealed(description: dict[str, Any]) -> dict[str, Any]:
+    """The description with the checksum of its contents."""
+    body = {key: value for key, value in description.items() if key != "checksum"}
+    return {**body, "checksum": store.sha256(json.dumps(body, sort_keys=True).encode())}
 
 
 def load(folder: Path) -> Network:
@@ -74,16 +96,23 @@ def load(folder: Path) -> Network:
         raise InputError(f"{folder}: got no {DESCRIPTION} with its {ARRAYS}; expected a trained model", hint) from None
     except ValueError:
         raise DataError(f"{folder / DESCRIPTION}: got text that is not JSON; expected a model's description") from None
-    if description.get("schema") != SCHEMA:
-        raise DataError(f"{folder / DESCRIPTION}: got schema {description.get('schema')}; expected {SCHEMA}")
+    schema = description.get("schema") if isinstance(description, dict) else None
+    if schema != SCHEMA:
+        raise DataError(f"{folder / DESCRIPTION}: got schema {schema}; expected {SCHEMA}", "train the model again")
+    if description.get("checksum") != _sealed(description)["checksum"]:
+        raise DataError(f"{folder / DESCRIPTION}: got contents that do not match their checksum; expected them whole")
     if store.sha256(content) != description["sha256"]:
         raise DataError(
             f"{folder / ARRAYS}: got bytes that do not match their checksum; expected those of the training"
         )
+    if description["data"]:
+        own.enter(own.remembered(**description["data"]))
+    with stored():
+        suite = parse(description["suite"], str(folder / DESCRIPTION))
     named = decode(content)
     axes = [axis for axis in "xy" if f"scale.{axis}.offset" in named]
     return Network(
-        suite=parse(description["suite"], str(folder / DESCRIPTION)),
+        suite=suite,
         learning_rate=description["learning_rate"],
         seed=description["seed"],
         arrays={k.removeprefix("network."): v for k, v in named.items() if k.startswith("network.")},

@@ -1,6 +1,8 @@
 """The verbs of a single network: train one, and ask it."""
 
+import json
 import math
+import re
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,7 +18,7 @@ DEFAULTS: dict[str, Any] = {
 
 
 def train(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="A task's name; `bench list tasks`.")],
+    task: Annotated[str, typer.Argument(metavar="TASK", help="A task's name, or a .npz or .py of yours.")],
     activation: Annotated[str | None, typer.Option(help="An activation's name; by default relu.")] = None,
     optimizer: Annotated[str | None, typer.Option(help="An optimizer's name; by default adam.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="By default 0.001.")] = None,
@@ -30,10 +32,10 @@ def train(
 ) -> None:
     """Train one network, show its curve, and keep it.
 
+    Names may have arguments: 'elu(alpha=0.5)', 'adam(b1=0.8)', 'wine_mlp(width=16)', 'mine.npz(model=cnn)'.
     With --best RUN activation, optimizer, learning rate and length of training are those that lead there.
     """
     from bench import fit
-    from bench.suite import parse
 
     if out.exists() and not (out / "model.json").exists() and (out.is_file() or any(out.iterdir())):
         raise InputError(f"--out {out}: got something else's files; expected a new directory or an older model")
@@ -51,9 +53,9 @@ def train(
     seeds = {"tune": [int(seed == 0)], "evaluate": [seed]}
     if best:
         found, rate = fit.cell_of(best, task)
-        given = parse({**found.described(), "seeds": seeds}, "train")
+        given = _parsed({**found.described(), "seeds": seeds})
     else:
-        given = parse({**_cell(task, {**DEFAULTS, **set_here}), "seeds": seeds}, "train")
+        given = _parsed({**_cell(task, {**DEFAULTS, **set_here}), "seeds": seeds})
         rate = given.learning_rates.low
     work = given.works[0]
     metric, cell = work.task.metric, given.tuned_optimizers[0][0].label
@@ -80,19 +82,67 @@ def train(
     say(f"model: {out}")
 
 
+OPTIONS = {  # what sets a key of the suite of one cell
+    "tasks[0]": "TASK", "activations[0]": "--activation", "optimizers[0]": "--optimizer", "steps": "--steps",
+    "batch_size": "--batch-size", "eval_every": "--eval-every", "seeds.evaluate[0]": "--seed",
+    "learning_rates.low": "--learning-rate", "learning_rates.high": "--learning-rate",
+}  # fmt: skip
+
+
+def _parsed(values: dict[str, Any]) -> Any:
+    """The suite of one cell. Raises `InputError` in terms of the command line."""
+    from bench.suite import parse
+
+    try:
+        return parse(values, "train")
+    except InputError as error:
+        told = dict.fromkeys(_as_option(problem.removeprefix("train: ")) for problem in error.problems)
+        raise InputError(told, error.hint) from None
+
+
+def _as_option(problem: str) -> str:
+    key = next((key for key in OPTIONS if re.match(rf"{re.escape(key)}[:.]", problem)), "")
+    rest = problem.removeprefix(key)
+    return OPTIONS.get(key, "") + re.sub(r"^\.(name|file)\b", "", rest)
+
+
 def _cell(task: str, options: dict[str, Any]) -> dict[str, Any]:
     """A suite of one cell as plain values, but for its seeds."""
     steps, rate = options["steps"], options["learning_rate"]
     return {
         "name": "train",
-        "tasks": [task],
-        "activations": [options["activation"]],
-        "optimizers": [options["optimizer"]],
+        "tasks": [_task(_entry(task))],
+        "activations": [_entry(options["activation"])],
+        "optimizers": [_entry(options["optimizer"])],
         "steps": steps,
         "batch_size": options["batch_size"],
         "eval_every": options.get("eval_every", max(1, steps // 20)),
         "learning_rates": {"low": rate, "high": rate, "num": 1},
     }
+
+
+def _entry(told: str) -> dict[str, Any]:
+    """An entry of a suite as its label tells it: a name and, in parentheses, its arguments."""
+    if not told.endswith(")") or "(" not in told:
+        return {"name": told}
+    name, _, inner = told[:-1].rpartition("(")
+    pairs = (part.partition("=") for part in inner.split(","))
+    return {"name": name, **{key.strip(): _value(text.strip()) for key, _, text in pairs}}
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads({"True": "true", "False": "false"}.get(text, text))
+    except ValueError:
+        return text
+
+
+def _task(entry: dict[str, Any]) -> dict[str, Any]:
+    """The entry with its name as a file where it is one; arrays are for a perceptron where no model is named."""
+    kinds: dict[str, dict[str, Any]] = {".npz": {"model": "mlp"}, ".py": {}}
+    if (kind := Path(entry["name"]).suffix) not in kinds:
+        return entry
+    return {"file": entry["name"], **kinds[kind], **{key: of for key, of in entry.items() if key != "name"}}
 
 
 def _number(value: float) -> str:
@@ -115,17 +165,32 @@ def predict(
     network = saved.load(model)
     x, y = _examples(data)
     outputs = fit.predict(network, x)
-    classified = "y" not in network.scales and outputs.ndim == 2 and outputs.shape[1] > 1
+    classified = network.suite.works[0].task.kind == "classification"
     found = {"outputs": outputs, **({"classes": outputs.argmax(1).astype(np.int32)} if classified else {})}
+    agreement = _agreement(found, y) if y is not None else ""
     target = out or model / "predictions.npz"
     with target.open("wb") as file:
         np.savez(file, allow_pickle=False, **found)
     say(f"{len(x):,} predictions: {target}")
-    if y is not None and classified and y.shape == (len(x),):
-        say(f"accuracy: {(found['classes'] == y).mean() * 100:.1f} %")
-    elif y is not None and outputs.size == y.size:
-        error = float(np.sqrt(np.mean((outputs.reshape(-1) - y.reshape(-1)) ** 2)))
-        say(f"root mean square error: {error:.4g}")
+    if agreement:
+        say(agreement)
+
+
+def _agreement(found: dict[str, Any], y: Any) -> str:
+    """How well what was predicted agrees with y, where y is what the network predicts. Raises `InputError`."""
+    import numpy as np
+
+    outputs = found["outputs"]
+    if not np.issubdtype(y.dtype, np.number) and y.dtype != bool:
+        raise InputError(f"y: got {y.dtype}; expected numbers")
+    if "classes" not in found and y.size != outputs.size:
+        return ""
+    if "classes" not in found:
+        return f"root mean square error: {np.sqrt(np.mean((outputs.reshape(-1) - y.reshape(-1)) ** 2)):.4g}"
+    if y.size != len(outputs):
+        hint = "y.argmax(1) are the labels of one-hot rows" if y.shape == outputs.shape else ""
+        raise InputError(f"y: got the shape {y.shape}; expected a label for each sample, {(len(outputs),)}", hint)
+    return f"accuracy: {(found['classes'] == y.reshape(-1)).mean() * 100:.1f} %"
 
 
 def _examples(path: Path) -> tuple[Any, Any]:

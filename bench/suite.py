@@ -2,7 +2,8 @@
 
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from itertools import product
@@ -57,7 +58,9 @@ class SuiteFile(Strict):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            raise InputError([_told(values, e, type(self)) for e in error.errors()]) from None
+            found = error.errors()
+            hints = [hint for e in found if (hint := e.get("ctx", {}).get("hint"))]
+            raise InputError([_told(values, e, type(self)) for e in found], next(iter(hints), "")) from None
 
     @field_validator("activations", "optimizers", check_fields=False)
     @classmethod
@@ -232,7 +235,8 @@ def single(
 
     Where it was searched, `found` are the values that were: those of the optimizer's arguments and `learning_rate`.
     """
-    suite = parse(described)
+    with stored():
+        suite = parse(described)
     tasks = [with_values(entry, values) for entry in suite.tasks for values in suite.factors.of_tasks()]
     works = dict(zip((work.task.name for work in suite.works), tasks, strict=True))
     optimizers = [entry for entry in suite.optimizer_entries if entry.resolve().label == optimizer]
@@ -262,7 +266,7 @@ def contents(path: str | Path) -> tuple[dict[str, Any], str]:
     """The plain values of a suite file of any kind, and where they stand. Raises `InputError`."""
     try:
         path = locate(path)
-        text = path.read_bytes().decode("utf-8")
+        text = path.read_bytes().decode("utf-8-sig")  # some editors begin with a mark
     except FileNotFoundError:
         known = {file.stem for file in suite_files()}
         expected = nearest("a suite file or a suite's name", Path(path).stem, known, "bench list suites")
@@ -300,12 +304,22 @@ def parse(values: Mapping[str, Any], where: str = "suite") -> Suite:
     return parse_as(Suite, values, where)
 
 
+@contextmanager
+def stored() -> Iterator[None]:
+    """Where the suite of a run or model is parsed: what it names may have been known to the process that made it."""
+    try:
+        yield
+    except InputError as error:
+        hint = "what Python registered is known there alone: register it and go on from Python"
+        raise InputError(error.problems, error.hint or hint) from None
+
+
 def parse_as(kind: type[AnySuite], values: Mapping[str, Any], where: str) -> AnySuite:
     """The suite of this kind of plain values."""
     try:
         return kind(**values)
     except InputError as error:
-        raise InputError([f"{where}: {problem}" for problem in error.problems]) from None
+        raise InputError([f"{where}: {problem}" for problem in error.problems], error.hint) from None
 
 
 def _told(values: Any, error: Any, suite: type[BaseModel]) -> str:
@@ -317,7 +331,8 @@ def _told(values: Any, error: Any, suite: type[BaseModel]) -> str:
     else:
         got = context.get("got") or short(error["input"])
         expected = context.get("expected") or _EXPECTED.get(kind) or error["msg"]
-    return f"{key}: got {got}; expected {expected}"
+    place = f"{key}: {context['where']}" if "where" in context else key
+    return f"{place}: got {got}; expected {expected}"
 
 
 _EXPECTED = {

@@ -218,6 +218,9 @@ class TestRun:
         (line, hint) = refused(2, "run", "quick", "--resume", "stored")
         assert line.startswith("error: --resume stored: got a run of another suite or budget (smoke)")
         assert hint == "hint: leave SUITE out to go on with what was planned"
+        assert refused(2, "run", "--resume", "stored", "--device", "gpu") == [
+            "error: --device: got 'gpu'; expected cpu, on which stored has begun"
+        ]
 
     @pytest.mark.skipif(Path("/dev/nvidiactl").exists(), reason="there is a GPU")
     def test_a_gpu_that_is_not_there(self) -> None:

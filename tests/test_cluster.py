@@ -122,7 +122,7 @@ def test_without_the_library_it_is_told_how_to_get_it(monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, "distributed", None)
     with ExitStack() as stack, pytest.raises(ResourceError, match="expected it to be installed") as raised:
         cluster.connected("tcp://127.0.0.1:9", "cpu", None, stack)
-    assert raised.value.hint == "pip install 'optact[dask]'"
+    assert raised.value.hint == "pip install -e '.[dask]' in a checkout"
 
 
 @pytest.mark.slow

@@ -144,7 +144,9 @@ class TestRefused:
             ({"y_train": np.array([0, 1] * 29 + [0, 2])}, "y_train: got 1 of class 2 in 60 samples; expected"),
             ({"y_train": np.arange(60) // 2}, "y_train: got 2 of class 0 in 60 samples; expected at least 2 of each"),
             ({"y_test": LABELS[:12] / 2}, "y_test: got float64; expected int64, as y_train has"),
-            ({"y_train": np.r_[np.nan, LABELS[1:]], "y_test": LABELS[:12] / 2}, "y_train: got nan or"),
+            ({"y_train": np.r_[np.nan, LABELS[1:]], "y_test": LABELS[:12] / 2}, "y_train: got nan, or"),
+            ({"y_train": LABELS * 1e200, "y_test": LABELS[:12] / 2}, "y_train: got nan, or more than 1e+18; expected"),
+            ({"y_train": LABELS * 1e-200, "y_test": LABELS[:12] / 2}, "y_train: got 0 throughout"),
             ({"y_train": LABELS * 0.0 + 2, "y_test": LABELS[:12] / 2}, "y_train: got 2 throughout"),
             ({"x_train": np.zeros((9, 4)), "y_train": LABELS[:9]}, "x_train: got 9 samples; expected at least 10"),
             ({"x_test": np.zeros((0, 4)), "y_test": LABELS[:0]}, "x_test: got 0 samples; expected at least 2"),
@@ -216,13 +218,13 @@ class TestCheck:
     def test_refuses_values_that_are_no_numbers(self, tmp_path: Path) -> None:
         x = GENERATOR.normal(size=(60, 4))
         x[3, 2] = np.nan
-        path = save(tmp_path, x_train=x, x_test=np.full((12, 4), np.inf))
+        path = save(tmp_path, x_train=x, x_test=np.full((12, 4), 1e200))
         found = own.dataset(path)
         with pytest.raises(InputError) as caught:
             found.check(found)
         assert caught.value.problems == [
-            f"{path}: x_train: got nan or infinite; expected numbers",
-            f"{path}: x_test: got nan or infinite; expected numbers",
+            f"{path}: x_train: got nan, or more than 1e+18; expected numbers",
+            f"{path}: x_test: got nan, or more than 1e+18; expected numbers",
         ]
 
     def test_refuses_a_file_that_has_changed_or_gone(self, tmp_path: Path) -> None:

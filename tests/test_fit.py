@@ -1,5 +1,6 @@
 """One network: the same numbers as in a run, kept on disk, and asked again."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from bench import fit, saved
 from bench.errors import DataError, InputError
 from bench.results import load
 from bench.suite import Suite, single
+from bench.tasks import TASKS
 
 
 def suite(task: str = "wine_mlp", **changes: object) -> Suite:
@@ -46,6 +48,36 @@ def test_what_was_saved_predicts_the_same(wine: saved.Network, tmp_path: Path) -
     assert (outputs.argmax(1) == y).mean() > 0.95
 
 
+@pytest.fixture
+def mine(tmp_path: Path) -> Iterator[Path]:
+    """A user's own regression, whose task is gone afterwards."""
+    x = np.random.default_rng(0).normal(3, 2, (72, 4))
+    y = x.sum(1)
+    np.savez(tmp_path / "mine.npz", x_train=x[:60], y_train=y[:60], x_test=x[60:], y_test=y[60:])
+    yield tmp_path / "mine.npz"
+    for model in ("mlp", "autoencoder"):
+        TASKS.pop(f"mine_{model}", None)
+
+
+def test_a_model_of_a_users_own_data_needs_them_no_more(mine: Path, tmp_path: Path) -> None:
+    given = suite(batch_size=16, tasks=[{"file": str(mine), "model": "mlp", "width": 8, "target": 0.5}])
+    network = fit.fit(given, 0.03, 2)
+    x = np.ones((3, 4))
+    outputs = fit.predict(network, x)
+    network.save(tmp_path / "model")
+    mine.unlink()
+    del TASKS["mine_mlp"]
+    again = saved.load(tmp_path / "model")
+    np.testing.assert_array_equal(fit.predict(again, x), outputs)
+    assert outputs.shape == (3, 1)
+
+
+def test_what_an_autoencoder_gives_is_like_x_not_y(mine: Path) -> None:
+    given = suite(batch_size=16, tasks=[{"file": str(mine), "model": "autoencoder", "width": 8, "code": 2}])
+    outputs = fit.predict(fit.fit(given, 0.03, 2), np.full((2, 4), 3.0))  # the mean of x; that of y is 12
+    assert outputs.shape == (2, 4) and np.abs(outputs).max() < 3
+
+
 def test_a_regression_predicts_in_the_units_of_its_targets() -> None:
     from sklearn.datasets import load_diabetes
 
@@ -65,11 +97,31 @@ def test_damage_is_noticed(wine: saved.Network, tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:-1] + b"x")
     with pytest.raises(DataError, match="do not match their checksum"):
         saved.load(tmp_path)
-    (tmp_path / saved.DESCRIPTION).write_text("{")
-    with pytest.raises(DataError, match="not JSON"):
-        saved.load(tmp_path)
     with pytest.raises(InputError, match="expected a trained model"):
         saved.load(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("found", "instead", "told"),
+    [
+        ("tanh", "relu", "contents that do not match their checksum"),
+        ('"sha256"', '"sha"', "contents that do not match their checksum"),
+        ('"learning_rate"', '"rate"', "contents that do not match their checksum"),
+        ('"schema": 2', '"schema": 1', "got schema 1; expected 2"),
+        ("{", "[", "not JSON"),
+    ],
+)
+def test_a_description_is_as_it_was_written(
+    wine: saved.Network, tmp_path: Path, found: str, instead: str, told: str
+) -> None:
+    wine.save(tmp_path)
+    file = tmp_path / saved.DESCRIPTION
+    file.write_text(file.read_text().replace(found, instead, 1))
+    with pytest.raises(DataError, match=told):
+        saved.load(tmp_path)
+    file.write_text("[]")
+    with pytest.raises(DataError, match="got schema None"):
+        saved.load(tmp_path)
 
 
 def test_examples_of_another_shape_are_refused(wine: saved.Network) -> None:

@@ -369,10 +369,22 @@ class TestSearch:
         assert plan.make(suite.read("quick")).sha256 == json.loads(stored.read_text())["plan"]["sha256"]
 
 
+def test_more_evaluations_than_a_curve_can_show_are_refused() -> None:
+    with pytest.raises(
+        InputError, match="got 20,000 evaluations of each network of digits_mlp; expected at most 10,000"
+    ):
+        plan.make(changed(steps=20_000, eval_every=1))
+    assert plan.make(changed(steps=20_000, eval_every=2))
+
+
 class TestEstimate:
     def test_grows_with_the_work(self) -> None:
         short, long = (estimate(plan.make(changed(steps=steps)))["estimated_s"] for steps in (500, 50_000))
         assert long > 10 * short
+
+    def test_counts_evaluations(self) -> None:
+        rare, often = (estimate(plan.make(changed(steps=10_000, eval_every=n)))["estimated_s"] for n in (1000, 1))
+        assert often > 1.5 * rare
 
     @DEVICES
     def test_says_what_it_assumes(self, device: str) -> None:

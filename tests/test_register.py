@@ -1,13 +1,14 @@
 """A user's own activations, optimizers and tasks."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from bench import plan, register_activation, register_optimizer, register_task, suite
+from bench import kinds, launch, plan, register_activation, register_optimizer, register_task, report, store, suite
 from bench.activations import ACTIVATIONS
 from bench.errors import InputError
 from bench.optimizers import OPTIMIZERS
@@ -55,6 +56,18 @@ class TestActivation:
     def test_must_take_its_parameters(self) -> None:
         with pytest.raises(InputError, match="got ramp without slope; expected its arguments"):
             register_activation("ramp", lambda x: x, {"slope": 0.1})
+
+    def test_is_asked_for_where_a_run_names_it_and_nobody_registered_it(self, tmp_path: Path) -> None:
+        register_activation("half", lambda x: x / 2)
+        made = plan.make(parsed(activations=["half"]))
+        manifest = launch.describe(made, made.suite, "bench", {})
+        with store.Store(tmp_path / "run") as held:
+            held.write_manifest(manifest)
+        assert kinds.wanted(None, tmp_path / "run")[1] == made.suite
+        del ACTIVATIONS["half"]
+        with pytest.raises(InputError, match='got "half"') as caught:
+            kinds.wanted(None, tmp_path / "run")
+        assert caught.value.hint.startswith("what Python registered is known there alone")
 
     def test_without_a_docstring_is_summed_up_by_its_name(self) -> None:
         assert register_activation("half", lambda x: x / 2).summary == "half"
@@ -118,6 +131,33 @@ class TestTask:
         register_task(replace(TASKS["wine_mlp"], name="cellar", target=0.9))
         (cell, *_) = plan.make(parsed(tasks=["cellar"])).cells
         assert cell.task == "cellar"
+
+
+class TestKinds:
+    """What is given must be of the kind that it is given as."""
+
+    @pytest.mark.parametrize(
+        ("call", "told"),
+        [
+            (lambda: register_activation("x", 3), "register_activation: got 3; expected a function in Python"),  # type: ignore[arg-type]
+            (lambda: register_activation("x", max), "expected a function in Python"),
+            (lambda: register_activation(3, abs), "register_activation: got 3; expected letters"),  # type: ignore[arg-type]
+            (lambda: register_activation("x", lambda x, a: x, {"a": "1"}), "a: got '1'; expected a finite number"),  # type: ignore[dict-item]
+            (lambda: register_optimizer("x", 3), "register_optimizer: got 3; expected a function in Python"),  # type: ignore[arg-type]
+            (
+                lambda: register_optimizer("x", decay, maks="m"),
+                "maks: got an unknown field; expected one, perhaps mask",
+            ),
+            (lambda: register_task(3), "register_task: got 3; expected a bench.tasks.Task"),  # type: ignore[arg-type]
+            (lambda: report("smoke", "out"), "runs: got 'smoke'; expected a list of runs"),
+            (lambda: report([Path("smoke")], "out"), "expected a list of runs"),
+            (lambda: report([], "out"), "runs: got an empty list; expected one or more"),
+        ],
+    )
+    def test_that_do_not_fit(self, call: Callable[[], Any], told: str) -> None:
+        with pytest.raises(InputError) as caught:
+            call()
+        assert told in str(caught.value)
 
 
 class TestNames:

@@ -7,6 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from bench.cli import app
+from bench.single import _entry
+from bench.tasks import TASKS
 
 SHORT = ["--steps", "20", "--batch-size", "32"]
 
@@ -14,6 +16,14 @@ SHORT = ["--steps", "20", "--batch-size", "32"]
 def bench(*arguments: str) -> tuple[int, str]:
     done = CliRunner().invoke(app, list(arguments))
     return done.exit_code, done.output
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trained network of wine."""
+    folder = tmp_path_factory.mktemp("models") / "wine"
+    assert bench("train", "wine_mlp", "--out", str(folder), *SHORT)[0] == 0
+    return folder
 
 
 def test_a_network_is_trained_kept_and_asked(tmp_path: Path) -> None:
@@ -32,20 +42,51 @@ def test_a_network_is_trained_kept_and_asked(tmp_path: Path) -> None:
         assert found["outputs"].shape == (178, 3) and found["classes"].dtype == np.int32
 
 
-def test_divergence_is_said_and_keeps_the_model(tmp_path: Path) -> None:
-    code, output = bench("train", "wine_mlp", "--learning-rate", "1e30", "--out", str(tmp_path / "m"), *SHORT)
+def test_divergence_is_said_and_keeps_the_model_which_predicts_nothing(tmp_path: Path) -> None:
+    model, data = tmp_path / "m", tmp_path / "x.npz"
+    code, output = bench("train", "wine_mlp", "--learning-rate", "1e30", "--out", str(model), *SHORT)
     assert code == 5 and "a smaller --learning-rate" in output
+    np.savez(data, x=np.ones((2, 13)), y=np.zeros(2, int))
+    code, output = bench("predict", str(model), str(data))
+    assert code == 2 and "got one that diverged at step" in output
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "told"),
+    [
+        (np.ones((0, 13)), None, "x: got 0 samples; expected one or more"),
+        (np.full((2, 13), np.nan), None, "x: got nan, or more than a float32 holds"),
+        (np.full((2, 13), 1e200), None, "x: got nan, or more than a float32 holds"),
+        (np.ones((2, 13)), np.eye(3)[:2], "y.argmax(1) are the labels"),
+        (np.ones((2, 13)), np.zeros(3), "y: got the shape (3,); expected a label for each sample, (2,)"),
+        (np.ones((2, 13)), np.array(["a", "b"]), "y: got <U1; expected numbers"),
+    ],
+)
+def test_examples_that_do_not_fit_are_refused(
+    model: Path, x: np.ndarray, y: np.ndarray | None, told: str, tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "data.npz", **({"x": x} if y is None else {"x": x, "y": y}))
+    code, output = bench("predict", str(model), str(tmp_path / "data.npz"), "--out", str(tmp_path / "out.npz"))
+    assert code == 2 and told in output and not (tmp_path / "out.npz").exists()
 
 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["train", "wine"], 'train: tasks[0]: got "wine"; expected the name of a task'),
-        (["train", "wine_mlp", "--activation", "rellu"], "perhaps relu"),
-        (["train", "wine_mlp", "--batch-size", "1000"], "expected at most 106"),
-        (["train", "wine_mlp", "--learning-rate", "-1"], "expected a number above 0"),
+        (["train", "wine"], 'error: TASK: got "wine"; expected the name of a task'),
+        (["train", "wine_mlp", "--activation", "rellu"], 'error: --activation: got "rellu"; expected the name of an'),
+        (["train", "wine_mlp", "--batch-size", "1000"], "error: --batch-size: got 1000; expected at most 106"),
+        (["train", "wine_mlp", "--eval-every", "501"], "error: --eval-every: got 501; expected at most 500"),
+        (["train", "nowhere.npz"], "error: TASK: "),
+        (
+            ["train", "wine_mlp", "--activation", "elu(alpha=x)"],
+            'error: --activation.alpha: got "x"; expected a finite',
+        ),
         (["train", "wine_mlp", "--device", "tpu"], "expected one of cpu, gpu"),
-        (["train", "wine_mlp", "--seed", "-1"], "expected a whole number from 0 to 4,294,967,295"),
+        (
+            ["train", "wine_mlp", "--seed", "-1"],
+            "error: --seed: got -1; expected a whole number from 0 to 4,294,967,295",
+        ),
         (["train", "wine_mlp", "--best", "results/first", "--steps", "9"], "got --steps beside it"),
         (["predict", "nowhere", "data.npz"], "expected a trained model"),
     ],
@@ -67,6 +108,37 @@ def test_a_folder_that_cannot_be_written_is_told_before_training(
     monkeypatch.setattr("bench.fit.fit", lambda *_: pytest.fail("it has trained"))
     code, output = bench("train", "wine_mlp", "--out", "note.txt/x", *SHORT)
     assert code == 4 and "error: note.txt/x: got Not a directory" in output
+
+
+def test_data_of_a_users_own_are_trained_on_and_names_have_arguments(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(72, 4))
+    y = (x.sum(1) > 0).astype(int)
+    np.savez(tmp_path / "half.npz", x_train=x[:60], y_train=y[:60], x_test=x[60:], y_test=y[60:])
+    names = [f"{tmp_path}/half.npz(width=8)", "--activation", "elu(alpha=0.5)", "--optimizer", "adam(b1=0.8)"]
+    code, output = bench("train", *names, "--steps", "20", "--batch-size", "16", "--out", str(tmp_path / "m"))
+    TASKS.pop("half_mlp")
+    assert code == 0
+    assert output.startswith("half_mlp(width=8): elu(alpha=0.5) + adam(b1=0.8), learning rate 0.001, 20 steps of 16\n")
+
+
+@pytest.mark.parametrize(
+    ("told", "entry"),
+    [
+        ("adam", {"name": "adam"}),
+        ("adam(b1=0.8, nesterov=True)", {"name": "adam", "b1": 0.8, "nesterov": True}),
+        ("wine_mlp(width=16,initialization=he)", {"name": "wine_mlp", "width": 16, "initialization": "he"}),
+        ("a (1)/mine.npz(model=cnn)", {"name": "a (1)/mine.npz", "model": "cnn"}),
+        ("adam(", {"name": "adam("}),
+    ],
+)
+def test_an_entry_is_read_as_its_label_tells_it(told: str, entry: dict[str, object]) -> None:
+    assert _entry(told) == entry
+
+
+def test_what_is_wrong_is_told_once() -> None:
+    code, output = bench("train", "wine_mlp", "--learning-rate", "0")
+    assert code == 2
+    assert output == "error: --learning-rate: got 0.0; expected a number above 0 (from 1e-30 to 1e30)\n"
 
 
 def test_somebody_elses_folder_is_left_alone(tmp_path: Path) -> None:

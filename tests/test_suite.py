@@ -19,6 +19,7 @@ from bench.budget import LearningRates, Range, Seeds, Tuning
 from bench.entries import ActivationEntry, Factors, OptimizerEntry
 from bench.errors import InputError
 from bench.locate import locate, suite_files
+from bench.schedules import SCHEDULES
 from bench.suite import Suite
 
 CONVERGENCE = [file for file in suite_files() if "kind" not in tomllib.loads(file.read_text("utf-8"))]
@@ -81,6 +82,10 @@ class TestMessages:
                 {"tasks": ["win_mlp"]},
                 'tasks[0]: got "win_mlp"; expected the name of a task, perhaps wine_mlp or mnist_mlp',
             ),
+            (
+                {"tasks": [{"name": "wine_mlp", "target": 5}]},
+                "tasks[0].target: got 5; expected no such key: it is for a file of arrays, a .npz",
+            ),
             ({"tasks": ["wine_mlp", 3]}, "tasks[1]: got 3; expected a name, or a table with a name"),
             ({"tasks": ["wine_mlp"] * 2}, "tasks: got wine_mlp more than once; expected each once"),
             ({"activations": []}, "activations: got []; expected at least one entry"),
@@ -111,18 +116,24 @@ class TestMessages:
             ),
             (
                 {"optimizers": [{"name": "adam", "b1": "0.9"}]},
-                'optimizers[0].b1: got "0.9"; expected a finite number',
+                'optimizers[0].b1: got "0.9"; expected a number from 0 to below 1',
             ),
-            ({"optimizers": [{"name": "adam", "b1": True}]}, "optimizers[0].b1: got true; expected a finite number"),
-            ({"optimizers": [{"name": "adam", "b1": NAN}]}, "optimizers[0].b1: got nan; expected a finite number"),
-            ({"optimizers": [{"name": "adam", "b1": -INF}]}, "optimizers[0].b1: got -inf; expected a finite number"),
+            (
+                {"optimizers": [{"name": "momo", "beta": True}]},
+                "optimizers[0].beta: got true; expected a finite number",
+            ),
+            ({"optimizers": [{"name": "momo", "beta": NAN}]}, "optimizers[0].beta: got nan; expected a finite number"),
+            (
+                {"optimizers": [{"name": "momo", "beta": -INF}]},
+                "optimizers[0].beta: got -inf; expected a finite number",
+            ),
             (
                 {"optimizers": [{"name": "adam", "nesterov": 1}]},
                 "optimizers[0].nesterov: got 1; expected true or false",
             ),
             (
                 {"optimizers": [{"name": "galore", "rank": 2.0}]},
-                "optimizers[0].rank: got 2.0; expected a whole number from 0 to 1,000,000",
+                "optimizers[0].rank: got 2.0; expected a whole number from 1 to 1,000,000",
             ),
             (
                 {"optimizers": [{"name": "adam", "learning_rates": {"low": 1, "high": 2, "num": 2, "step": 1}}]},
@@ -133,6 +144,28 @@ class TestMessages:
     )
     def test_lists(self, changed: dict[str, Any], expected: str) -> None:
         assert problems(**changed) == [expected]
+
+    @pytest.mark.parametrize(
+        ("entry", "key", "expected"),
+        [
+            ({"name": "adam", "b1": 1}, "b1", "a number from 0 to below 1"),
+            ({"name": "adam", "b2": 1 - 1e-9}, "b2", "a number from 0 to below 1"),  # 1 as a float32
+            ({"name": "adam", "b1": {"low": 0.5, "high": 1.5}}, "b1", "a number from 0 to below 1"),
+            ({"name": "adam", "eps": -1}, "eps", "a number of 0 or more"),
+            ({"name": "adamw", "weight_decay": -1e-3}, "weight_decay", "a number of 0 or more"),
+            ({"name": "sgd", "weight_decay": -1}, "weight_decay", "a number of 0 or more"),
+            ({"name": "sgd", "momentum": 1.5}, "momentum", "a number from 0 to 1"),
+            ({"name": "galore", "update_proj_gap": 0}, "update_proj_gap", "a whole number from 1 to 1,000,000"),
+            ({"name": "step", "every": 0}, "every", "a number between 0 and 1"),
+            ({"name": "warmup_cosine", "warmup": 2}, "warmup", "a number between 0 and 1"),
+            ({"name": "one_cycle", "peak": 1}, "peak", "a number between 0 and 1"),
+            ({"name": "cosine", "final": -0.1}, "final", "a number from 0 to 1"),
+        ],
+    )
+    def test_arguments_that_no_method_can_have(self, entry: dict[str, Any], key: str, expected: str) -> None:
+        optimizer = {"name": "sgd", "schedule": entry} if entry["name"] in SCHEDULES else entry
+        place = "optimizers[0].schedule" if entry["name"] in SCHEDULES else "optimizers[0]"
+        assert problems(optimizers=[optimizer]) == [f"{place}.{key}: got {json.dumps(entry[key])}; expected {expected}"]
 
     @pytest.mark.parametrize(
         ("low", "high", "num", "expected"),
@@ -366,7 +399,7 @@ class TestSearch:
             (
                 {"optimizers": [{"name": "adam", "clip_norm": {"low": -1, "high": 2, "scale": "linear"}}]},
                 'optimizers[0].clip_norm: got {"low": -1, "high": 2, "scale": "linear"};'
-                " expected a number from 0 to 3e+38",
+                " expected a number of 0 or more",
             ),
             (
                 {"tuning": {"method": "halving", "trials": 81}},
@@ -681,3 +714,9 @@ class TestTasks:
     def test_a_batch_of_its_own_is_at_most_its_data(self) -> None:
         found = problems(tasks=[{"name": "wine_mlp", "batch_size": 500}])
         assert found == ["tasks[0].batch_size: got 500; expected at most 106, the training samples of wine_mlp"]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
+    file = tmp_path / "smoke.toml"
+    file.write_bytes(b"\xef\xbb\xbf" + locate("smoke").read_bytes())
+    assert suite.read(file) == suite.read("smoke")

@@ -22,6 +22,8 @@ STORED = ("train", "test")
 KEYS = tuple(f"{axis}_{part}" for part in STORED for axis in "xy")
 VALIDATION = 5  # one in so many of the training samples
 MOST = 4 * 2**30  # bytes as float32, of which each worker holds a copy
+LARGEST = 1e18  # its square is still a float32, as variances and losses need
+UNFIT = f"got nan, or more than {LARGEST:g}; expected numbers"
 PIXEL = "uint8"  # images as Keras ships them; without a last axis for colours they are grey
 
 
@@ -51,19 +53,25 @@ def dataset(path: Path) -> Dataset:
     x, pixels = headers["x_train"], headers["x_train"].dtype == PIXEL and len(headers["x_train"].shape) > 2
     shape = (*x.shape[1:], 1) if pixels and len(x.shape) == 3 else x.shape[1:]
     train, test = x.shape[0], headers["x_test"].shape[0]
+    samples = Samples(train - train // VALIDATION, train // VALIDATION, test)
+    return described(path, samples, shape, classes, _sha256(path))
+
+
+def described(path: Path, samples: Samples, shape: tuple[int, ...], classes: int, sha256: str) -> Dataset:
+    """The data set of a file of which this much is known; the file itself is read when its arrays are."""
     return Dataset(
         path.stem,
-        f"{train + test:,} samples of {' x '.join(map(str, shape))} numbers"
+        f"{sum(samples):,} samples of {' x '.join(map(str, shape))} numbers"
         + (f", {classes} classes" if classes else ", a number to predict"),
         source=str(path),
         licence="your own",
-        samples=Samples(train - train // VALIDATION, train // VALIDATION, test),
+        samples=samples,
         shape=shape,
         classes=classes,
         parts=partial(parts, path),
         scale=by_channel if len(shape) > 1 else by_feature,
         check=partial(check, path),
-        sha256=_sha256(path),
+        sha256=sha256,
     )
 
 
@@ -80,9 +88,7 @@ def parts(path: Path, entry: Dataset) -> Parts:
         held = read_npz(path, STORED)
     except Exception as error:  # a damaged archive raises whatever its decoder does
         raise DataError(f"{path}: got an array that cannot be read ({type(error).__name__}); expected all") from None
-    unfit = [
-        f"{path}: x_{part}: got nan or infinite; expected numbers" for part in STORED if not _finite(held[part][0])
-    ]
+    unfit = [f"{path}: x_{part}: {UNFIT}" for part in STORED if not _finite(held[part][0])]
     if unfit:
         raise InputError(unfit)
     kind = np.int32 if entry.classes else np.float32
@@ -165,8 +171,8 @@ def _targets(path: Path, headers: dict[str, Header]) -> tuple[int, list[str]]:
     except Exception as error:  # a damaged archive raises whatever its decoder does
         return 0, [f"y: got an array that cannot be read ({type(error).__name__}); expected labels or numbers"]
     if headers["y_train"].dtype.kind == "f":
-        problems = [f"y_{part}: got nan or infinite; expected numbers" for part in STORED if not _finite(ys[part])]
-        if not problems and (ys["train"] == ys["train"][0]).all():
+        problems = [f"y_{part}: {UNFIT}" for part in STORED if not _finite(ys[part])]
+        if not problems and len(np.unique(ys["train"].astype(np.float32))) == 1:
             problems.append(f"y_train: got {ys['train'][0]:g} throughout; expected numbers that differ")
         return 0, problems
     return _labels({part: y.astype(np.int64) for part, y in ys.items()})
@@ -195,9 +201,12 @@ def _labels(ys: "dict[str, np.ndarray]") -> tuple[int, list[str]]:
 
 
 def _finite(values: "np.ndarray") -> bool:
+    """Whether all are numbers, none too large; looked at by parts, as float64 is a copy."""
     import numpy as np
 
-    return bool(np.isfinite(values).all())
+    rows = max(1, 2**22 // max(1, values[:1].size))
+    parts = (values[start : start + rows] for start in range(0, len(values), rows))
+    return all(bool((np.abs(part.astype(np.float64)) <= LARGEST).all()) for part in parts)
 
 
 def _sha256(path: Path) -> str:

@@ -75,6 +75,7 @@ class Task:
     make: Callable[..., "Task"] | None = None
     exhibit: str = ""
     shown: Callable[["Task"], dict[str, Any]] | None = None
+    file: str = ""  # of a user's own, where it comes from one
 
     def __hash__(self) -> int:
         return hash((self.name, self.version))

@@ -3,12 +3,16 @@
 import importlib.util
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
-from bench.datasets import own
+from bench import checks
+from bench.datasets import Samples, own
 from bench.datasets.base import Dataset
 from bench.errors import InputError
+from bench.tasks import TASKS
 from bench.tasks.base import Task
 from bench.tasks.families import FAMILIES, entry
 
@@ -27,7 +31,31 @@ def task(path: Path, model: str = "", target: float = PERFECT) -> Task:
         raise InputError(f"{path}: got the name {path.stem!r}; expected {expected}")
     dataset = own.dataset(path)
     baseline = 0.0 if model == "autoencoder" else constant_score(path, dataset)
-    return entry(dataset, model, f"{path.stem}_{model}", target, baseline)
+    return replace(entry(dataset, model, f"{path.stem}_{model}", target, baseline), file=str(path))
+
+
+def facts(dataset: Dataset, model: str) -> dict[str, Any]:
+    """What a trained network needs to know of the `.npz` that it was trained on, as plain values."""
+    return {
+        "file": dataset.source, "model": model, "samples": list(dataset.samples), "shape": list(dataset.shape),
+        "classes": dataset.classes, "sha256": dataset.sha256,
+    }  # fmt: skip
+
+
+def remembered(file: str, model: str, samples: list[int], shape: list[int], classes: int, sha256: str) -> Task:
+    """The task of these facts, whether its file is still there or not."""
+    path = Path(file)
+    dataset = own.described(path, Samples(*samples), tuple(shape), classes, sha256)
+    return replace(entry(dataset, model, f"{path.stem}_{model}", PERFECT, 0.0), file=file)
+
+
+def enter(task: Task) -> None:
+    """Put a file's task into the table. Raises `InputError` where its name is no name, or that of another task."""
+    if not re.fullmatch(checks.NAME, task.name):
+        raise InputError(f"{task.file}: got a task named {task.name!r}; expected {checks.NAMED}")
+    if task.name in TASKS and TASKS[task.name].file != task.file:
+        raise InputError(f"{task.file}: got a task named {task.name!r}, which is taken; expected a new name")
+    TASKS[task.name] = task
 
 
 def constant_score(path: Path, dataset: Dataset) -> float:
@@ -47,13 +75,14 @@ def _from_python(path: Path) -> Task:
         module = _module(path)
     except FileNotFoundError:
         raise InputError(f"{path}: got no such file; expected a Python file with a TASK") from None
-    except Exception as error:  # whatever the file raises
-        raise InputError(f"{path}: got {type(error).__name__}: {error}; expected a Python file that runs") from None
+    except (Exception, SystemExit) as error:  # whatever the file raises
+        told = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(f"{path}: got {told}; expected a Python file that runs") from None
     found = getattr(module, "TASK", None)
     if not isinstance(found, Task):
         got = "no TASK" if found is None else f"a TASK that is a {type(found).__name__}"
         raise InputError(f"{path}: got {got}; expected TASK = bench.tasks.Task(...)")
-    return found
+    return replace(found, file=str(path))
 
 
 def _module(path: Path) -> ModuleType:
