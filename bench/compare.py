@@ -153,7 +153,8 @@ def percent(text: str, where: str) -> float:
 
 def _refuse(a: Run, b: Run, shared: set[str]) -> None:
     if not shared:
-        raise DataError(f"{b.name}: got no cell that {a.name} has; expected the same tasks", "bench compare A B")
+        tasks = [", ".join(run.manifest["tasks"]) for run in (a, b)]
+        raise DataError(f"{b.name}: got no cell that {a.name} has, on {tasks[1]}; expected some of those on {tasks[0]}")
     problems = [problem for task in sorted(shared) for problem in _differences(a, b, task)]
     if problems:
         raise DataError(problems, "only runs of the same tasks, data and budget can be compared")

@@ -1,6 +1,8 @@
 """What can go wrong, and the exit code that each kind of it has."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 
 class BenchError(Exception):
@@ -62,6 +64,16 @@ class Raised(Exception):  # noqa: N818 - what another error is told as
 def in_words(error: BaseException) -> str:
     """Type and message, as `TypeError: no`."""
     return str(error) if isinstance(error, Raised) else f"{type(error).__name__}: {error}"
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """What the system says of a full disk names no file: name this one."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
 
 
 FAILED_LANES = 5

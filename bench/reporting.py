@@ -12,7 +12,7 @@ from markupsafe import Markup
 from bench import crosstask, embedded, stats, tables, templating
 from bench.across import together
 from bench.audit import Run, incomplete
-from bench.errors import InputError
+from bench.errors import InputError, writing
 from bench.page import Part, kicker_of, overall, parts_of, title_of
 from bench.verdicts import verdict
 
@@ -48,7 +48,7 @@ def write(files: Mapping[str, bytes], out: Path) -> Path:
     _refuse_foreign(out)
     out.mkdir(parents=True, exist_ok=True)
     _remove_stale(out, files)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as beside:
+    with writing(out), tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as beside:
         for number, (name, content) in enumerate(files.items()):
             waiting = Path(beside, str(number))
             waiting.write_bytes(content)

@@ -22,7 +22,7 @@ import filelock
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bench.errors import DataError, InputError, LockedError
+from bench.errors import DataError, InputError, LockedError, writing
 
 SCHEMA_VERSION = 2
 MANIFEST, JOURNAL, LOCK = "manifest.json", "journal.jsonl", "run.lock"
@@ -102,7 +102,7 @@ class Store:
     def enter(self, entry: Mapping[str, Any]) -> None:
         """Append an entry to the journal: of a shard, or of measurements that need none (no `sha256`)."""
         line = json.dumps(entry, sort_keys=True)
-        with (self.path / JOURNAL).open("a", encoding="utf-8") as journal:
+        with writing(self.path / JOURNAL), (self.path / JOURNAL).open("a", encoding="utf-8") as journal:
             journal.write(f"{sha256(line.encode())[:16]} {line}\n")
             journal.flush()
             os.fsync(journal.fileno())
@@ -247,7 +247,7 @@ def _lane_problems(path: Path, lanes: list[str], planned: list[str], noun: str) 
 def write(path: Path, content: bytes) -> None:
     """Replace a file so that a reader, or a crash, finds the old one or the new one."""
     temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as file:
+    with writing(path), temporary.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

@@ -302,7 +302,9 @@ def emptied(run: Path, copy: Path) -> None:
 def finished(*status: str) -> Any:
     """What a run of lanes that ended like this returns."""
     lanes = pd.DataFrame({"status": list(status)}, dtype=str)
-    return SimpleNamespace(path=Path("there"), name="there", lanes=lanes, journal=[{}, {"error": "TypeError: no\n..."}])
+    return SimpleNamespace(
+        path=Path("there"), name="there", manifest={}, lanes=lanes, journal=[{}, {"error": "TypeError: no\n..."}]
+    )
 
 
 class TestStored:

@@ -331,3 +331,13 @@ def test_the_style_sheet_knows_each_colour_of_the_palette(files: dict[str, bytes
 def test_a_large_report_stays_small_enough_to_send() -> None:
     run = make_run([f"a{i}" for i in range(19)], [f"o{i}" for i in range(60)], evaluate=3, tune=1)
     assert len(render([run])["index.html"]) < 8e6
+
+
+def test_a_full_disk_is_told_with_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    with pytest.raises(OSError, match="No space left") as caught:
+        reporting.write({"index.html": b""}, tmp_path / "page")
+    assert caught.value.filename == str(tmp_path / "page")

@@ -436,3 +436,17 @@ def test_a_writer_that_leaves_does_not_take_the_next_one_s_lock_with_it(run: Pat
     with pytest.raises(LockedError), Store(run):
         pass
     second.__exit__()
+
+
+@pytest.mark.parametrize("write", [store.Store.write_manifest, store.Store.enter])
+def test_a_full_disk_is_told_with_the_file(
+    run: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[store.Store, dict[str, Any]], None]
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with store.Store(run) as held:
+        monkeypatch.setattr(os, "fsync", fail)
+        with pytest.raises(OSError, match="No space left") as caught:
+            write(held, {"shard": "s"})
+    assert Path(caught.value.filename).parent == run
