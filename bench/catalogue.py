@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.plan import NO_ACTIVATION
+from bench.program import NO_ACTIVATION
 from bench.tasks import TASKS, Task
 
 BATCH = 64  # for the column of FLOP a step

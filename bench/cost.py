@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.interpreters.partial_eval import dce_jaxpr
 
-from bench.plan import Program
+from bench.program import Program
 
 
 class Cost(NamedTuple):

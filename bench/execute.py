@@ -14,7 +14,9 @@ from bench import faults, mesh, train
 from bench.compile import compile_lowered
 from bench.cost import Cost, cost
 from bench.errors import in_words
-from bench.plan import Lane, Program, Result, Shard
+from bench.lanes import Lane
+from bench.program import Program
+from bench.shard import Result, Shard
 from bench.train import Outcome
 
 Row = dict[str, Any]

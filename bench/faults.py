@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from bench.plan import Lane, Program
+from bench.lanes import Lane
+from bench.program import Program
 
 SIDES = {"activation": "activations", "optimizer": "optimizers"}  # of a lane, and of its program
 Faults = dict[tuple[str, str], Exception]  # by side and label

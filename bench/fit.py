@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from bench import saved, worker
 from bench.datasets import cache_folder
 from bench.errors import DataError, InputError, ResourceError
-from bench.plan import Lane, Program, make
+from bench.lanes import Lane
+from bench.plan import make
+from bench.program import Program
 from bench.saved import Network
 from bench.suite import Suite, single
 

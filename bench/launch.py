@@ -19,8 +19,10 @@ from uuid import uuid4
 from bench import cluster, machine, plan, store, suite, worker
 from bench.budget import Trial
 from bench.errors import DataError, InputError, Interrupted, ResourceError
-from bench.plan import Plan, Shard
+from bench.plan import Plan
+from bench.program import PROFILES
 from bench.runner import Progress, Row, Runner, rank
+from bench.shard import Shard
 from bench.tasks import Task
 
 if TYPE_CHECKING:
@@ -162,7 +164,7 @@ def check_workers(workers: object) -> None:
 
 def pick_device(device: str) -> str:
     """cpu or gpu; `auto` is a GPU where jax has the plug-in for one and the machine has the device."""
-    if device in plan.PROFILES:
+    if device in PROFILES:
         return device
     if device != "auto":
         raise InputError(f"--device: got {device!r}; expected auto, cpu or gpu")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bench import stats, store
 from bench.budget import Trial, Tuning
 from bench.errors import DataError, InputError
-from bench.plan import Budget, Cell, Lane, planned
+from bench.lanes import Budget, Cell, Lane, planned
 from bench.search import searched
 from bench.timing import noise
 

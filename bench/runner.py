@@ -13,8 +13,11 @@ from typing import Any
 
 from bench.budget import Trial
 from bench.errors import in_words
+from bench.lanes import Cell
 from bench.losses import Metric
-from bench.plan import Block, Cell, Plan, Program, Result, Shard
+from bench.plan import Plan
+from bench.program import Program
+from bench.shard import Block, Result, Shard
 
 Row = dict[str, Any]
 TRIES = 3  # of a shard whose worker died

@@ -10,7 +10,7 @@ from marks import by_default
 from bench import plan, suite
 from bench.activations import ACTIVATIONS
 from bench.cost import cost, products
-from bench.plan import Program
+from bench.program import Program
 from bench.tasks import TASKS
 
 BATCH = 64

@@ -13,8 +13,10 @@ from bench import execute, mesh, plan, suite, worker
 from bench.activations import ACTIVATIONS, Activation
 from bench.compile import Compiled, compile_lowered
 from bench.execute import rounded
+from bench.lanes import Lane
 from bench.optimizers import OPTIMIZERS, Optimizer
-from bench.plan import Lane, Program, Result, Shard
+from bench.program import Program
+from bench.shard import Result, Shard
 from bench.tasks import TASKS
 
 

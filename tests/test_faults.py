@@ -7,8 +7,9 @@ import pytest
 from bench import faults
 from bench.activations import ACTIVATIONS
 from bench.errors import in_words
+from bench.lanes import Lane
 from bench.optimizers import OPTIMIZERS
-from bench.plan import Lane, Program
+from bench.program import Program
 from bench.tasks import TASKS
 
 PROGRAM = Program(

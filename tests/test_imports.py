@@ -86,7 +86,7 @@ def test_imports_run_one_way() -> None:
 
 
 def test_the_graph_is_read_as_it_is() -> None:
-    assert {"bench.suite", "bench.tasks"} <= imports("bench.plan", inside_functions=False)
+    assert {"bench.suite", "bench.program"} <= imports("bench.plan", inside_functions=False)
     assert "jax" in reached("bench.train", inside_functions=False)
     assert "sklearn" in reached("bench.tasks", inside_functions=True)
     assert "sklearn" not in reached("bench.tasks", inside_functions=False)

@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 import bench
-from bench import launch, plan, store
+from bench import launch, shard, store
 from bench.errors import DataError, InputError, Interrupted
 from bench.results import Run, planned_lanes
 from bench.runner import Progress, Row
@@ -178,7 +178,7 @@ def test_a_run_whose_shards_were_cut_otherwise_is_mended(
     smoke_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lane_steps: int
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(plan, "SHARD_LANE_STEPS", lane_steps)  # as an earlier version may have had it
+        patch.setattr(shard, "SHARD_LANE_STEPS", lane_steps)  # as an earlier version may have had it
         path = bench.run("smoke", out=tmp_path / "run").path
     assert len(list((path / "shards").iterdir())) > len(list((smoke_run / "shards").iterdir()))
     run = bench.run(resume=path, workers=1)

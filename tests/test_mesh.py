@@ -16,7 +16,9 @@ import jax
 from bench import execute
 from bench.activations import ACTIVATIONS
 from bench.optimizers import OPTIMIZERS
-from bench.plan import Lane, Program, Shard
+from bench.lanes import Lane
+from bench.program import Program
+from bench.shard import Shard
 from bench.tasks import TASKS
 
 held = {}  # by device: how many lanes of each chunk

@@ -19,7 +19,9 @@ from bench.errors import InputError
 from bench.estimate import estimate
 from bench.locate import suite_files
 from bench.optimizers import OPTIMIZERS
-from bench.plan import PROFILES, Plan, Profile, Program, Shard, chunk_width
+from bench.plan import Plan
+from bench.program import ORDER_BYTES, PROFILES, Profile, Program, chunk_width
+from bench.shard import SHARD_LANE_STEPS, Shard
 from bench.tasks import TASKS
 
 CONVERGENCE = [file for file in suite_files() if "kind" not in tomllib.loads(file.read_text("utf-8"))]
@@ -105,7 +107,7 @@ class TestProperties:
         assert len({shard.id for shard in found}) == len(found)
         for shard in found:
             width, steps = shard.program.width, shard.program.steps
-            assert len(shard.lanes) <= width or len(shard.lanes) * steps <= plan.SHARD_LANE_STEPS
+            assert len(shard.lanes) <= width or len(shard.lanes) * steps <= SHARD_LANE_STEPS
             assert len({lane.phase for lane in shard.lanes}) == 1
             assert not shard.program.mixed or len({lane.optimizer for lane in shard.lanes}) == 1
 
@@ -168,8 +170,8 @@ def test_long_trainings_are_in_narrower_chunks_so_that_their_order_fits() -> Non
     for device in ("cpu", "gpu"):
         program, usual = plan.make(changed(**long), device).programs[0], plan.make(changed(), device).programs[0]
         assert program.order_bytes == 4 * 32 * 1_000_000
-        assert usual.order_bytes * usual.width < plan.ORDER_BYTES / 100
-        assert program.order_bytes * program.width <= plan.ORDER_BYTES
+        assert usual.order_bytes * usual.width < ORDER_BYTES / 100
+        assert program.order_bytes * program.width <= ORDER_BYTES
     assert 1 < program.width < usual.width
 
 

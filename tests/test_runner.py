@@ -13,8 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import plan, suite
-from bench.plan import Block, Cell, Plan, Result, Shard
+from bench.lanes import Cell, Lane
+from bench.plan import Plan
+from bench.program import Program
 from bench.runner import TRIES, WORTH_LOADING, Row, Runner, rank
+from bench.shard import Block, Result, Shard
 
 STEPS = 20_000  # so many that a shard is one chunk, and a cell is several shards
 Committed = dict[str, list[Row]]
@@ -68,7 +71,7 @@ def shards_of(given_plan: Plan) -> tuple[list[Shard], list[Shard]]:
 def trained(shard: Shard) -> Result:
     """What training would give: the same for the same lane, with a best rate that differs from cell to cell."""
 
-    def row(lane: plan.Lane) -> Row:
+    def row(lane: Lane) -> Row:
         score = (len(lane.activation) * 7 + len(lane.optimizer) * 3 + round(1e4 * lane.learning_rate)) % 11 / 11
         return {
             **shard.identity(lane),
@@ -279,8 +282,8 @@ def test_each_of_two_workers_keeps_to_a_program(small: Plan) -> None:
     assert sum(len(worker.loads) for worker in site.workers) <= 3
 
 
-def by_work(given_plan: Plan) -> list[plan.Program]:
-    def work(program: plan.Program) -> int:
+def by_work(given_plan: Plan) -> list[Program]:
+    def work(program: Program) -> int:
         return sum(s.lane_steps * program.lane_step_flops for s in shards_of(given_plan)[0] if s.program == program)
 
     return sorted(given_plan.programs, key=lambda program: -work(program))

@@ -19,8 +19,9 @@ from sklearn.neural_network import MLPClassifier
 from bench import execute
 from bench.activations import ACTIVATIONS
 from bench.datasets import Samples
+from bench.lanes import Lane
 from bench.optimizers import OPTIMIZERS
-from bench.plan import Lane, Program
+from bench.program import Program
 from bench.tasks import TASKS, Task
 from bench.tasks.families import perceptron
 

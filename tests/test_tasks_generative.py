@@ -15,8 +15,9 @@ from bench import execute
 from bench.activations import ACTIVATIONS
 from bench.compile import compile_lowered
 from bench.datasets import DATASETS
+from bench.lanes import Lane
 from bench.optimizers import OPTIMIZERS
-from bench.plan import Lane, Program
+from bench.program import Program
 from bench.tasks import TASKS, control, generation, networks, reconstruction
 from bench.train import Outcome
 

@@ -12,8 +12,9 @@ from PIL import Image
 
 from bench import execute
 from bench.activations import ACTIVATIONS
+from bench.lanes import Lane
 from bench.optimizers import OPTIMIZERS
-from bench.plan import Lane, Program
+from bench.program import Program
 from bench.tasks import TASKS, Task, images, photos, supervised
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:PIL")

@@ -15,8 +15,9 @@ from sklearn.linear_model import LogisticRegression
 
 from bench import execute
 from bench.datasets import arrays
+from bench.lanes import Lane
 from bench.optimizers import OPTIMIZERS, Optimizer
-from bench.plan import NO_ACTIVATION, Lane, Program
+from bench.program import NO_ACTIVATION, Program
 from bench.tasks import TASKS, Task, landscapes
 
 NAMES = [name for name, task in TASKS.items() if task.kind == "landscape"]

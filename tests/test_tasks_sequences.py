@@ -14,8 +14,9 @@ from marks import by_default
 
 from bench import execute
 from bench.activations import ACTIVATIONS
+from bench.lanes import Lane
 from bench.optimizers import OPTIMIZERS
-from bench.plan import Lane, Program
+from bench.program import Program
 from bench.tasks import TASKS, attention, sequences, supervised
 from bench.tasks.base import Problem, Task
 from bench.tasks.sequences import draw_adding

@@ -11,8 +11,10 @@ from marks import OFFLINE, by_default
 
 from bench import execute, plan, suite, train
 from bench.activations import ACTIVATIONS
+from bench.lanes import Lane
 from bench.optimizers import OPTIMIZERS
-from bench.plan import Lane, Program
+from bench.program import Program
+from bench.shard import Shard
 from bench.tasks import TASKS
 
 ACTS = ("sigmoid", "tanh", "relu", "leaky_relu", "elu")
@@ -340,7 +342,7 @@ def test_a_shorter_training_is_the_beginning_of_the_whole_bit_for_bit(wine: Benc
 
 
 def test_a_row_of_a_shorter_training_ends_where_it_ends(wine: Bench) -> None:
-    made = plan.Shard("s", wine.program, (lane("tanh", "sgd", 0.1, 0)._replace(phase="tune"),), rung=0, part=3)
+    made = Shard("s", wine.program, (lane("tanh", "sgd", 0.1, 0)._replace(phase="tune"),), rung=0, part=3)
     outcome = wine.run(list(made.lanes), execute.padded(wine.program.windows_of(made.steps), len(wine.windows)))
     row = execute.row(made, made.lanes[0], outcome, 0)
     assert (row["steps"], row["status"], row["curve_step"]) == (10, "ok", [0, 10])

@@ -15,7 +15,8 @@ from bench.cost import cost
 from bench.errors import in_words
 from bench.execute import batched, out_of_memory, peak_resident_bytes, traced_lanes
 from bench.kernels import gemm_rate, triad_bandwidth
-from bench.plan import Lane, Program
+from bench.lanes import Lane
+from bench.program import Program
 from bench.throughput.plan import OUT_OF_MEMORY, Group
 from bench.throughput.suite import PRECISIONS
 from bench.timing import Ledger

@@ -8,7 +8,7 @@ from itertools import product
 from typing import Any
 
 from bench.errors import InputError, ResourceError
-from bench.plan import NO_ACTIVATION, ORDER_BYTES, Program
+from bench.program import NO_ACTIVATION, ORDER_BYTES, Program
 from bench.tasks import Task
 from bench.throughput.suite import PRECISIONS, ThroughputSuite, most_workers
 

@@ -19,8 +19,9 @@ import pytest
 
 from bench import plan, suite
 from bench.activations import ACTIVATIONS
+from bench.lanes import Lane
 from bench.optimizers import OPTIMIZERS
-from bench.plan import Shard
+from bench.shard import Shard
 
 STEPS, ROUNDS = 50, 7
 FIXED = np.random.default_rng(0).standard_normal((200_000, 4))
@@ -123,7 +124,7 @@ def test_compile(benchmark: Any) -> None:
         ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam"),
     ).values())).program  # fmt: skip
     data = jax.device_put(program.task.load(program.task))
-    lanes = execute.traced_lanes(program, [plan.Lane("", "digits_mlp", "relu", "adam", "tune", 1e-3, 0)])
+    lanes = execute.traced_lanes(program, [Lane("", "digits_mlp", "relu", "adam", "tune", 1e-3, 0)])
     weights = [jnp.ones((64, 128)), jnp.ones((128, 128)), jnp.ones((128, 10))]
 
     def ours() -> None:
