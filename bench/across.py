@@ -47,7 +47,7 @@ def across(run: Run, slug: str) -> Across | None:
     if first["mean_rank"] == first["mean_rank"]:
         best = cell_label(first["activation"], first["optimizer"])
         head = f"{best} has the best mean rank, {first['mean_rank']:.1f} of {len(board)}, over {len(names)} tasks"
-        share = f"in {100 * first['lead_share']:.0f} % of them it leads or cannot be told from the leader"
+        share = f"on {100 * first['lead_share']:.0f} % of the tasks it leads or cannot be told from the leader"
         told.insert(0, f"{head}{_apart(test)}; {share}.")
     apart = [name for name in run.manifest["tasks"] if name not in tasks]
     if apart:

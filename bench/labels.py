@@ -1,4 +1,4 @@
-"""What a cell is called, everywhere."""
+"""What a cell is called and how long something took, everywhere in the same words."""
 
 NO_ACTIVATION = "none"  # in the column of activations, where a task has none
 
@@ -6,3 +6,12 @@ NO_ACTIVATION = "none"  # in the column of activations, where a task has none
 def cell_label(activation: str, optimizer: str) -> str:
     """A cell's name: `relu + adam`, or the optimizer alone where a task has no activation."""
     return optimizer if activation == NO_ACTIVATION else f"{activation} + {optimizer}"
+
+
+UNITS = (("h", 3600), ("min", 60), ("s", 1))
+
+
+def duration(seconds: float) -> str:
+    """In the largest unit of which there are two: 42 s, 21 min, 3 h."""
+    unit, size = next((unit, size) for unit, size in UNITS if seconds >= 2 * size or size == 1)
+    return f"{seconds / size:,.0f} {unit}"

@@ -15,7 +15,7 @@ from bench import crosstask, embedded, figures, stats, tables
 from bench.across import Across, across
 from bench.audit import Finding, Run, audit
 from bench.heat import Heat, heat
-from bench.labels import NO_ACTIVATION
+from bench.labels import NO_ACTIVATION, duration
 from bench.optimizers import OPTIMIZERS
 from bench.search import rungs, searched, values_told
 from bench.stats import Metric, cell_label, noun
@@ -360,7 +360,7 @@ def _effort(run: Run) -> str:
     trained = int((run.lanes["status"] != "interrupted").sum())
     wall_s = float(run.times["seconds"].sum()) / max(workers, 1)
     machine = run.manifest["environment"]["processor"]
-    return f"{_count(trained, noun(run.lanes))} in {wall_s:,.0f} s on {_count(workers, 'worker')}, {machine}"
+    return f"{_count(trained, noun(run.lanes))} in {duration(wall_s)} on {_count(workers, 'worker')}, {machine}"
 
 
 def _flat(entries: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

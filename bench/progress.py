@@ -15,14 +15,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column
 
-from bench.labels import cell_label
+from bench.labels import cell_label, duration
 from bench.losses import Metric
 from bench.runner import Progress as State
 from bench.runner import Row
 from bench.say import say
 
 PLAIN_EVERY_S = 5.0
-UNITS = (("h", 3600), ("min", 60), ("s", 1))
 Observer = Callable[[State, list[Row]], None]
 
 
@@ -71,8 +70,7 @@ def left(state: State, now: float) -> str:
     if state.done == before < state.lanes:
         return "time left unknown"
     seconds = (state.lanes - state.done) * (now - since) / max(1, state.done - before)
-    unit, size = next((unit, size) for unit, size in UNITS if seconds >= 2 * size or size == 1)
-    return f"{seconds / size:,.0f} {unit} left"
+    return f"{duration(seconds)} left"
 
 
 @contextmanager

@@ -55,7 +55,7 @@ def test_the_headline_says_how_many_cannot_be_told_from_the_first(run: Synthetic
         run.convergence.loc[own, "rank"] = ranks[own] if sure else (ranks[own] + place) % 6 + 1
     found = across(run, "run")
     assert found is not None
-    assert f"over 5 tasks, {words} be told from it; in " in found.sentences[0]
+    assert f"over 5 tasks, {words} be told from it; on " in found.sentences[0]
 
 
 def test_two_tasks_are_too_few_for_a_test_and_one_for_anything() -> None:
