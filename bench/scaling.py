@@ -20,9 +20,10 @@ def projection(journal: Iterable[Mapping[str, Any]], workers: Iterable[int]) -> 
 
     The worker that is free first takes, of the shards that may start, one of a program that it has loaded, else the
     longest. A program costs a worker once the most that any worker took to trace, compile and load it. What is
-    evaluated waits for its block's tuning. Raises ValueError where there is no shard or fewer than one worker.
+    evaluated waits for its block's tuning; a shard that failed is left out. Raises ValueError where there is no shard
+    or fewer than one worker.
     """
-    entries, counts = list(journal), list(workers)
+    entries, counts = [entry for entry in journal if entry.get("chunks")], list(workers)
     if not entries or min(counts, default=1) < 1:
         raise ValueError(f"projection: got {len(entries)} shards on {counts} workers; expected at least one of each")
     lanes = sum(chunk["lanes"] for entry in entries for chunk in entry["chunks"])

@@ -60,3 +60,8 @@ def test_the_page_shows_what_the_stored_run_projects() -> None:
     page = (QUICK.parents[1] / "docs" / "scaling.md").read_text("utf-8")
     for point in projection(read_journal(QUICK), [1, 2, 4, 8, 16]):
         assert f"| {point.workers} | {point.seconds:.1f} | {point.lanes_per_hour:,.0f} |" in page
+
+
+def test_a_shard_that_failed_is_left_out() -> None:
+    whole = [shard("00000-tune-000", "a", 2.0)]
+    assert seconds([*whole, {"shard": "00001-tune-000", "error": "its worker died", "task": "a"}], 1) == 2.0
