@@ -1,59 +1,31 @@
 """Convolution and what goes with it: images are [..., row, column, channel], borders are padded with zeros."""
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array, lax
 
+from bench import winograd
 from bench.layers import Activate, Recipe
+from bench.neighbours import COLUMNS, ROWS, gathered, spread
 from bench.products import product
 
 MOMENTUM = 0.9  # of the running means: a few hundred steps are a whole training here
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(1, 2))
-def spread(x: Array, window: int, axis: int) -> Array:
-    """Each pixel beside those around it along an axis, [..., c] -> [..., window c]; `window` is odd, borders are zero.
-
-    The i-th of `window` blocks of channels is x shifted so that pixel p stands for p + i - window // 2.
-    """
-    reach, size = window // 2, x.shape[axis]
-    padded = jnp.pad(x, [(reach, reach) if i == axis else (0, 0) for i in range(x.ndim)])
-    return jnp.concatenate([lax.slice_in_dim(padded, i, i + size, axis=axis) for i in range(window)], axis=-1)
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(1, 2))
-def gathered(y: Array, window: int, axis: int) -> Array:
-    """What `spread` transposes to: blocks of channels shifted back and added, [..., window c] -> [..., c]."""
-    reach, size, channels = window // 2, y.shape[axis], y.shape[-1] // window
-    total = y[..., reach * channels : (reach + 1) * channels]
-    for i in [i for i in range(window) if i != reach]:
-        shift = i - reach
-        # Adding to a part vectorizes; adding what is padded to the whole does not.
-        block = y[..., i * channels : (i + 1) * channels]
-        source = lax.slice_in_dim(block, max(-shift, 0), size - max(shift, 0), axis=axis)
-        target = [slice(max(shift, 0), size - max(-shift, 0)) if j == axis else slice(None) for j in range(y.ndim)]
-        total = total.at[tuple(target)].add(source)
-    return total
-
-
-spread.defvjp(lambda x, *how: (spread(x, *how), None), lambda window, axis, _, slope: (gathered(slope, window, axis),))
-gathered.defvjp(
-    lambda y, *how: (gathered(y, *how), None), lambda window, axis, _, slope: (spread(slope, window, axis),)
-)
-
-ROWS, COLUMNS = 1, 2  # axes of images
 FEW_CHANNELS = 3  # up to here a product of one row's pixels is too thin
 
 
 def convolve(x: Array, kernel: Array) -> Array:
     """Σ over the window of x W, x [n, h, w, c], kernel W [window, window, c, features] -> [n, h, w, features].
 
-    On a CPU one matrix product: the gradient of XLA's own convolution takes 30 times as long in a loop, and under
+    On a CPU matrix products: the gradient of XLA's own convolution takes 30 times as long in a loop, and under
     `vmap` it becomes a grouped one, which is worse. Columns are brought together before the product and rows added
     after it, so that neither side is `window`² times the image; of few channels both are brought together before.
+    Three rows are multiplied by Winograd's algorithm, which has half the products.
     """
     window, _, channels, features = kernel.shape
     if jax.default_backend() != "cpu":
@@ -63,9 +35,26 @@ def convolve(x: Array, kernel: Array) -> Array:
     columns = spread(x, window, COLUMNS)
     if channels <= FEW_CHANNELS:
         return product(spread(columns, window, ROWS), kernel.reshape(-1, features))
+    if window == 3 and x.shape[ROWS] >= winograd.ROWS_OUT:
+        return winograd.convolve(x, kernel)
     # Rows are shifted back where they are added: the last first.
     turned = kernel[::-1].transpose(1, 2, 0, 3).reshape(window * channels, window * features)
     return gathered(product(columns, turned), window, ROWS)
+
+
+@jax.custom_vjp
+def biased(x: Array, bias: Array) -> Array:
+    """x + b, x [n, h, w, features], b [features]."""
+    return x + bias
+
+
+def _of_biased(_: None, slope: Array) -> tuple[Array, Array]:
+    # In two parts: XLA adds up the rows of all pixels of all images at once by windows, ten times as slowly.
+    pixels = lax.optimization_barrier(slope.reshape(len(slope), -1).sum(0))
+    return slope, pixels.reshape(-1, slope.shape[-1]).sum(0)
+
+
+biased.defvjp(lambda x, bias: (x + bias, None), _of_biased)
 
 
 class Filters(nnx.Module):
@@ -77,7 +66,7 @@ class Filters(nnx.Module):
         self.bias = nnx.Param(jnp.zeros(features_out))
 
     def __call__(self, x: Array) -> Array:
-        return convolve(x, self.kernel[...]) + self.bias[...]
+        return biased(convolve(x, self.kernel[...]), self.bias[...])
 
 
 class Convolution(nnx.Module):
@@ -130,6 +119,16 @@ def _largest(x: Array, size: int) -> tuple[Array, Array]:
         first = jnp.where(pixel > largest, place, first)
         largest = jnp.maximum(largest, pixel)
     return largest, first
+
+
+def product_of_pixels(x: Array, kernel: Array, *_: Any, **__: Any) -> Array:
+    """x W of all pixels, x [n, h, w, c], W [h w c, features] -> [n, features]; stands in for `dot_general`.
+
+    A product for each pixel, added up: in flat images XLA computes what led to them number by number.
+    """
+    n, channels = len(x), x.shape[-1]
+    pixels = x.reshape(n, -1, channels).swapaxes(0, 1)
+    return (pixels @ kernel.reshape(-1, channels, kernel.shape[-1])).sum(0)
 
 
 def average_pool(x: Array, size: int = 2) -> Array:

@@ -54,9 +54,9 @@ class Activate(nnx.Module):
         return switched(self.activations, self.choice[...])(x)
 
 
-def linear(features_in: int, features_out: int, recipe: Recipe) -> nnx.Linear:
-    """x W + b, x [..., features_in] -> [..., features_out]; b starts at 0."""
-    return nnx.Linear(features_in, features_out, kernel_init=recipe.kernel_init, dot_general=product, rngs=recipe.rngs)
+def linear(features_in: int, features_out: int, recipe: Recipe, multiply: Callable[..., Any] = product) -> nnx.Linear:
+    """x W + b, x [..., features_in] -> [..., features_out], the product by `multiply`; b starts at 0."""
+    return nnx.Linear(features_in, features_out, kernel_init=recipe.kernel_init, dot_general=multiply, rngs=recipe.rngs)
 
 
 class Dense(nnx.Module):

@@ -12,6 +12,7 @@ from bench.convolution import (
     max_pool,
     pixel_shuffle,
     pixel_unshuffle,
+    product_of_pixels,
     resampled,
     upsample,
 )
@@ -38,12 +39,12 @@ class CNN(nnx.Module):
             [Convolution(a, b, recipe, batch_norm=batch_norm) for a, b in pairwise((shape[2], *features))]
         )
         flat = (shape[0] >> len(features)) * (shape[1] >> len(features)) * features[-1]
-        self.output = linear(flat, outputs, recipe)
+        self.output = linear(flat, outputs, recipe, product_of_pixels)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         for convolution in self.convolutions:
             x = max_pool(convolution(x))
-        return self.output(x.reshape(len(x), -1))
+        return self.output(x)
 
 
 class Detector(nnx.Module):

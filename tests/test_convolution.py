@@ -14,15 +14,14 @@ from bench.convolution import (
     Convolution,
     average_pool,
     convolve,
-    gathered,
     max_pool,
     pixel_shuffle,
     pixel_unshuffle,
     resampled,
-    spread,
     upsample,
 )
 from bench.layers import recipe
+from bench.neighbours import gathered, spread
 
 IMAGES = np.random.default_rng(0).standard_normal((3, 4, 6, 8))
 
