@@ -13,15 +13,16 @@ from bench.activations import ACTIVATIONS
 from bench.convolution import (
     Convolution,
     average_pool,
+    biased,
     convolve,
     max_pool,
     pixel_shuffle,
     pixel_unshuffle,
+    product_of_pixels,
     resampled,
     upsample,
 )
 from bench.layers import recipe
-from bench.neighbours import gathered, spread
 
 IMAGES = np.random.default_rng(0).standard_normal((3, 4, 6, 8))
 
@@ -42,6 +43,22 @@ def test_convolution_and_its_gradients_are_those_of_xla_in_float64(window: int) 
         for ours, theirs in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
             assert ours.dtype == jnp.float64
             np.testing.assert_allclose(ours, theirs, rtol=1e-11, atol=1e-11)
+
+
+def test_the_gradient_of_a_bias_is_the_sum_over_images_and_pixels() -> None:
+    bias, weights = jnp.arange(8.0), jnp.asarray(IMAGES[::-1], jnp.float32)
+    x = jnp.asarray(IMAGES, jnp.float32)
+    np.testing.assert_array_equal(biased(x, bias), x + bias)
+    slopes = jax.grad(lambda x, b: (weights * biased(x, b)).sum(), (0, 1))(x, bias)
+    np.testing.assert_array_equal(slopes[0], weights)
+    np.testing.assert_allclose(slopes[1], IMAGES.sum((0, 1, 2)), rtol=1e-5)
+
+
+def test_a_product_of_pixels_is_that_of_flat_images() -> None:
+    kernel = np.random.default_rng(1).standard_normal((4 * 6 * 8, 5))
+    with jax.enable_x64(True):
+        found = product_of_pixels(jnp.asarray(IMAGES), jnp.asarray(kernel))
+        np.testing.assert_allclose(found, IMAGES.reshape(3, -1) @ kernel, rtol=1e-12)
 
 
 def test_pooling_is_over_disjoint_squares() -> None:
@@ -133,13 +150,3 @@ def test_few_and_many_channels_are_convolved_alike(channels: int) -> None:
         np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-11)
         for ours, theirs in zip(pull(found), oracle_pull(expected), strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=1e-11, atol=1e-11)
-
-
-@pytest.mark.parametrize(("window", "axis"), [(3, 1), (5, 2)])
-def test_gathering_is_the_transpose_of_spreading(window: int, axis: int) -> None:
-    x = jnp.asarray(IMAGES, jnp.float32)
-    y = jnp.asarray(np.random.default_rng(0).standard_normal((*x.shape[:3], window * x.shape[3])), jnp.float32)
-    there, back = (spread(x, window, axis) * y).sum(), (x * gathered(y, window, axis)).sum()
-    assert float(there) == pytest.approx(float(back), rel=1e-4)
-    (slope,) = jax.vjp(lambda x: spread(x, window, axis), x)[1](y)
-    np.testing.assert_array_equal(slope, gathered(y, window, axis))

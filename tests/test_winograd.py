@@ -1,0 +1,53 @@
+"""Winograd's algorithm against its definition and XLA's own convolution in float64."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from bench import winograd
+from bench.winograd import INPUT, KERNEL, OUTPUT, tiled, untiled
+
+
+def test_its_matrices_correlate_six_numbers_with_three() -> None:
+    random = np.random.default_rng(0)
+    d, g = random.standard_normal(6), random.standard_normal(3)
+    np.testing.assert_allclose(OUTPUT @ ((KERNEL @ g) * (INPUT @ d)), np.correlate(d, g), rtol=1e-12)
+
+
+@pytest.mark.parametrize("rows", [1, 4, 6, 8])
+def test_it_is_the_convolution_and_has_its_gradients(rows: int) -> None:
+    random = np.random.default_rng(rows)
+    x, kernel = random.standard_normal((2, rows, 5, 4)), random.standard_normal((3, 3, 4, 6))
+    weights = random.standard_normal((2, rows, 5, 6))
+
+    def oracle(x: jax.Array, kernel: jax.Array) -> jax.Array:
+        return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+    with jax.enable_x64(True):
+        arguments = jnp.asarray(x), jnp.asarray(kernel)
+        found, pull = jax.vjp(winograd.convolve, *arguments)
+        expected, oracle_pull = jax.vjp(oracle, *arguments)
+        np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-11)
+        for ours, theirs in zip(pull(jnp.asarray(weights)), oracle_pull(jnp.asarray(weights)), strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-11, atol=1e-11)
+
+
+def test_it_loses_a_digit_of_float32_at_most() -> None:
+    random = np.random.default_rng(1)
+    x, kernel = random.standard_normal((16, 8, 8, 16)), random.standard_normal((3, 3, 16, 32))
+    with jax.enable_x64(True):
+        exact = np.asarray(winograd.convolve(jnp.asarray(x), jnp.asarray(kernel)))
+    found = winograd.convolve(jnp.asarray(x, jnp.float32), jnp.asarray(kernel, jnp.float32))
+    assert np.abs(found - exact).max() < 1e-5 * np.abs(exact).max()
+
+
+def test_adding_tiles_up_is_the_transpose_of_cutting_them() -> None:
+    random = np.random.default_rng(2)
+    x = jnp.asarray(random.standard_normal((2, 8, 3, 5)), jnp.float32)
+    rows = [jnp.asarray(random.standard_normal((2, 2, 3, 5)), jnp.float32) for _ in range(6)]
+    there = sum((cut * row).sum() for cut, row in zip(tiled(x), rows, strict=True))
+    assert float(there) == pytest.approx(float((x * untiled(rows)).sum()), rel=1e-4)
+    (slope,) = jax.vjp(tiled, x)[1](tuple(rows))
+    np.testing.assert_array_equal(slope, untiled(rows))
