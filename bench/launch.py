@@ -69,6 +69,8 @@ def run(
         complete, progress = session.train(held, manifest, observe, signals)
         manifest["status"] = "interrupted" if not complete else "failed" if progress.failed else "complete"
         manifest["finished"] = now()
+        if manifest["status"] == "complete":
+            held.pack()
         found = _write_tables(held, manifest)
     if not complete:
         raise Interrupted(
@@ -128,7 +130,7 @@ class Session:
             worker_died=(self.died,),
         )
         planned = {shard.id: [lane.id for lane in shard.lanes] for shard in self.plan.shards()}
-        complete = runner.run({entry["shard"]: held.rows(entry["shard"]) for entry in held.recover(planned)})
+        complete = runner.run(held.rows(held.recover(planned)))
         times["finished"] = time.time()
         if complete:
             self._describe(manifest, times)
