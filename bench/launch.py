@@ -16,7 +16,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
-from bench import cluster, machine, plan, store, suite, worker
+from bench import cluster, files, machine, plan, store, suite, worker
 from bench.budget import Trial
 from bench.errors import DataError, InputError, Interrupted, ResourceError
 from bench.plan import Plan
@@ -344,9 +344,9 @@ def _write_tables(held: store.Store, manifest: dict[str, Any]) -> "Run":
 
     held.write_manifest({**manifest, "status": "running"})  # until the tables are there
     found = Run(held.path)
-    files = found.write_tables()
-    files[store.JOURNAL] = store.sha256((held.path / store.JOURNAL).read_bytes())
-    held.write_manifest({**manifest, "files": files})
+    digests = found.write_tables()
+    digests[store.JOURNAL] = files.sha256((held.path / store.JOURNAL).read_bytes())
+    held.write_manifest({**manifest, "files": digests})
     return Run(held.path)
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from bench import parquet, stats, store
+from bench import files, parquet, stats, store
 from bench.budget import Trial, Tuning
 from bench.errors import InputError
 from bench.lanes import Budget, Cell, Lane, planned
@@ -117,8 +117,8 @@ class Run:
         digests = {}
         for name, frame in frames.items():
             content = frame.to_csv(index=False, lineterminator="\n").encode()
-            store.write(self.path / name, content)
-            digests[name] = store.sha256(content)
+            files.write(self.path / name, content)
+            digests[name] = files.sha256(content)
         return digests
 
 

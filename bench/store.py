@@ -10,7 +10,6 @@ A commit is a temporary file in the same folder, fsync, rename, fsync of the fol
 any moment a shard is either committed whole or not at all. Files that the journal does not name do not count.
 """
 
-import hashlib
 import json
 import os
 from collections import Counter, defaultdict
@@ -24,7 +23,7 @@ import filelock
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bench import parquet
+from bench import files, parquet
 from bench.errors import DataError, InputError, LockedError, writing
 
 SCHEMA_VERSION = 2
@@ -60,13 +59,13 @@ class Store:
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Replace the manifest; it carries the checksum of its own contents."""
         body = {k: v for k, v in manifest.items() if k != "sha256"}
-        write(self.path / MANIFEST, _encoded({**body, "sha256": sha256(_encoded(body))}))
+        files.write(self.path / MANIFEST, _encoded({**body, "sha256": files.sha256(_encoded(body))}))
 
     def commit(self, shard: str, rows: Iterable[Mapping[str, Any]], record: Mapping[str, Any]) -> None:
         """Store a shard's rows, then enter it in the journal with `record`."""
         content = parquet.encode(parquet.table_of(rows))
-        write(self.path / "shards" / f"{shard}.parquet", content)
-        self.enter({"shard": shard, "sha256": sha256(content), **record})
+        files.write(self.path / "shards" / f"{shard}.parquet", content)
+        self.enter({"shard": shard, "sha256": files.sha256(content), **record})
 
     def enter(self, entry: Mapping[str, Any]) -> None:
         """Append an entry to the journal: of a shard, or of measurements that need none (no `sha256`)."""
@@ -109,14 +108,15 @@ class Store:
         place: dict[str, dict[str, str]] = {}
         for table in _packs(part.read() for part in parts(self.path, entries)):
             content = parquet.encode(table)
-            file = {"file": f"pack-{sha256(content)[:16]}.parquet", "sha256": sha256(content)}
-            write(self.path / "shards" / file["file"], content)
-            place |= dict.fromkeys(table["shard"].unique().to_pylist(), file)
+            digest = files.sha256(content)
+            name = f"pack-{digest[:16]}.parquet"
+            files.write(self.path / "shards" / name, content)
+            place |= {shard: {"file": name, "sha256": digest} for shard in table["shard"].unique().to_pylist()}
         self._settle([{**entry, **place.get(entry["shard"], {})} for entry in entries])
 
     def _settle(self, entries: list[dict[str, Any]]) -> None:
         """Make these the journal, and remove the files that it does not name."""
-        write(self.path / JOURNAL, b"".join(map(_line, entries)))
+        files.write(self.path / JOURNAL, b"".join(map(_line, entries)))
         named = {part.file for part in parts(self.path, entries)}
         for file in (self.path / "shards").iterdir():
             if file not in named:
@@ -132,7 +132,7 @@ class Part(NamedTuple):
 
     def read(self) -> pa.Table:
         """The rows of these shards. Raises `DataError` where the file is missing or damaged."""
-        table = parquet.decode(_checked(self.file, self.sha256, "journal"), self.file)
+        table = parquet.decode(files.read(self.file, self.sha256, "journal"), self.file)
         return table.filter(pc.is_in(table["shard"], pa.array(self.shards)))  # others in it were committed again
 
 
@@ -146,10 +146,11 @@ def parts(path: Path, entries: Iterable[Mapping[str, Any]]) -> Iterator[Part]:
 
 def _packs(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     """The rows of the tables in others of at most `PACK_ROWS` rows; no shard is in two, one may be larger."""
-    held, size = [], 0
+    held: list[pa.Table] = []
+    size = 0
     for table in tables:
         start = 0
-        for shard, rows in Counter(table["shard"].to_pylist()).items():
+        for rows in Counter(table["shard"].to_pylist()).values():
             if held and size + rows > PACK_ROWS:
                 yield pa.concat_tables(held)
                 held, size = [], 0
@@ -171,7 +172,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA_VERSION:
         raise DataError(f"{path / MANIFEST}: got another schema version; expected {SCHEMA_VERSION}")
     body = {k: v for k, v in manifest.items() if k != "sha256"}
-    if _encoded(manifest) != content or sha256(_encoded(body)) != manifest.get("sha256"):
+    if _encoded(manifest) != content or files.sha256(_encoded(body)) != manifest.get("sha256"):
         raise DataError(f"{path / MANIFEST}: got contents that do not match their checksum; expected them unchanged")
     return manifest
 
@@ -182,7 +183,7 @@ def read_journal(path: Path, repair: bool = False) -> list[dict[str, Any]]:
     entries: dict[str, dict[str, Any]] = {}
     for number, raw in enumerate(file.read_bytes().splitlines() if file.exists() else [], 1):
         check, _, line = raw.partition(b" ")
-        if sha256(line)[:16].encode() != check:
+        if files.sha256(line)[:16].encode() != check:
             if repair:
                 continue
             raise DataError(f"{file}:{number}: got a damaged line; expected a shard's entry", "--resume mends it")
@@ -193,7 +194,7 @@ def read_journal(path: Path, repair: bool = False) -> list[dict[str, Any]]:
 
 def _line(entry: Mapping[str, Any]) -> bytes:
     line = json.dumps(entry, sort_keys=True).encode()
-    return f"{sha256(line)[:16]} ".encode() + line + b"\n"
+    return f"{files.sha256(line)[:16]} ".encode() + line + b"\n"
 
 
 def whole_journal(path: Path, manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -201,7 +202,7 @@ def whole_journal(path: Path, manifest: Mapping[str, Any]) -> list[dict[str, Any
     entries = read_journal(path)
     try:
         if expected := manifest.get("files", {}).get(JOURNAL):
-            _checked(path / JOURNAL, expected, "manifest")
+            files.read(path / JOURNAL, expected, "manifest")
     except DataError as error:
         raise DataError(error.problems, TRAINS_AGAIN.format(path)) from None
     return entries
@@ -227,7 +228,7 @@ def verify(path: str | Path, planned: Iterable[str], noun: str = "lanes") -> lis
     problems += [f"{file}: got a file that the journal does not name; expected none" for file in stray]
     for name, digest in manifest.get("files", {}).items():
         with _told(problems):
-            _checked(path / name, digest, "manifest")
+            files.read(path / name, digest, "manifest")
     if manifest.get("status") == "running":
         problems.append(f"{path}: got a run that has not finished; expected its tables")
     return problems + _lane_problems(path, lanes, list(planned), noun)
@@ -251,38 +252,6 @@ def _lane_problems(path: Path, lanes: list[str], planned: list[str], noun: str) 
     if foreign := sorted(set(lanes) - set(planned)):
         problems.append(f"{path}: got {len(foreign)} {noun} that were not planned, such as {foreign[0]}; expected none")
     return problems
-
-
-def write(path: Path, content: bytes) -> None:
-    """Replace a file so that a reader, or a crash, finds the old one or the new one."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with writing(path), temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    if os.name == "posix":
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
-
-def _checked(file: Path, digest: str, source: str) -> bytes:
-    """The contents of a file that `source` names with this checksum. Raises `DataError` where they are others."""
-    try:
-        content = file.read_bytes()
-    except FileNotFoundError:
-        raise DataError(f"{file}: got no file; expected it, the {source} names it") from None
-    if sha256(content) != digest:
-        raise DataError(f"{file}: got bytes that do not match their checksum; expected {digest[:12]}")
-    return content
-
-
-def sha256(content: bytes) -> str:
-    """In hexadecimal."""
-    return hashlib.sha256(content).hexdigest()
 
 
 def _encoded(value: Mapping[str, Any]) -> bytes:
