@@ -31,11 +31,11 @@ def oracle(x: jax.Array, kernel: jax.Array) -> jax.Array:
     return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
 
-@pytest.mark.parametrize("window", [1, pytest.param(3), pytest.param(5, marks=pytest.mark.slow)])
-def test_convolution_and_its_gradients_are_those_of_xla_in_float64(window: int) -> None:
+@pytest.mark.parametrize(("window", "features"), [(1, 5), (3, 5), (3, 16), pytest.param(5, 5, marks=pytest.mark.slow)])
+def test_convolution_and_its_gradients_are_those_of_xla_in_float64(window: int, features: int) -> None:
     random = np.random.default_rng(window)
-    shape = (window, window, 8, 5)
-    x, kernel, weights = IMAGES, random.standard_normal(shape), random.standard_normal((3, 4, 6, 5))
+    shape = (window, window, 8, features)
+    x, kernel, weights = IMAGES, random.standard_normal(shape), random.standard_normal((3, 4, 6, features))
     with jax.enable_x64(True):
         arguments = jnp.asarray(x), jnp.asarray(kernel)
         found = jax.value_and_grad(lambda *a: (jnp.tanh(convolve(*a)) * weights).sum(), (0, 1))(*arguments)
