@@ -13,7 +13,6 @@ from bench.activations import ACTIVATIONS
 from bench.convolution import (
     Convolution,
     average_pool,
-    biased,
     convolve,
     max_pool,
     pixel_shuffle,
@@ -43,15 +42,6 @@ def test_convolution_and_its_gradients_are_those_of_xla_in_float64(window: int, 
         for ours, theirs in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
             assert ours.dtype == jnp.float64
             np.testing.assert_allclose(ours, theirs, rtol=1e-11, atol=1e-11)
-
-
-def test_the_gradient_of_a_bias_is_the_sum_over_images_and_pixels() -> None:
-    bias, weights = jnp.arange(8.0), jnp.asarray(IMAGES[::-1], jnp.float32)
-    x = jnp.asarray(IMAGES, jnp.float32)
-    np.testing.assert_array_equal(biased(x, bias), x + bias)
-    slopes = jax.grad(lambda x, b: (weights * biased(x, b)).sum(), (0, 1))(x, bias)
-    np.testing.assert_array_equal(slopes[0], weights)
-    np.testing.assert_allclose(slopes[1], IMAGES.sum((0, 1, 2)), rtol=1e-5)
 
 
 def test_a_product_of_pixels_is_that_of_flat_images() -> None:
