@@ -11,8 +11,8 @@ from bench.labels import NO_ACTIVATION
 from bench.stats import Metric, cell_label
 from bench.verdicts import Verdict
 
-LEADER, LEVEL = "leader", "level"
-WORDS = {LEADER: "leader", LEVEL: "not told apart", "": ""}
+LEADER, LEVEL, LOST = "leader", "level", "lost"
+WORDS = {LEADER: "leader", LEVEL: "not told apart"}
 UNKNOWN = "–"
 
 
@@ -37,16 +37,12 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """One row; `mark` is `leader`, `level` (cannot be told from the leader) or empty; `name` what it is about."""
+    """One row; `mark` is that of `mark` below, `verdict` the same in words; `name` what it is about."""
 
     entries: tuple[Entry, ...]
     mark: str = ""
     name: str = ""
-
-    @property
-    def verdict(self) -> str:
-        """The mark in words."""
-        return WORDS[self.mark]
+    verdict: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,9 +62,17 @@ Read = tuple[Column, Callable[[dict[str, Any]], Entry]]
 
 
 def mark(activation: str, optimizer: str, verdict: Verdict) -> str:
-    """What the verdict says of a cell."""
+    """What the verdict says of a cell: `leader`, `level` (cannot be told from it), `lost` (more seeds) or nothing."""
     pair = (activation, optimizer)
-    return LEADER if pair == verdict.winner else LEVEL if pair in verdict.tied else ""
+    marks = {LEADER: pair == verdict.winner, LEVEL: pair in verdict.tied, LOST: pair in verdict.lost}
+    return next((name for name, holds in marks.items() if holds), "")
+
+
+def _told(activation: str, optimizer: str, verdict: Verdict) -> str:
+    """The same in words."""
+    lost = verdict.lost.get((activation, optimizer))
+    rest = f"{verdict.how} on {lost} of {verdict.seeds}" if lost else ""
+    return WORDS.get(mark(activation, optimizer, verdict), rest)
 
 
 def cells(table: pd.DataFrame, throughput: pd.DataFrame, verdict: Verdict) -> Table:
@@ -82,9 +86,10 @@ def cells(table: pd.DataFrame, throughput: pd.DataFrame, verdict: Verdict) -> Ta
     readers = _readers(verdict.metric, named, decimals(table["seconds_to_target"]))
     rows = []
     for row in ordered.to_dict("records"):
-        row["mark"] = mark(row["activation"], row["optimizer"], verdict)
-        name = cell_label(row["activation"], row["optimizer"])
-        rows.append(Row(tuple(read(row) for _, read in readers), row["mark"], name))
+        pair = row["activation"], row["optimizer"]
+        row["mark"] = mark(*pair, verdict)
+        entries = tuple(read(row) for _, read in readers)
+        rows.append(Row(entries, row["mark"], cell_label(*pair), _told(*pair, verdict)))
     return Table(tuple(column for column, _ in readers), tuple(rows))
 
 
@@ -110,7 +115,9 @@ def leaderboard(board: pd.DataFrame, level: Sequence[object] = ()) -> Table:
         *([_text("activation")] if (board["activation"] != NO_ACTIVATION).any() else []),
         _text("optimizer"),
         _number("tasks", "tasks", lambda v: f"{v:g}", "it was evaluated on"),
-        _number("mean rank", "mean_rank", lambda v: f"{v:.2f}", "over the tasks; 1 is the best"),
+        _number(
+            "mean rank", "mean_rank", lambda v: f"{v:.2f}", "over the tasks, each data set counted once; 1 is the best"
+        ),
         _number("profile score", "profile", lambda v: f"{v:.2f}", "area under its performance profile, 0 to 1"),
         _number(
             "leads or not told apart", "lead_share", lambda v: f"{v * 100:.0f} %",
@@ -136,7 +143,9 @@ def leaders(verdicts: Sequence[tuple[str, Verdict]]) -> Table:
         Column("task", False),
         Column("leader", False),
         Column("test metric", True, "mean over the evaluation seeds, ± half of its 95 % bootstrap interval"),
+        Column("learning rate", True, "of the leader, chosen on validation data"),
         Column("not told apart", True, "cells that cannot be told from the leader"),
+        Column("diverged", True, "cells that diverged on more seeds than the leader"),
         Column("cells", True, "that were evaluated"),
     ]
     first = 0 if len({run for run, _ in verdicts}) > 1 else 1
@@ -144,9 +153,11 @@ def leaders(verdicts: Sequence[tuple[str, Verdict]]) -> Table:
     for run, found in verdicts:
         who = cell_label(*found.winner) if found.winner else UNKNOWN
         told = f"{found.metric.told(found.mean, found.half_width)} {found.metric.name}" if found.winner else UNKNOWN
-        counts = len(found.tied), found.cells
+        counts = len(found.tied), len(found.lost), found.cells
+        rate = f"{found.rate:.3g}" if found.winner else UNKNOWN
         texts = [Entry(text, text) for text in (run, found.task, who)]
-        numbers = [Entry(told, _key(found.mean) if found.winner else ""), *(Entry(str(n), str(n)) for n in counts)]
+        numbers = [Entry(told, _key(found.mean) if found.winner else ""), Entry(rate, _key(found.rate))]
+        numbers += [Entry(str(n), str(n)) for n in counts]
         rows.append(Row((*texts, *numbers)[first:], "", f"{run} {found.task}"))
     return Table(tuple(columns[first:]), tuple(rows))
 

@@ -80,7 +80,7 @@ def test_equally_noisy_cells_lend_each_other_their_noise() -> None:
     values[1] = values[0] - 2.5 + 0.1 * rng.normal(size=5)
     pair = np.array([[1, 0]])
     lent = moderated_tests(values, pair, np.ones(40, bool)).item()
-    assert lent == pytest.approx(2 * 4e-5, rel=2)  # of z = 2.5 / sqrt(2 / 5)
+    assert 2e-5 < lent < 3e-4  # of z = 2.5 / sqrt(2 / 5)
     alone = moderated_tests(values[[0, 1]], pair, np.ones(2, bool)).item()
     assert alone < lent  # the two happen to agree from seed to seed: one pair of five is not believed
 

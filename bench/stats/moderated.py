@@ -8,13 +8,15 @@ from bench.stats.metric import Floats
 
 LEVEL = 0.05  # of a whole family of tests
 OWN_SHARE = 0.05  # of a level, spent on a pair's own differences
+ROUNDING = 4 * 2.0**-23  # scores are float32: what is closer, as a share of the largest of them, is no step
 FAR_NOISIER = 1e-3  # the chance below which a cell of another's noise would not look as quiet as this one does
 
 
 def resolution(values: Floats) -> float:
     """The smallest step between two of `values` [...]; a score in steps of q carries the variance q²/12."""
-    gaps = np.diff(np.unique(values[np.isfinite(values)]))
-    gaps = gaps[gaps > 1e-7]  # closer than that is float32's rounding
+    found = np.unique(values[np.isfinite(values)])
+    gaps = np.diff(found)
+    gaps = gaps[gaps > ROUNDING * np.abs(found).max(initial=0)]
     return float(gaps.min()) if len(gaps) else 0.0
 
 
@@ -71,12 +73,13 @@ def moderated_tests(values: Floats, pairs: NDArray[np.int64], usable: NDArray[np
     moderated = (freedom * prior + np.where(mine > 0, mine * own, 0)) / np.maximum(freedom + mine, 1e-300)
     difference = values[pairs[:, 0]] - values[pairs[:, 1]]
     paired, seeds = row_variances(difference) + 2 * step, np.isfinite(difference).sum(axis=1) - 1
+    alone = _t_tests(difference, paired, seeds)
+    if not freedom:
+        return alone
     both = moderated[pairs[:, 0]] + np.maximum(moderated[pairs[:, 1]], prior)
     together = max(float(mine[usable].sum() - mine[usable].max(initial=0)), 1.0)
     lent = _t_tests(difference, np.maximum(both, paired), np.minimum(freedom + seeds, np.maximum(together, seeds)))
-    if not freedom:
-        return lent
-    found: Floats = np.minimum(lent / (1 - OWN_SHARE), _t_tests(difference, paired, seeds) / OWN_SHARE)
+    found: Floats = np.minimum(lent / (1 - OWN_SHARE), alone / OWN_SHARE)
     return np.minimum(found, 1)
 
 
