@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-# Told apart with each kind of colour blindness, and of three to one against white and near black alike
-PALETTE = ["#2b6299", "#ef7c00", "#1aa3a0", "#9a2be0", "#b8151f", "#a98af2", "#8a4f58", "#b8975f"]
+# Told apart with each kind of colour blindness, and of three to one against white; a dark page has its own
+PALETTE = [
+    "#3a6499", "#e36416", "#00a4ab", "#9734fe", "#cd0137", "#9a7ef7", "#7e5f64", "#9c866d", "#4c6400", "#c506c4",
+]  # fmt: skip
 MARKERS = ["o", "s", "^", "D", "v", "P", "X", "<", ">", "p"]
 DASHES: list[Any] = ["-", (0, (4, 1.2)), (0, (1.2, 1.2)), (0, (5, 1.2, 1.2, 1.2))]
 
@@ -27,7 +29,10 @@ def styles(table: pd.DataFrame) -> dict[str, Style]:
     if len(order) > len(PALETTE):
         mean = table.groupby("optimizer")["rank"].mean()
         order = sorted(order, key=lambda label: mean[label] if pd.notna(mean[label]) else np.inf)
-    return {
-        label: Style(PALETTE[i % 8], MARKERS[i % len(MARKERS)], DASHES[i // 8 % len(DASHES)])
-        for i, label in enumerate(order)
-    }
+    return {label: styled(i) for i, label in enumerate(order)}
+
+
+def styled(i: int) -> Style:
+    """The i-th of all styles: its marker and its line tell it from those of the same colour."""
+    again = i // len(PALETTE)
+    return Style(PALETTE[i % len(PALETTE)], MARKERS[(i + again) % len(MARKERS)], DASHES[again % len(DASHES)])

@@ -16,6 +16,7 @@ from bench.figures.compact import compact, marked
 from bench.figures.style import PALETTE
 
 INK = "#010203"  # stands for the colour of the text around the figure, on screen `currentColor`
+WIDTH = 7.0  # inches: two columns of a journal
 PAPER = "#fdfcfb"  # stands for the colour behind the figure
 # In a page these follow its style sheet, which knows whether it is dark
 VARIABLES = {PAPER: "var(--paper, #ffffff)"} | {c: f"var(--c{i}, {c})" for i, c in enumerate(PALETTE)}
