@@ -194,7 +194,7 @@ def _section(run: Run, task: str, slug: str, drawn: Mapping[str, figures.Style],
             table.assign(found=_found(run, table), collapsed=_collapsed(run, table, task)), speeds, found
         ),
         matrix=tables.matrix(table, found),
-        heat=heat(table, found),
+        heat=heat(table, found, float(run.manifest["tasks"][task]["baseline"])),
         data=embedded.of_task(run, task) | {"slug": slug},
     )
 

@@ -22,6 +22,7 @@ TARGET: dict[str, Any] = {"color": svg.INK, "alpha": 0.7, "lw": 0.8, "ls": (0, (
 BASELINE: dict[str, Any] = {"color": svg.INK, "alpha": 0.7, "lw": 0.8, "ls": (0, (7, 2))}
 BELOW = 0.25  # of the way from the baseline to the best: what an axis of scores shows of what is worse than the baseline
 CHOSEN: dict[str, Any] = {"marker": "o", "ms": 8, "mfc": "none", "mew": 1.1, "ls": "", "color": svg.INK}
+OFF: dict[str, Any] = {"ms": 5, "mfc": svg.PAPER, "mew": 1.1, "ls": "", "color": svg.INK}  # a triangle that points out
 LOST: dict[str, Any] = {"marker": "x", "ms": 5, "mew": 1.2, "ls": "", "color": svg.INK}
 Limits = tuple[float, float]
 Marks = list[tuple[Line2D, str]]  # what a legend says beside the optimizers
@@ -53,10 +54,11 @@ def curves(
         return canvas
 
     title = "How the runs descend" if stats.noun(table) == "run" else "How the networks learn"
+    seeds = stats.told_seeds(table, "evaluation seed")
     band = "bands stand in each cell's own section; " if light else "band: the middle half of them; "
     reading = (
         f"Validation {metric.name} against the training step at each cell's chosen learning rate. "
-        f"Line: median over {_seeds(table)}; {band}dotted: the target.{_left_out(scaled, limits)}"
+        f"Line: median over {seeds}; {band}dotted: the target.{_left_out(scaled, limits)}"
     )
     return svg.figure(f"{prefix}-curves", title, draw, _curve_finding(bands, metric), reading)
 
@@ -91,7 +93,7 @@ def sensitivity(
             ax.xaxis.set_minor_locator(NullLocator())
             ax.xaxis.set_major_formatter(lambda rate, _: f"{rate:g}")
         marks = [(Line2D([], [], **CHOSEN), "chosen"), (Line2D([], [], **LOST), "some diverged")]
-        marks += [(Line2D([], [], color=svg.INK, marker=edge, ls="", ms=5), "off the axis")] * bool(off.any())
+        marks += [(Line2D([], [], marker=edge, **OFF), "off the axis")] * bool(off.any())
         _legend(canvas, shown, len(styles) - len(shown), [*marks, *_baseline(axes, baseline, metric)])
         return canvas
 
@@ -143,8 +145,7 @@ def _draw_rates(
         every = [i for i in places_marked if not off[i]]
         dash = "none" if scattered else style.dash
         ax.plot(x, y, color=style.color, ls=dash, marker=style.marker, markevery=every, lw=1.2, ms=3.6, gid=mark)
-        beyond = {"marker": edge, "ms": 4.5, "ls": ""}
-        for sign, rows in ((beyond, off), (LOST, lost), (CHOSEN, line["chosen"].to_numpy())):
+        for sign, rows in ((OFF | {"marker": edge}, off), (LOST, lost), (CHOSEN, line["chosen"].to_numpy())):
             if rows.any():
                 ax.plot(x[rows], y[rows], gid=mark, **sign | {"color": style.color})
 
@@ -282,13 +283,6 @@ def _left_out(bands: pd.DataFrame, limits: Limits) -> str:
 
 
 # What a figure says
-
-
-def _seeds(table: pd.DataFrame) -> str:
-    """Of how many seeds a median is."""
-    low, high = int(table["seeds"].min()), int(table["seeds"].max())
-    count = f"{high}" if low == high else f"{low} to {high}"
-    return f"{count} evaluation seed{'s' * (high != 1)}"
 
 
 def _curve_finding(bands: pd.DataFrame, metric: Metric) -> str:
