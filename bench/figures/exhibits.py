@@ -25,6 +25,7 @@ Heads = Mapping[Pair, tuple[str, str]]  # of each panel: the cell, and why it is
 PLAIN = Style(PALETTE[0], "o", "-")
 DOTS: dict[str, Any] = {"alpha": 0.8, "lw": 2.2, "solid_capstyle": "round"}
 PIXELS = (2.0, 1.6)  # most inches of a picture's width, most of its height
+PLANE = (2.1, 2.1)  # inches of a plane
 FINE = 301  # points a side of the heights that contours are drawn of
 NOTHING = "#e6e6e6"  # class 0
 RIGHT, WRONG = "#ffffff", "#ff9a4d"  # letters on a dark picture
@@ -130,7 +131,7 @@ def _name_class(ax: Axes, corner: tuple[float, float], classes: Array) -> None:
 def points(shown: Mapping[Pair, Array], meta: Meta, labels: Heads, drawn: Mapping[Pair, Style]) -> Canvas:
     """Arrays [n, 2], thinned evenly to 400, over grey discs of `meta["reference_radius"]` at `meta["reference"]`."""
     reference, radius = np.asarray(meta["reference"], dtype=float), float(meta["reference_radius"])
-    canvas, axes = _panels(labels, (2.4, 2.4))
+    canvas, axes = _panels(labels, PLANE)
     limits = _limits(np.concatenate([reference - radius, reference + radius]))
     for pair, array in shown.items():
         for place in reference:
@@ -149,7 +150,7 @@ def path(shown: Mapping[Pair, Array], meta: Meta, labels: Heads, drawn: Mapping[
     with a star at each of `meta["minima"]` [m, 2]."""
     x, y, z = _heights(meta)
     levels = np.unique(np.quantile(z[np.isfinite(z)], np.linspace(0.02, 0.95, 9)))
-    canvas, axes = _panels(labels, (2.6, 2.6))
+    canvas, axes = _panels(labels, PLANE)
     for pair, array in shown.items():
         ax, color = axes[pair], drawn[pair].color
         _draw_contours(ax, x, y, z, levels)
@@ -201,7 +202,7 @@ READINGS = {
     "images": "Pictures as the network was given and gave them.",
     "points": "Colour: what the network drew; grey: where the data are that it was to imitate.",
     "masks": "One colour a class, grey the background.",
-    "boxes": "Dashed: predicted; white: true. A number: the class that was predicted and, after ≠, the true one.",
+    "boxes": "Dashed: predicted; white: true. Number, where there is one: the predicted class, after ≠ the true one.",
     "path": "From the ring to the filled marker, a point an evaluation; lines of equal height; stars: the minima.",
     "series": "Colour: what the network did; grey, where there is one: the truth.",
 }
