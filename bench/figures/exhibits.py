@@ -148,7 +148,7 @@ def points(shown: Mapping[Pair, Array], meta: Meta, labels: Heads, drawn: Mappin
 def path(shown: Mapping[Pair, Array], meta: Meta, labels: Heads, drawn: Mapping[Pair, Style]) -> Canvas:
     """Arrays [evaluations, 2] from a ring to a marker, over the contours of `meta["z"]` [len(y), len(x)] at `x`, `y`,
     with a star at each of `meta["minima"]` [m, 2]."""
-    x, y, z = _heights(meta)
+    x, y, z = heights(meta)
     levels = np.unique(np.quantile(z[np.isfinite(z)], np.linspace(0.02, 0.95, 9)))
     canvas, axes = _panels(labels, PLANE)
     for pair, array in shown.items():
@@ -287,13 +287,14 @@ def _label_left(axes: Mapping[Pair, Axes]) -> None:
         ax.tick_params(labelleft=False)
 
 
-def _heights(meta: Meta) -> tuple[Array, Array, Array]:
+def heights(meta: Meta) -> tuple[Array, Array, Array]:
     """x, y and z of a fine grid, interpolated by cubic splines: those of f itself, where z is its logarithm."""
     x, y, z = (np.asarray(meta[key], dtype=float) for key in "xyz")
     logarithmic = meta.get("logarithmic", "log10" in meta["title"])  # which older runs say in the title alone
     f = 10**z if logarithmic else z
     fine_x, fine_y = (np.linspace(axis.min(), axis.max(), FINE) for axis in (x, y))
-    fine = np.maximum(RectBivariateSpline(y, x, f)(fine_y, fine_x), f.min())
+    spline = RectBivariateSpline(y, x, f, kx=min(3, len(y) - 1), ky=min(3, len(x) - 1))
+    fine = np.maximum(spline(fine_y, fine_x), f.min())
     return fine_x, fine_y, np.log10(fine) if logarithmic else fine
 
 

@@ -164,7 +164,7 @@ def _draw(grid: Grid) -> Canvas:
     finite = values.astype(float).replace([np.inf, -np.inf], np.nan)
     colors, norm = sns.color_palette(grid.scale, as_cmap=True), Normalize(*grid.limits, clip=True)
     sns.heatmap(
-        finite, ax=ax, cmap=colors, norm=norm, cbar=False, linewidths=1.5, linecolor=svg.PAPER,
+        finite, ax=ax, cmap=colors, vmin=norm.vmin, vmax=norm.vmax, cbar=False, linewidths=1.5, linecolor=svg.PAPER,
         xticklabels=False, yticklabels=False,
     )  # fmt: skip
     for row, column in np.ndindex(finite.shape):
