@@ -92,7 +92,9 @@ class Run:
     def _exhibit(self, row: int) -> NDArray[np.float32]:
         exhibit, shape, trace = (self._shards.column(c)[row] for c in ("exhibit", "exhibit_shape", "curve_trace"))
         found: NDArray[np.float32] = (
-            exhibit.values.to_numpy().reshape(shape.as_py()) if exhibit.is_valid else np.array(trace.as_py(), np.float32)
+            exhibit.values.to_numpy().reshape(shape.as_py())
+            if exhibit.is_valid
+            else np.array(trace.as_py(), np.float32)
         )
         return found
 

@@ -30,7 +30,14 @@ def test_exhibits_keep_three_digits_and_what_is_no_number() -> None:
 
 @pytest.mark.parametrize(("task", "middle"), [("digits_mlp", 4), ("digits_gan", 3)])
 def test_the_lane_of_the_middle_score_is_kept_of_each_cell(task: str, middle: int) -> None:
-    scores = [0.9, np.nan, 0.1, 0.3, 0.2, np.inf]  # two without a score are the worst; of the two in the middle the better
+    scores = [
+        0.9,
+        np.nan,
+        0.1,
+        0.3,
+        0.2,
+        np.inf,
+    ]  # two without a score are the worst; of the two in the middle the better
     rows = [
         {"activation": activation, "optimizer": "adam", "lane": f"{activation}{i}", "test_metric": score}
         for activation in ("relu", "tanh")

@@ -26,7 +26,11 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "masks": (RNG.integers(0, 4, (8, 16, 16)), {"rows": ["predicted", "true"]}),
     "boxes": (
         np.concatenate(
-            [RNG.random((6, 4)) * 0.5, [[0.2, 0.2, 0.5, 0.5, 3, 3]] * 5 + [[0.2, 0.2, 0.5, 0.5, 9, 1]], RNG.random((6, 256))],
+            [
+                RNG.random((6, 4)) * 0.5,
+                [[0.2, 0.2, 0.5, 0.5, 3, 3]] * 5 + [[0.2, 0.2, 0.5, 0.5, 9, 1]],
+                RNG.random((6, 256)),
+            ],
             axis=1,
         ),
         {"size": [16, 16]},

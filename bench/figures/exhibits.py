@@ -24,7 +24,7 @@ Meta = Mapping[str, Any]
 Heads = Mapping[Pair, tuple[str, str]]  # of each panel: the cell, and why it is shown
 PLAIN = Style(PALETTE[0], "o", "-")
 DOTS: dict[str, Any] = {"alpha": 0.8, "lw": 2.2, "solid_capstyle": "round"}
-PIXELS = (2.0, 1.6)  # most inches of a picture's width, most of its height
+PIXELS = (2.0, 2.2)  # most inches of a picture's width, most of its height
 PLANE = (2.1, 2.1)  # inches of a plane
 FINE = 301  # points a side of the heights that contours are drawn of
 NOTHING = "#e6e6e6"  # class 0
@@ -88,7 +88,9 @@ def masks(shown: Mapping[Pair, Array], meta: Meta, labels: Heads, drawn: Mapping
     names = meta.get("classes") or [f"class {i}" for i in range(1 + int(max(np.max(a) for a in shown.values())))]
     colors = [NOTHING, *(PALETTE[i % len(PALETTE)] for i in range(len(names) - 1))]
     paints = np.array([to_rgb(color) for color in colors])
-    canvas = _rasters({pair: _mosaic(paints[a.astype(int)], len(_rows(meta))) for pair, a in shown.items()}, meta, labels)
+    canvas = _rasters(
+        {pair: _mosaic(paints[a.astype(int)], len(_rows(meta))) for pair, a in shown.items()}, meta, labels
+    )
     canvas.legend(
         [Patch(color=color) for color in colors], [svg.label(name) for name in names], loc="upper left",
         ncols=min(len(names), 11), bbox_to_anchor=(0, 0), frameon=False, fontsize=8,
@@ -140,7 +142,9 @@ def points(shown: Mapping[Pair, Array], meta: Meta, labels: Heads, drawn: Mappin
         inside = own[((own >= limits[:, 0]) & (own <= limits[:, 1])).all(axis=1)]
         axes[pair].plot(*_dots(inside, limits), **DOTS | {"color": drawn[pair].color})
         axes[pair].set(xlim=limits[0], ylim=limits[1], aspect="equal", xlabel="x₁")
-        _tell_outside(axes[pair], int((~((array >= limits[:, 0]) & (array <= limits[:, 1])).all(axis=1)).sum()), len(array))
+        _tell_outside(
+            axes[pair], int((~((array >= limits[:, 0]) & (array <= limits[:, 1])).all(axis=1)).sum()), len(array)
+        )
     _label_left(axes)
     return canvas
 
@@ -149,7 +153,7 @@ def path(shown: Mapping[Pair, Array], meta: Meta, labels: Heads, drawn: Mapping[
     """Arrays [evaluations, 2] from a ring to a marker, over the contours of `meta["z"]` [len(y), len(x)] at `x`, `y`,
     with a star at each of `meta["minima"]` [m, 2]."""
     x, y, z = heights(meta)
-    levels = np.unique(np.quantile(z[np.isfinite(z)], np.linspace(0.02, 0.95, 9)))
+    levels = np.unique(np.quantile(z[np.isfinite(z)], np.linspace(0.02, 0.95, 7)))
     canvas, axes = _panels(labels, PLANE)
     for pair, array in shown.items():
         ax, color = axes[pair], drawn[pair].color
@@ -260,7 +264,7 @@ def _panels(labels: Heads, size: tuple[float, float]) -> tuple[Canvas, dict[Pair
     widest = max(size[0], 0.064 * max(len(cell) for cell, _ in labels.values()))
     canvas = Canvas(figsize=(widest * len(labels) * 1.08, size[1] + 0.35))
     axes = canvas.subplots(1, len(labels), squeeze=False).ravel()
-    canvas.subplots_adjust(left=0.02, right=0.98, wspace=0.08 + (widest - size[0]) / widest, top=0.9, bottom=0.02)
+    canvas.subplots_adjust(left=0.02, right=0.98, wspace=0.12 + (widest - size[0]) / widest, top=0.9, bottom=0.02)
     for ax, head in zip(axes, labels.values(), strict=True):
         _head(ax, *head)
     return canvas, dict(zip(labels, axes, strict=True))
@@ -280,9 +284,11 @@ def _tell_outside(ax: Axes, count: int, of: int) -> None:
 
 
 def _label_left(axes: Mapping[Pair, Axes]) -> None:
-    """Numbers beside the first panel alone: all have one axis."""
+    """Numbers beside the first panel alone, as all have one axis, and below none that would meet the next panel's."""
     first, *others = axes.values()
     first.set_ylabel("x₂")
+    for ax in axes.values():
+        ax.locator_params(axis="x", nbins=5, prune="upper")
     for ax in others:
         ax.tick_params(labelleft=False)
 

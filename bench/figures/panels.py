@@ -20,7 +20,9 @@ ACROSS = 3  # panels side by side
 FAINT: dict[str, Any] = {"color": svg.INK, "alpha": 0.3, "lw": 0.6}  # lines of optimizers beyond the palette
 TARGET: dict[str, Any] = {"color": svg.INK, "alpha": 0.7, "lw": 0.8, "ls": (0, (2, 2))}
 BASELINE: dict[str, Any] = {"color": svg.INK, "alpha": 0.7, "lw": 0.8, "ls": (0, (7, 2))}
-BELOW = 0.25  # of the way from the baseline to the best: what an axis of scores shows of what is worse than the baseline
+BELOW = (
+    0.25  # of the way from the baseline to the best: what an axis of scores shows of what is worse than the baseline
+)
 CHOSEN: dict[str, Any] = {"marker": "o", "ms": 8, "mfc": "none", "mew": 1.1, "ls": "", "color": svg.INK}
 OFF: dict[str, Any] = {"ms": 5, "mfc": svg.PAPER, "mew": 1.1, "ls": "", "color": svg.INK}  # a triangle that points out
 LOST: dict[str, Any] = {"marker": "x", "ms": 5, "mew": 1.2, "ls": "", "color": svg.INK}
@@ -98,7 +100,9 @@ def sensitivity(
         return canvas
 
     where = "at each learning rate of the grid" if not searched else "of each trial, at its learning rate"
-    beyond = f" {off.sum()} of {len(off)} points are worse than the axis shows: triangles at its edge." * bool(off.any())
+    beyond = f" {off.sum()} of {len(off)} points are worse than the axis shows: triangles at its edge." * bool(
+        off.any()
+    )
     alone = " Markers without a line: trials that differ in more than their rate." if searched else ""
     reading = (
         f"Mean validation {metric.name} of the tuning {stats.noun(table, 2)} {where}. "

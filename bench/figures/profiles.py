@@ -1,6 +1,7 @@
 """Performance profiles: how soon each cell is done next to the soonest, over all tasks."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
@@ -27,12 +28,14 @@ def profiles(prefix: str, curves: pd.DataFrame, scores: "pd.Series[float]", task
     equal = [cell_label(*pair) for pair, score in scores.items() if f"{score:.2f}" == area]  # as a person reads it
     have = "has" if len(equal) == 1 else "have"
     others = f", of {len(best)} cells" if len(best) > 1 else ""
-    finding = f"{_names(equal)} {have} the largest area under {'its' if have == 'has' else 'the'} curve, {area}{others}."
+    finding = (
+        f"{_names(equal)} {have} the largest area under {'its' if have == 'has' else 'the'} curve, {area}{others}."
+    )
     drawn = f"In colour: the {MOST} of the largest area; grey: the other {len(best) - MOST}. " * (len(best) > MOST)
     reading = (
         "Share of the tasks in which a cell is at the target within so many times the steps of the soonest cell; "
-        f"a target that was missed is never reached. {drawn}Up and to the left is better. At 1: the share in which it is "
-        "the soonest itself."
+        f"a target that was missed is never reached. {drawn}Up and to the left is better. At 1: the share in which "
+        "it is the soonest itself."
     )
     return svg.figure(
         f"{prefix}-profiles", "How soon, over all tasks", lambda: _draw(curves, best, tasks), finding, reading
@@ -52,7 +55,11 @@ def _draw(curves: pd.DataFrame, best: Sequence[Pair], tasks: int) -> Canvas:
     ax = canvas.subplots()
     lines = dict(iter(curves.groupby(["activation", "optimizer"], sort=False)))
     rest = best[MOST:]
-    faint = {"color": svg.INK, "alpha": min(0.3, max(0.04, INK_OF_ALL / max(1, len(rest)) / 3)), "lw": 0.6}
+    faint: dict[str, Any] = {
+        "color": svg.INK,
+        "alpha": min(0.3, max(0.04, INK_OF_ALL / max(1, len(rest)) / 3)),
+        "lw": 0.6,
+    }
     for pair in rest:
         ax.plot(lines[pair]["ratio"], lines[pair]["share"], drawstyle="steps-post", **faint)
     for place, pair in reversed(list(enumerate(best[:MOST]))):

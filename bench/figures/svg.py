@@ -48,6 +48,7 @@ SETTINGS: dict[str, Any] = {
     "xtick.major.size": 3,
     "ytick.major.size": 3,
     "hatch.linewidth": 0.6,
+    "path.simplify_threshold": 0.25,  # points: nobody sees less
     **dict.fromkeys(["text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"], INK),
     **dict.fromkeys(["grid.color", "axes.titlecolor"], INK),
 }

@@ -29,7 +29,7 @@ else:
 Numpy = Any  # numpy or jax.numpy: the formulas are those of both
 Vector = tuple[float, ...]
 LEAST, LEAST_OF_A_MEAN = 1e-10, 1e-7  # gaps below are taken as these; float32 knows a mean of 0.1 to 1e-8 only
-GRID = 81  # points a side of the contours, from which a figure interpolates
+GRID = 61  # points a side of the contours, from which a figure interpolates
 
 
 def log_gap(gap: "Array", least: float = LEAST) -> "Array":
