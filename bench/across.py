@@ -55,11 +55,11 @@ def across(run: Run, slug: str) -> Across | None:
     if apart:
         told.append(f"Left out, as they have other cells or none that was evaluated: {', '.join(apart)}.")
     by_score = board.sort_values("profile", ascending=False, kind="stable")
-    pairs = list(by_score[["activation", "optimizer"]].itertuples(index=False, name=None))
+    scores = by_score.set_index(["activation", "optimizer"])["profile"]
     return Across(
         tuple(sentence for sentence in told if sentence),
         tables.leaderboard(board, [] if test.refusal or not test.p_value < 0.05 else test.level),
-        profiles(slug, crosstask.profile_curves(compared), pairs, len(names)),
+        profiles(slug, crosstask.profile_curves(compared), scores, len(names)),
     )
 
 

@@ -5,6 +5,8 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from math import inf, isfinite
+from operator import itemgetter
 from typing import Any
 
 import jax
@@ -15,6 +17,7 @@ from bench.compile import compile_lowered
 from bench.cost import Cost, cost
 from bench.errors import in_words
 from bench.lanes import Lane
+from bench.losses import Metric
 from bench.program import Program
 from bench.shard import Result, Shard
 from bench.train import Outcome
@@ -87,12 +90,16 @@ def execute(shard: Shard) -> Result:
     if len(lost) == len(shard.lanes):
         raise lost[shard.lanes[0].id].with_traceback(None)
     rows = {lane.id: shard.failed(lane) for lane in shard.lanes if lane.id in lost}
+    outcomes: dict[str, tuple[Outcome, int]] = {}
     for lanes in groups(shard.program, [lane for lane in shard.lanes if lane.id not in lost]):
         while lanes:
             width, outcome = _halving(shard.program, _train, shard, lanes, timing)
             for i, lane in enumerate(lanes[:width]):
                 rows[lane.id] = row(shard, lane, outcome, i) | {"parameters": _LOADED[shard.program.id].cost.parameters}
+                outcomes |= {lane.id: (outcome, i)} if lane.phase == "evaluate" else {}
             lanes = lanes[width:]
+    for name in typical([rows[name] for name in outcomes], shard.program.task.metric):
+        rows[name] |= shown(*outcomes[name])
     timing.program, timing.devices = shard.program.id, mesh.count()
     timing.width, timing.halved = narrowed(shard.program).width, _HALVED[shard.program.id]
     timing.program_bytes = _LOADED[shard.program.id].program_bytes
@@ -184,8 +191,22 @@ def row(shard: Shard, lane: Lane, outcome: Outcome, i: int) -> Row:
         "curve_train_loss": train_loss.tolist(),
         "curve_validation_loss": validation_loss.tolist(),
         "curve_validation_metric": metric.tolist(),
-        **(shown(outcome, i) if lane.phase == "evaluate" and lane.seed == shard.shown_seed else NOTHING_SHOWN),
+        **NOTHING_SHOWN,
     }
+
+
+def typical(rows: list[Row], metric: Metric) -> list[str]:
+    """The lane of each cell whose test score is the middle one among its `rows`, which a report shows.
+
+    A lane without a score counts as the worst; of two in the middle it is the better one.
+    """
+    sign = 1 if metric.direction == "maximize" else -1
+    cells: dict[tuple[str, str], list[tuple[float, str]]] = defaultdict(list)
+    for row in rows:
+        score = sign * row["test_metric"]
+        cells[row["activation"], row["optimizer"]].append((-score if isfinite(score) else inf, row["lane"]))
+    ranked = [sorted(own, key=itemgetter(0)) for own in cells.values()]
+    return [own[(len(own) - 1) // 2][1] for own in ranked]
 
 
 NOTHING_SHOWN: Row = {"curve_trace": None, "exhibit": None, "exhibit_shape": None}

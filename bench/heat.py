@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from bench.figures.heatmaps import limits
+from bench.figures.heatmaps import least_difference, limits
 from bench.tables import mark
 from bench.verdicts import Verdict
 
-DEEP = 0.5  # shades below this carry light letters
+DEEP = 0.45  # shades below this carry light letters: there both inks have a contrast of 4
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,11 @@ class Heat:
     least: float
 
 
-def heat(table: pd.DataFrame, verdict: Verdict) -> Heat:
+def heat(table: pd.DataFrame, verdict: Verdict, baseline: float) -> Heat:
     """The heatmap of one task's `convergence` table."""
     activations, optimizers = (list(dict.fromkeys(table[side])) for side in ("activation", "optimizer"))
     values = dict(zip(zip(table["activation"], table["optimizer"], strict=True), table["test_metric"], strict=True))
-    metric, least = verdict.metric, 6 * float(np.nan_to_num(verdict.half_width))
+    metric, least = verdict.metric, float(np.nan_to_num(least_difference(verdict, baseline)))
     low, high = limits(metric.sign * table[["test_metric"]], least) if verdict.winner else (0.0, 1.0)
 
     def shade(a: int, o: int) -> Shade:

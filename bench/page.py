@@ -192,7 +192,7 @@ def _section(run: Run, task: str, slug: str, drawn: Mapping[str, figures.Style],
         figures=figures.of_task(run, task, found, drawn, slug),
         cells=cells,
         matrix=tables.matrix(table, found),
-        heat=heat(table, found),
+        heat=heat(table, found, float(run.manifest["tasks"][task]["baseline"])),
         data=embedded.of_task(run, task) | {"slug": slug},
     )
 

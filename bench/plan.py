@@ -146,9 +146,9 @@ class Plan:
         chunks = max(1, part * shard_lanes(block.program) // width)
         several = len(block.cells) > 1 and not block.program.mixed  # small cells, each of its own chunks
         size = len(lanes) if several else chunks * width
-        name, shown_seed = f"{self._numbers[block]:05d}-{kind}", self.suite.seeds.evaluate_list()[0]
+        name = f"{self._numbers[block]:05d}-{kind}"
         return [
-            Shard(f"{name}-{number:03d}", block.program, tuple(lanes[start : start + size]), shown_seed, rung, part)
+            Shard(f"{name}-{number:03d}", block.program, tuple(lanes[start : start + size]), rung, part)
             for number, start in enumerate(range(0, len(lanes), size))
         ]
 

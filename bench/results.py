@@ -70,26 +70,33 @@ class Run:
 
     @cached_property
     def exhibits(self) -> dict[tuple[str, str, str], NDArray[np.float32]]:
-        """What each cell (task, activation, optimizer) has to show, of the first evaluation seed that has it.
+        """What each cell (task, activation, optimizer) has to show, of the seed of its middle test score.
 
-        An array of the shape that its kind in `bench.figures.exhibits` takes; of a path [evaluations, 2].
+        Where that seed kept nothing, of the one nearest to it in rank that did. The array has the shape that its kind
+        in `bench.figures.exhibits` takes; of a path [evaluations, 2].
         """
-        keys = self._shards.select(["task", "activation", "optimizer", "phase", "seed"]).to_pandas()
+        keys = self._shards.select([*stats.CELL, "phase", "seed", "status", "test_metric"]).to_pandas()
+        exhibit, trace = (self._shards.column(name).is_valid().to_numpy() for name in ("exhibit", "curve_trace"))
+        keys["kept"] = exhibit | trace
+        keys = keys[keys["phase"] == "evaluate"]
+        signs = keys["task"].map({name: stats.Metric.of(task).sign for name, task in self.manifest["tasks"].items()})
+        keys["worse"] = -signs * stats.scores(keys, "test_metric", self.manifest["tasks"])
         order = {seed: place for place, seed in enumerate(self.manifest["seeds"]["evaluate"])}
-        keys = keys[keys["phase"] == "evaluate"].sort_values("seed", key=lambda seeds: seeds.map(order), kind="stable")
-        found: dict[tuple[str, str, str], NDArray[np.float32]] = {}
-        for row, *key in keys[stats.CELL].itertuples(name=None):
-            cell = (key[0], key[1], key[2])
-            if cell not in found and (array := self._exhibit(row)) is not None:
-                found[cell] = array
-        return found
+        keys = keys.sort_values("seed", key=lambda seeds: seeds.map(order)).sort_values("worse", kind="stable")
+        cells = keys.groupby(stats.CELL)["worse"]
+        off = (cells.cumcount() - (cells.transform("size") - 1) // 2).abs()
+        nearest = keys.assign(off=off)[keys["kept"]].sort_values("off", kind="stable").drop_duplicates(stats.CELL)
+        rows = nearest[stats.CELL].itertuples(name=None)
+        return {(task, activation, optimizer): self._exhibit(row) for row, task, activation, optimizer in rows}
 
-    def _exhibit(self, row: int) -> NDArray[np.float32] | None:
+    def _exhibit(self, row: int) -> NDArray[np.float32]:
         exhibit, shape, trace = (self._shards.column(c)[row] for c in ("exhibit", "exhibit_shape", "curve_trace"))
-        if exhibit.is_valid:
-            found: NDArray[np.float32] = exhibit.values.to_numpy().reshape(shape.as_py())
-            return found
-        return np.array(trace.as_py(), np.float32) if trace.is_valid else None
+        found: NDArray[np.float32] = (
+            exhibit.values.to_numpy().reshape(shape.as_py())
+            if exhibit.is_valid
+            else np.array(trace.as_py(), np.float32)
+        )
+        return found
 
     @cached_property
     def convergence(self) -> pd.DataFrame:

@@ -28,7 +28,6 @@ class Shard:
     id: str
     program: Program
     lanes: tuple[Lane, ...]
-    shown_seed: int = -1  # the lanes of this seed keep what a report shows of them
     rung: int = 0  # of tuning that halves
     part: int = 1  # how often the steps of its lanes go into those of the program
 

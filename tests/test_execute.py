@@ -12,7 +12,7 @@ import pytest
 from bench import execute, mesh, plan, suite, worker
 from bench.activations import ACTIVATIONS, Activation
 from bench.compile import Compiled, compile_lowered
-from bench.execute import rounded
+from bench.execute import rounded, typical
 from bench.lanes import Lane
 from bench.optimizers import OPTIMIZERS, Optimizer
 from bench.program import Program
@@ -26,6 +26,27 @@ def test_exhibits_keep_three_digits_and_what_is_no_number() -> None:
     assert len(np.unique(rounded(values).view(np.uint32) & np.uint32(0x1FFF))) == 1
     special = np.array([0.0, 1.0, -0.5, np.inf, -np.inf, np.nan], np.float32)
     np.testing.assert_array_equal(rounded(special), special)
+
+
+@pytest.mark.parametrize(("task", "middle"), [("digits_mlp", 4), ("digits_gan", 3)])
+def test_the_lane_of_the_middle_score_is_kept_of_each_cell(task: str, middle: int) -> None:
+    scores = [
+        0.9,
+        np.nan,
+        0.1,
+        0.3,
+        0.2,
+        np.inf,
+    ]  # two without a score are the worst; of the two in the middle the better
+    rows = [
+        {"activation": activation, "optimizer": "adam", "lane": f"{activation}{i}", "test_metric": score}
+        for activation in ("relu", "tanh")
+        for i, score in enumerate(scores)
+    ]
+    metric = TASKS[task].metric
+    assert typical(rows, metric) == [f"relu{middle}", f"tanh{middle}"]
+    assert typical(rows[:1], metric) == ["relu0"]
+    assert typical([], metric) == []
 
 
 COMPILED: dict[int, Compiled] = {}  # by width: every test is of the same program

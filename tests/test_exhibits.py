@@ -11,7 +11,7 @@ import pytest
 from synthetic import make_run
 
 from bench.figures import styles
-from bench.figures.exhibits import EXHIBITS, READINGS, chosen, exhibit
+from bench.figures.exhibits import EXHIBITS, READINGS, chosen, exhibit, heights
 from bench.figures.svg import Figure
 from bench.tasks import TASKS
 from bench.verdicts import verdict
@@ -26,7 +26,14 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "points": (RING + RNG.normal(0, 0.2, RING.shape), {"reference": RING[:8].tolist(), "reference_radius": 0.3}),
     "masks": (RNG.integers(0, 4, (8, 16, 16)), {"rows": ["predicted", "true"]}),
     "boxes": (
-        np.concatenate([RNG.random((6, 4)) * 0.5, [[0.2, 0.2, 0.5, 0.5]] * 6, RNG.random((6, 256))], axis=1),
+        np.concatenate(
+            [
+                RNG.random((6, 4)) * 0.5,
+                [[0.2, 0.2, 0.5, 0.5, 3, 3]] * 5 + [[0.2, 0.2, 0.5, 0.5, 9, 1]],
+                RNG.random((6, 256)),
+            ],
+            axis=1,
+        ),
         {"size": [16, 16]},
     ),
     "path": (
@@ -73,12 +80,18 @@ def show(kind: str, cells: int = 3, **changes: Any) -> Figure:
 def test_every_kind_is_drawn_small_with_words_and_the_same_bytes_again(kind: str, cells: int) -> None:
     figure = show(kind, cells)
     root = ElementTree.fromstring(figure.file)
-    texts = ["".join(node.itertext()) for node in root.iter("{http://www.w3.org/2000/svg}text")]
-    assert "relu + adam (leader)" in texts
+    assert root.tag.endswith("svg")
+    assert {"leader", "relu + adam"} <= set(texts(figure))
     assert READINGS[kind] in figure.reading
-    assert "The first evaluation seed" in figure.reading
+    assert "that of its middle test score" in figure.reading
     assert len(figure.svg) < 90_000
     assert show(kind, cells).file == figure.file
+
+
+def texts(figure: Figure) -> list[str]:
+    """Every text that stands in a figure."""
+    root = ElementTree.fromstring(figure.file)
+    return ["".join(node.itertext()) for node in root.iter("{http://www.w3.org/2000/svg}text")]
 
 
 def pictures(figure: Figure) -> list[np.ndarray]:
@@ -121,6 +134,64 @@ def test_a_class_has_one_colour_and_nothing_is_grey() -> None:
     assert len(set(row)) == 3
     assert row[1] == row[3]
     assert len(set(row[0])) == 1
+
+
+def test_every_digit_has_a_colour_of_its_own_and_a_name() -> None:
+    classes = ["nothing", *map(str, range(10))]
+    array = np.arange(11.0).reshape(1, 1, 11)
+    for meta, names in (({"classes": classes}, classes), ({}, [f"class {i}" for i in range(11)])):
+        figure = exhibit("masks", "t", {CELLS[0]: array}, {"title": "x", **meta}, {CELLS[0]: "leader"}, {})
+        assert figure is not None
+        (sheet,) = pictures(figure)
+        assert len({tuple(pixel) for pixel in sheet[0].tolist()}) == 11
+        assert set(names) <= set(texts(figure))
+
+
+def test_a_wrong_class_is_told_beside_the_right_one_and_an_older_run_tells_none() -> None:
+    array, meta = CASES["boxes"]
+    assert [texts(show("boxes", 1)).count(text) for text in ("3", "9 ≠ 1")] == [5, 1]
+    older = exhibit(
+        "boxes", "t", {CELLS[0]: np.delete(array, [8, 9], axis=1)}, {"title": "x", **meta}, {CELLS[0]: "leader"}, {}
+    )
+    assert older is not None
+    assert not {"3", "9 ≠ 1"} & set(texts(older))
+    assert pictures(older)[0].tobytes() == pictures(show("boxes", 1))[0].tobytes()
+
+
+def test_a_forecast_that_exploded_leaves_the_axis_to_the_truth() -> None:
+    truth = np.sin(np.arange(60) / 6)
+    arrays = dict(zip(CELLS, (np.stack([truth, truth]), np.stack([truth, -1e20 * (1 + truth)])), strict=False))
+    meta = {"title": "x", "rows": ["truth", "forecast"], "x": "hour", "y": "metres"}
+    figure = exhibit("series", "t", arrays, meta, dict(zip(CELLS, ("leader", "worst"), strict=False)), {})
+    assert figure is not None
+    assert {"60 of 60 points outside", "metres", "hour"} <= set(texts(figure))
+    assert not any("e20" in text for text in texts(figure))
+    assert texts(figure).count("60 of 60 points outside") == 1
+
+
+def test_points_outside_of_a_panel_are_counted() -> None:
+    array, meta = CASES["points"]
+    far = np.concatenate([array, array[:100] + 50])
+    figure = exhibit("points", "t", {CELLS[0]: far}, {"title": "x", **meta}, {CELLS[0]: "leader"}, {})
+    assert figure is not None
+    assert "100 of 1,000 points outside" in texts(figure)
+    assert {"x₁", "x₂"} <= set(texts(figure))
+    assert not any("outside" in text for text in texts(show("points", 1)))
+
+
+def test_heights_between_the_points_of_a_valley_are_those_of_its_function() -> None:
+    x, y = np.linspace(-2, 2, 41), np.linspace(-1, 3, 41)
+    a, b = np.meshgrid(x, y)
+    coarse = (1 - a) ** 2 + 100 * (b - a**2) ** 2 + 1e-3  # Rosenbrock's: a polynomial, which splines know
+    meta = {"title": "t", "x": x, "y": y, "z": np.log10(coarse), "logarithmic": True}
+    fine_x, fine_y, z = heights(meta)
+    a, b = np.meshgrid(fine_x, fine_y)
+    assert z.shape == (301, 301)
+    inside = (slice(8, -8), slice(8, -8))
+    true = (1 - a) ** 2 + 100 * (b - a**2) ** 2 + 1e-3
+    assert np.abs(10**z - true)[inside].max() < 0.01
+    plain = heights({"title": "t", "x": x, "y": y, "z": np.log10(coarse)})[2]
+    assert np.abs(10**plain - true)[inside].max() > 1  # the logarithm has a crease
 
 
 def test_the_leader_the_median_and_the_worst_are_shown() -> None:

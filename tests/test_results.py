@@ -271,17 +271,34 @@ def shown(path: Path, rows: list[dict[str, Any]]) -> Run:
     """A run of these rows whose evaluation seeds are 12 and 11, in this order."""
     with Store(path) as held:
         seeds = {"tune": [1], "evaluate": [12, 11]}
-        held.write_manifest({"schema": store.SCHEMA_VERSION, "seeds": seeds, "cells": [], "tasks": {}})
+        tasks = {"t": {"metric": {"name": "m", "direction": "minimize", "worst": np.inf, "unit": "", "scale": 1}}}
+        held.write_manifest({"schema": store.SCHEMA_VERSION, "seeds": seeds, "cells": [], "tasks": tasks})
         common = {"task": "t", "activation": "relu", "optimizer": "adam", "phase": "evaluate", "hyperparameters": {}}
-        common["shard"] = "00000"
+        common |= {"shard": "00000", "status": "ok", "test_metric": 0.5}
         held.commit("00000", [common | {"lane": str(i)} | row for i, row in enumerate(rows)], {})
     return Run(path)
 
 
-def test_the_first_evaluation_seed_that_has_an_exhibit_is_shown(tmp_path: Path) -> None:
-    def flat(start: int) -> dict[str, Any]:
-        return {"exhibit": np.arange(start, start + 6.0).tolist(), "exhibit_shape": [2, 3]}
+def flat(start: int) -> dict[str, Any]:
+    """What a lane keeps, from `start` on."""
+    return {"exhibit": np.arange(start, start + 6.0).tolist(), "exhibit_shape": [2, 3]}
 
+
+def test_the_seed_of_the_middle_score_is_shown(tmp_path: Path) -> None:
+    scores = [0.9, 0.1, np.nan, 0.3, 0.2]  # of which the third diverged: the middle one is 0.3
+    rows = [
+        {"seed": seed, "test_metric": score, "status": "ok" if score == score else "diverged", **flat(10 * seed)}
+        for seed, score in enumerate(scores)
+    ]
+    kept = {"adam": rows, "sgd": [row | {"optimizer": "sgd"} for row in rows]}
+    for name in ("exhibit", "exhibit_shape"):
+        kept["sgd"][3][name] = None  # an older run kept others: the nearest in rank is 0.2 or 0.9
+    found = shown(tmp_path / "run", [*kept["adam"], *kept["sgd"]]).exhibits
+    assert found["t", "relu", "adam"][0, 0] == 30
+    assert found["t", "relu", "sgd"][0, 0] in (0, 40)
+
+
+def test_the_first_evaluation_seed_that_has_an_exhibit_is_shown_of_equals(tmp_path: Path) -> None:
     rows = [
         {"seed": 12, "phase": "tune", **flat(50)},
         {"seed": 11, **flat(0)},

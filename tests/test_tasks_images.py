@@ -196,6 +196,22 @@ def test_a_cell_meets_the_target_that_no_initial_network_does(name: str) -> None
         assert a[0].tobytes() == b[0].tobytes()
 
 
+def test_the_pictures_that_vary_most_are_shown_one_of_each_stretch() -> None:
+    y = np.full((7, 4, 4, 3), 0.5, np.float32)
+    y[[1, 2, 5]] += np.array([0.1, 0.4, 0.2], np.float32)[:, None, None, None] * np.eye(4, dtype=np.float32)[..., None]
+    assert supervised.busiest(2, jnp.asarray(y)).tolist() == [2, 5]
+    assert supervised.spread(3, jnp.asarray(y)).tolist() == [0, 2, 4]
+
+
+def test_a_detection_shows_both_boxes_both_classes_and_the_canvas() -> None:
+    y = jnp.array([[7.0, 0.1, 0.2, 0.3, 0.4]])
+    z = jnp.zeros((1, 14)).at[0, 3].set(5.0)
+    shown = np.asarray(images.predicted_boxes(jnp.full((1, 16, 16, 1), 2.0), y, z))
+    assert shown.shape == (1, 10 + 16**2)
+    np.testing.assert_allclose(shown[0, :10], [*images.ANCHOR, 0.1, 0.2, 0.3, 0.4, 3, 7], rtol=1e-6)
+    assert (shown[0, 10:] == 1).all()
+
+
 @pytest.mark.parametrize("samples", [3, supervised.SLICE, supervised.SLICE + 1, 3 * supervised.SLICE - 1])
 def test_images_evaluated_a_slice_at_a_time_are_those_evaluated_at_once(samples: int) -> None:
     def function(x: jax.Array) -> jax.Array:

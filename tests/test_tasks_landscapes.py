@@ -155,8 +155,8 @@ class TestEntries:
         assert task.shown is not None
         shown = json.loads(json.dumps(task.shown(task), allow_nan=False))
         z = np.array(shown["z"])
-        assert z.shape == (len(shown["y"]), len(shown["x"])) == (41, 41)
-        assert len(json.dumps(shown)) < 25_000
+        assert z.shape == (len(shown["y"]), len(shown["x"])) == (61, 61)
+        assert len(json.dumps(shown)) < 35_000
         for x, y in shown["minima"]:
             assert shown["x"][0] < x < shown["x"][-1] and shown["y"][0] < y < shown["y"][-1]
         if task.dataset is None and not shown["title"].startswith("The way over log10"):

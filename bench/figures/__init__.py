@@ -29,7 +29,7 @@ def of_task(run: Run, task: str, verdict: Verdict, drawn: Mapping[str, Style], p
     rates = stats.learning_rate_sensitivity(lanes, tasks)
     light = int(run.manifest["plan"]["cells"]) > MANY_CELLS
     found = {
-        "metric": metric_heatmap(prefix, table, verdict),
+        "metric": metric_heatmap(prefix, table, verdict, float(entry["baseline"])),
         "steps": steps_heatmap(prefix, table, verdict.metric.plain(entry["target"])),
         "diverged": diverged_heatmap(prefix, lanes),
         "exhibit": _exhibit(run, task, table, verdict, drawn, prefix),

@@ -1,20 +1,40 @@
 """Bars: how fast networks train, and where the time went."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import Patch
+from matplotlib.ticker import EngFormatter
 
 from bench.figures import svg
-from bench.figures.style import PALETTE, Style
+from bench.figures.style import PALETTE, Style, ink_on
 from bench.stats import cell_label, noun
 
 PLAIN = "#7d8590"
 ROW, LETTER = 0.24, 0.08  # inches a bar, and a letter of its label
-LEAST_LABELLED = 0.08  # of the whole bar
+LEAST_LABELLED = 0.12  # of the whole bar
+HATCHES = ("", "////", "....")  # of parts that have the colour of an earlier one
+MEANS = {  # what a worker does in each part of its time
+    "start": "processes and imports",
+    "load": "reading data",
+    "order": "drawing the order of samples",
+    "transfer": "arguments to the device",
+    "trace": "Python to programs",
+    "compile": "programs to machine code",
+    "first_run": "a program's first step",
+    "fetch": "results from the device",
+    "warm_up": "runs before the clock counts",
+    "ceilings": "what the machine can do at most",
+    "steps": "steps that were timed",
+    "train": "steps of training",
+    "evaluate": "scoring on data held back",
+    "rows": "handing over results",
+    "wait": "nothing to do",
+}
 
 
 def throughput(prefix: str, speeds: pd.DataFrame, styles: Mapping[str, Style]) -> svg.Figure | None:
@@ -22,7 +42,8 @@ def throughput(prefix: str, speeds: pd.DataFrame, styles: Mapping[str, Style]) -
     timed = speeds[np.isfinite(speeds["lane_steps_per_s"].astype(float))]
     if timed.empty:
         return None
-    sides = {side: _spread(timed, side) for side in ("activation", "optimizer")}
+    sides = {side: _spread(timed, side) for side in ("activation", "optimizer") if timed[side].nunique() > 1}
+    sides = sides or {"optimizer": _spread(timed, "optimizer")}
     fast, slow = (timed.loc[timed["lane_steps_per_s"].agg(f)] for f in ("idxmax", "idxmin"))
     first, last = (cell_label(row["activation"], row["optimizer"]) for row in (fast, slow))
     speed, ratio = fast["lane_steps_per_s"], fast["lane_steps_per_s"] / slow["lane_steps_per_s"]
@@ -42,14 +63,17 @@ def times(prefix: str, buckets: pd.DataFrame, workers: int) -> svg.Figure:
     total = float(buckets["seconds"].sum())
     shares, wall_s = buckets["seconds"] / total, total / max(workers, 1)
     largest = shares.sort_values(ascending=False, kind="stable").index[:2]
-    parts = " and ".join(f"{buckets['bucket'][i]} {shares[i] * 100:.0f} %" for i in largest)
+    parts = " and ".join(f"{_plain(buckets['bucket'][i])} {shares[i] * 100:.0f} %" for i in largest)
     finding = f"Of {total:.1f} worker-seconds ({workers} × {wall_s:.1f} s) the largest shares are {parts}."
     whole = f"{workers} worker{'s' * (workers != 1)} × {wall_s:.1f} s of wall time"
-    reading = (
-        f"Seconds of all workers by what they did, together {whole}. Start: processes and imports; "
-        "load: data; trace and compile: programs; rows: handing over results; wait: nothing to do."
-    )
+    told = "; ".join(f"{_plain(name)}: {MEANS[name]}" for name in buckets["bucket"] if name in MEANS)
+    reading = f"Seconds of all workers by what they did, together {whole}. {told[:1].upper()}{told[1:]}."
     return svg.figure(f"{prefix}-times", "Where the time went", lambda: _draw_times(buckets, shares), finding, reading)
+
+
+def _plain(bucket: str) -> str:
+    """The name of a part of the time, in words."""
+    return bucket.replace("_", " ")
 
 
 def _spread(timed: pd.DataFrame, side: str) -> pd.DataFrame:
@@ -62,10 +86,11 @@ def _spread(timed: pd.DataFrame, side: str) -> pd.DataFrame:
 
 def _draw_speeds(sides: Mapping[str, pd.DataFrame], styles: Mapping[str, Style]) -> Canvas:
     most = max(len(side) for side in sides.values())
-    canvas = Canvas(figsize=(10.2, 0.5 + ROW * most))
-    axes = canvas.subplots(1, 2, sharex=True)
-    gap = 0.5 + LETTER * max(map(len, sides["optimizer"].index.astype(str)))
-    canvas.subplots_adjust(wspace=2 * gap / max(7.9 - gap, 2))
+    canvas = Canvas(figsize=(svg.WIDTH * len(sides) / 2, 0.5 + ROW * most))
+    axes = canvas.subplots(1, len(sides), sharex=True, squeeze=False)[0]
+    *_, right = sides.values()
+    gap = 0.3 + LETTER * max(map(len, right.index.astype(str)))
+    canvas.subplots_adjust(wspace=2 * gap / max(0.775 * svg.WIDTH - gap, 2))
     for ax, (side, spread) in zip(axes, sides.items(), strict=True):
         colors = [styles[label].color if side == "optimizer" else PLAIN for label in spread.index]
         _draw_side(ax, spread, colors, most)
@@ -80,33 +105,38 @@ def _draw_side(ax: Axes, spread: pd.DataFrame, colors: list[str], rows: int) -> 
     ax.hlines(places, spread["min"], spread["max"], colors=svg.INK, linewidth=1)
     ax.set_yticks(places, [svg.label(label) for label in spread.index])
     ax.set_ylim(-0.6, rows - 0.4)
-    ax.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    ax.locator_params(axis="x", nbins=5)
+    ax.xaxis.set_major_formatter(EngFormatter())
+    ax.locator_params(axis="x", nbins=4)
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="y", visible=False)
 
 
 def _draw_times(buckets: pd.DataFrame, shares: "pd.Series[float]") -> Canvas:
-    canvas = Canvas(figsize=(10.2, 0.62))
+    canvas = Canvas(figsize=(svg.WIDTH, 0.5))
     ax = canvas.subplots()
     starts = shares.cumsum() - shares
     colors = [PALETTE[i % len(PALETTE)] for i in range(len(buckets))]
-    ax.barh(0, shares, left=starts, color=colors, height=1, edgecolor=svg.PAPER, linewidth=1)
-    for name, start, share in zip(buckets["bucket"], starts, shares, strict=True):
+    looks: list[dict[str, Any]] = [
+        {"facecolor": color, "edgecolor": svg.PAPER, "lw": 1, "hatch": HATCHES[i // len(PALETTE) % len(HATCHES)]}
+        for i, color in enumerate(colors)
+    ]
+    for start, share, look in zip(starts, shares, looks, strict=True):
+        ax.barh(0, share, left=start, height=1, **look)
+    for name, start, share, color in zip(buckets["bucket"], starts, shares, colors, strict=True):
         if share >= LEAST_LABELLED:
             ax.text(
                 start + share / 2,
                 0,
-                svg.label(name),
+                svg.label(_plain(name)),
                 ha="center",
                 va="center",
-                color="white",
+                color=ink_on(color),
                 fontweight="bold",
             )
-    handles = [Patch(color=color) for color in colors]
+    handles = [Patch(**look) for look in looks]
     rows = zip(buckets["bucket"], buckets["seconds"], shares, strict=True)
-    labels = [f"{svg.label(name)} {seconds:.1f} s, {share * 100:.0f} %" for name, seconds, share in rows]
-    canvas.legend(handles, labels, ncols=4, loc="upper left", bbox_to_anchor=(0.12, 0.08), frameon=False)
+    labels = [f"{svg.label(_plain(name))} {seconds:.1f} s, {share * 100:.0f} %" for name, seconds, share in rows]
+    canvas.legend(handles, labels, ncols=3, loc="upper left", bbox_to_anchor=(0.12, 0.08), frameon=False)
     ax.set(xlim=(0, 1), ylim=(-0.5, 0.5))
     ax.set_axis_off()
     return canvas

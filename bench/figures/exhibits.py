@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure as Canvas
-from matplotlib.patches import Circle, Rectangle
+from matplotlib.patches import Circle, Patch, Rectangle
 from numpy.typing import ArrayLike, NDArray
+from scipy.interpolate import RectBivariateSpline
 
 from bench.figures import svg
 from bench.figures.style import PALETTE, Style
@@ -19,10 +21,14 @@ from bench.verdicts import Verdict
 Array = NDArray[np.float64]
 Arrays = Mapping[Pair, ArrayLike]
 Meta = Mapping[str, Any]
+Heads = Mapping[Pair, tuple[str, str]]  # of each panel: the cell, and why it is shown
 PLAIN = Style(PALETTE[0], "o", "-")
 DOTS: dict[str, Any] = {"alpha": 0.8, "lw": 2.2, "solid_capstyle": "round"}
-WIDE = 10.2  # inches of figures of lines
-PIXELS = (2.4, 1.6)  # most inches of a picture's width, most of its height
+PIXELS = (2.0, 2.2)  # most inches of a picture's width, most of its height
+PLANE = (2.1, 2.1)  # inches of a plane
+FINE = 301  # points a side of the heights that contours are drawn of
+NOTHING = "#e6e6e6"  # class 0
+RIGHT, WRONG = "#ffffff", "#ff9a4d"  # letters on a dark picture
 MOST_POINTS, MOST_LINES, BOX_ROWS = 400, 6, 2
 SPREAD = ("leader", "median", "worst")
 
@@ -58,11 +64,14 @@ def exhibit(
     shown = {pair: np.asarray(arrays[pair], dtype=float) for pair in cells if pair in arrays}
     if not shown:
         return None
-    labels = {pair: f"{cell_label(*pair)} ({cells[pair]})" for pair in shown}
+    labels = {pair: (cell_label(*pair), cells[pair]) for pair in shown}
     drawn = {pair: styles.get(pair[1], PLAIN) for pair in shown}
-    who = ", ".join(labels.values())
+    who = ", ".join(f"{cell} ({word})" for cell, word in labels.values())
     finding = f"{meta['title']}: {who}."
-    reading = f"{READINGS[kind]} The first evaluation seed of each cell, not a mean. The cells were chosen by rank."
+    reading = (
+        f"{READINGS[kind]} One evaluation seed of each cell, not a mean: that of its middle test score or, of those "
+        "whose output was kept, the nearest to it. The cells were chosen by rank."
+    )
     draw = EXHIBITS[kind]
     return svg.figure(
         f"{prefix}-{kind}", str(meta["title"]), lambda: draw(shown, meta, labels, drawn), finding, reading
@@ -72,43 +81,62 @@ def exhibit(
 # The kinds
 
 
-def images(shown: Mapping[Pair, Array], meta: Meta, labels: Mapping[Pair, str], drawn: Mapping[Pair, Style]) -> Canvas:
+def images(shown: Mapping[Pair, Array], meta: Meta, labels: Heads, drawn: Mapping[Pair, Style]) -> Canvas:
     """Arrays [n, height, width, 1 or 3] in 0..1, row after row; `meta["rows"]` names the rows."""
     return _rasters({pair: _mosaic(array, len(_rows(meta))) for pair, array in shown.items()}, meta, labels)
 
 
-def masks(shown: Mapping[Pair, Array], meta: Meta, labels: Mapping[Pair, str], drawn: Mapping[Pair, Style]) -> Canvas:
-    """Arrays [n, height, width] of class indices; in `rows` as images are. Class 0 is grey."""
-    colors = np.array([[0.9, 0.9, 0.9], *[[int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)] for c in PALETTE]])
-    tiles = {
-        pair: _mosaic(colors[np.where(a > 0, 1 + (a.astype(int) - 1) % len(PALETTE), 0)], len(_rows(meta)))
-        for pair, a in shown.items()
-    }
-    return _rasters(tiles, meta, labels)
+def masks(shown: Mapping[Pair, Array], meta: Meta, labels: Heads, drawn: Mapping[Pair, Style]) -> Canvas:
+    """Arrays [n, height, width] of class indices; in `rows` as images are. `meta["classes"]` names them, 0 is grey."""
+    names = meta.get("classes") or [f"class {i}" for i in range(1 + int(max(np.max(a) for a in shown.values())))]
+    colors = [NOTHING, *(PALETTE[i % len(PALETTE)] for i in range(len(names) - 1))]
+    paints = np.array([to_rgb(color) for color in colors])
+    canvas = _rasters(
+        {pair: _mosaic(paints[a.astype(int)], len(_rows(meta))) for pair, a in shown.items()}, meta, labels
+    )
+    canvas.legend(
+        [Patch(color=color) for color in colors], [svg.label(name) for name in names], loc="upper left",
+        ncols=min(len(names), 11), bbox_to_anchor=(0, 0), frameon=False, fontsize=8,
+        handlelength=0.9, handletextpad=0.4, columnspacing=1.1, borderpad=0.3,
+    )  # fmt: skip
+    return canvas
 
 
-def boxes(shown: Mapping[Pair, Array], meta: Meta, labels: Mapping[Pair, str], drawn: Mapping[Pair, Style]) -> Canvas:
-    """Arrays [n, 8 + height width]: the predicted x, y, width, height as shares of the picture, the true ones, and the
-    picture in 0..1, of `meta["size"]` = (height, width)."""
+def boxes(shown: Mapping[Pair, Array], meta: Meta, labels: Heads, drawn: Mapping[Pair, Style]) -> Canvas:
+    """Arrays [n, 10 + height width]: the predicted x, y, width, height as shares of the picture, the true ones, the
+    predicted class, the true one, and the picture in 0..1, of `meta["size"]` = (height, width). Older runs have no
+    classes."""
     high, wide = meta["size"]
     columns = math.ceil(len(next(iter(shown.values()))) / BOX_ROWS)
     canvas, axes = _panels(labels, _raster_size(BOX_ROWS * (high + 1) - 1, columns * (wide + 1) - 1))
     for pair, array in shown.items():
         ax = axes[pair]
-        _show(ax, _mosaic(array[:, 8:].reshape(-1, high, wide), BOX_ROWS))
+        before = array.shape[1] - high * wide
+        _show(ax, _mosaic(array[:, before:].reshape(-1, high, wide), BOX_ROWS))
         for number, row in enumerate(array):
+            corner = number % columns * (wide + 1), number // columns * (high + 1)
+            _name_class(ax, corner, row[8:before])
             for box, color, dash in ((row[4:8], "#ffffff", "-"), (row[:4], PALETTE[1], (0, (2.5, 1)))):
                 x, y, w, h = np.nan_to_num(box) * [wide, high, wide, high]
-                place = (x + number % columns * (wide + 1) - 0.5, y + number // columns * (high + 1) - 0.5)
+                place = (x + corner[0] - 0.5, y + corner[1] - 0.5)
                 for ink, width, line in (("#000000", 2.6, "-"), (color, 1.3, dash)):  # seen on light and on dark
                     ax.add_patch(Rectangle(place, w, h, fill=False, edgecolor=ink, ls=line, lw=width))
     return canvas
 
 
-def points(shown: Mapping[Pair, Array], meta: Meta, labels: Mapping[Pair, str], drawn: Mapping[Pair, Style]) -> Canvas:
+def _name_class(ax: Axes, corner: tuple[float, float], classes: Array) -> None:
+    """The predicted class at the corner of a picture and, if it is another, the true one."""
+    if classes.size:
+        predicted, true = (f"{value:.0f}" for value in classes)
+        text, color = (predicted, RIGHT) if predicted == true else (f"{predicted} ≠ {true}", WRONG)
+        behind = {"boxstyle": "square,pad=0.1", "color": "#000000", "alpha": 0.6, "lw": 0}
+        ax.text(*corner, text, color=color, fontsize=7, fontweight="bold", ha="left", va="top", bbox=behind)
+
+
+def points(shown: Mapping[Pair, Array], meta: Meta, labels: Heads, drawn: Mapping[Pair, Style]) -> Canvas:
     """Arrays [n, 2], thinned evenly to 400, over grey discs of `meta["reference_radius"]` at `meta["reference"]`."""
     reference, radius = np.asarray(meta["reference"], dtype=float), float(meta["reference_radius"])
-    canvas, axes = _panels(labels, (2.4, 2.4))
+    canvas, axes = _panels(labels, PLANE)
     limits = _limits(np.concatenate([reference - radius, reference + radius]))
     for pair, array in shown.items():
         for place in reference:
@@ -116,36 +144,41 @@ def points(shown: Mapping[Pair, Array], meta: Meta, labels: Mapping[Pair, str], 
         own = _thinned(array, MOST_POINTS)
         inside = own[((own >= limits[:, 0]) & (own <= limits[:, 1])).all(axis=1)]
         axes[pair].plot(*_dots(inside, limits), **DOTS | {"color": drawn[pair].color})
-        axes[pair].set(xlim=limits[0], ylim=limits[1], aspect="equal")
+        axes[pair].set(xlim=limits[0], ylim=limits[1], aspect="equal", xlabel="x₁")
+        _tell_outside(
+            axes[pair], int((~((array >= limits[:, 0]) & (array <= limits[:, 1])).all(axis=1)).sum()), len(array)
+        )
     _label_left(axes)
     return canvas
 
 
-def path(shown: Mapping[Pair, Array], meta: Meta, labels: Mapping[Pair, str], drawn: Mapping[Pair, Style]) -> Canvas:
+def path(shown: Mapping[Pair, Array], meta: Meta, labels: Heads, drawn: Mapping[Pair, Style]) -> Canvas:
     """Arrays [evaluations, 2] from a ring to a marker, over the contours of `meta["z"]` [len(y), len(x)] at `x`, `y`,
     with a star at each of `meta["minima"]` [m, 2]."""
-    x, y, z = (np.asarray(meta[key], dtype=float) for key in "xyz")
-    levels = np.unique(np.quantile(z[np.isfinite(z)], np.linspace(0.02, 0.95, 9)))
-    canvas, axes = _panels(labels, (2.6, 2.6))
+    x, y, z = heights(meta)
+    levels = np.unique(np.quantile(z[np.isfinite(z)], np.linspace(0.02, 0.95, 7)))
+    canvas, axes = _panels(labels, PLANE)
     for pair, array in shown.items():
         ax, color = axes[pair], drawn[pair].color
-        ax.contour(x, y, z, levels=levels, colors=svg.INK, alpha=0.25, linewidths=0.6, linestyles="solid")
+        _draw_contours(ax, x, y, z, levels)
         known = array[np.isfinite(array).all(axis=1)]
         ax.plot(*known.T, color=color, marker=".", ms=4, lw=1.2)
         ax.plot(*known[:1].T, ls="", marker="o", ms=6.5, color=color, mfc="none")
         ax.plot(*known[-1:].T, ls="", marker=drawn[pair].marker, ms=6.5, color=color)
         minima = np.asarray(meta.get("minima", np.empty((0, 2))), dtype=float).reshape(-1, 2)
         ax.plot(*minima.T, ls="", marker="*", ms=8, mew=0, color=svg.INK)
-        ax.set(xlim=(x.min(), x.max()), ylim=(y.min(), y.max()))
+        ax.set(xlim=(x.min(), x.max()), ylim=(y.min(), y.max()), xlabel="x₁")
     _label_left(axes)
     return canvas
 
 
-def series(shown: Mapping[Pair, Array], meta: Meta, labels: Mapping[Pair, str], drawn: Mapping[Pair, Style]) -> Canvas:
+def series(shown: Mapping[Pair, Array], meta: Meta, labels: Heads, drawn: Mapping[Pair, Style]) -> Canvas:
     """Arrays [lines, t]; where `meta["rows"]` names them, the first is the truth and the other is drawn over it."""
     over = len(_rows(meta)) > 1
-    canvas = Canvas(figsize=(WIDE if len(shown) > 1 else WIDE * 0.65, 2.1))
+    canvas = Canvas(figsize=(svg.WIDTH if len(shown) > 1 else svg.WIDTH * 0.65, 1.9))
     axes = canvas.subplots(1, len(shown), sharex=True, sharey=True, squeeze=False).ravel()
+    canvas.subplots_adjust(wspace=0.1)
+    axes[0].set_ylabel(svg.label(meta.get("y", "value")))
     for ax, (pair, array) in zip(axes, shown.items(), strict=True):
         if over:
             ax.plot(array[0], color=svg.INK, alpha=0.35, lw=2.4)
@@ -153,12 +186,17 @@ def series(shown: Mapping[Pair, Array], meta: Meta, labels: Mapping[Pair, str], 
             ax.plot(line, color=drawn[pair].color, lw=1.2, alpha=1 if over else 0.6)
         ax.margins(x=0)
         ax.locator_params(axis="y", nbins=4)
-        ax.set_title(svg.label(labels[pair]), loc="left", fontweight="bold")
+        _head(ax, *labels[pair])
         ax.set_xlabel(svg.label(meta.get("x", "")))
+        if over:
+            low, high = _around(array[0])
+            ax.set_ylim(low, high)  # all panels have one axis, and one truth
+            given = array[1:][np.isfinite(array[1:])]
+            _tell_outside(ax, int(((given < low) | (given > high)).sum()), given.size)
     return canvas
 
 
-Draw = Callable[[Mapping[Pair, Array], Meta, Mapping[Pair, str], Mapping[Pair, Style]], Canvas]
+Draw = Callable[[Mapping[Pair, Array], Meta, Heads, Mapping[Pair, Style]], Canvas]
 EXHIBITS: dict[str, Draw] = {
     "images": images,
     "points": points,
@@ -171,7 +209,7 @@ READINGS = {
     "images": "Pictures as the network was given and gave them.",
     "points": "Colour: what the network drew; grey: where the data are that it was to imitate.",
     "masks": "One colour a class, grey the background.",
-    "boxes": "Dashed: predicted; white: true.",
+    "boxes": "Dashed: predicted; white: true. Number, where there is one: the predicted class, after ≠ the true one.",
     "path": "From the ring to the filled marker, a point an evaluation; lines of equal height; stars: the minima.",
     "series": "Colour: what the network did; grey, where there is one: the truth.",
 }
@@ -180,7 +218,7 @@ READINGS = {
 # What the kinds share
 
 
-def _rasters(tiles: Mapping[Pair, Array], meta: Meta, labels: Mapping[Pair, str]) -> Canvas:
+def _rasters(tiles: Mapping[Pair, Array], meta: Meta, labels: Heads) -> Canvas:
     names = [svg.label(name) for name in _rows(meta)]
     high, wide = next(iter(tiles.values())).shape[:2]
     canvas, axes = _panels(labels, _raster_size(high, wide))
@@ -225,20 +263,67 @@ def _show(ax: Axes, sheet: Array) -> None:
     ax.set_frame_on(False)
 
 
-def _panels(labels: Mapping[Pair, str], size: tuple[float, float]) -> tuple[Canvas, dict[Pair, Axes]]:
-    widest = max(size[0], 0.075 * max(map(len, labels.values())))
-    canvas = Canvas(figsize=(widest * len(labels) * 1.12, size[1] + 0.35))
+def _panels(labels: Heads, size: tuple[float, float]) -> tuple[Canvas, dict[Pair, Axes]]:
+    widest = max(size[0], 0.064 * max(len(cell) for cell, _ in labels.values()))
+    canvas = Canvas(figsize=(widest * len(labels) * 1.08, size[1] + 0.35))
     axes = canvas.subplots(1, len(labels), squeeze=False).ravel()
     canvas.subplots_adjust(left=0.02, right=0.98, wspace=0.12 + (widest - size[0]) / widest, top=0.9, bottom=0.02)
-    for ax, label in zip(axes, labels.values(), strict=True):
-        ax.set_title(svg.label(label), loc="left", fontweight="bold")
+    for ax, head in zip(axes, labels.values(), strict=True):
+        _head(ax, *head)
     return canvas, dict(zip(labels, axes, strict=True))
 
 
+def _head(ax: Axes, cell: str, word: str) -> None:
+    """Two lines above a panel."""
+    ax.set_title(svg.label(word), loc="left", fontweight="bold", pad=15)
+    ax.annotate(svg.label(cell), (0, 1), (0, 4), "axes fraction", textcoords="offset points", fontsize=8)
+
+
+def _tell_outside(ax: Axes, count: int, of: int) -> None:
+    """How many points a panel's axis leaves out."""
+    if count:
+        text = f"{count:,} of {of:,} points outside"
+        ax.annotate(text, (0.03, 0.03), xycoords="axes fraction", fontsize=8, color=svg.INK)
+
+
 def _label_left(axes: Mapping[Pair, Axes]) -> None:
-    """Numbers beside the first panel alone: all have one axis."""
-    for ax in list(axes.values())[1:]:
+    """Numbers beside the first panel alone, as all have one axis, and below none that would meet the next panel's."""
+    first, *others = axes.values()
+    first.set_ylabel("x₂")
+    for ax in axes.values():
+        ax.locator_params(axis="x", nbins=5, prune="upper")
+    for ax in others:
         ax.tick_params(labelleft=False)
+
+
+def heights(meta: Meta) -> tuple[Array, Array, Array]:
+    """x, y and z of a fine grid, interpolated by cubic splines: those of f itself, where z is its logarithm."""
+    x, y, z = (np.asarray(meta[key], dtype=float) for key in "xyz")
+    logarithmic = meta.get("logarithmic", "log10" in meta["title"])  # which older runs say in the title alone
+    f = 10**z if logarithmic else z
+    fine_x, fine_y = (np.linspace(axis.min(), axis.max(), FINE) for axis in (x, y))
+    spline = RectBivariateSpline(y, x, f, kx=min(3, len(y) - 1), ky=min(3, len(x) - 1))
+    fine = np.maximum(spline(fine_y, fine_x), f.min())
+    return fine_x, fine_y, np.log10(fine) if logarithmic else fine
+
+
+def _draw_contours(ax: Axes, x: Array, y: Array, z: Array, levels: Array) -> None:
+    """Lines of equal height, each level as one line, of which matplotlib leaves out points that nobody would see."""
+    found = ax.contour(x, y, z, levels=levels)
+    found.remove()
+    gap = np.full((1, 2), np.nan)
+    for pieces in found.allsegs:
+        if pieces:
+            line = np.concatenate([part for piece in pieces for part in (piece, gap)])
+            ax.plot(*line.T, color=svg.INK, alpha=0.25, lw=0.6)
+
+
+def _around(truth: Array) -> tuple[float, float]:
+    """The range of a truth and half of it on either side."""
+    finite = truth[np.isfinite(truth)]
+    low, high = (finite.min(), finite.max()) if len(finite) else (0.0, 1.0)
+    room = 0.5 * (high - low) or 0.5
+    return float(low - room), float(high + room)
 
 
 def _thinned(array: Array, most: int) -> Array:

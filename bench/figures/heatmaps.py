@@ -1,17 +1,19 @@
 """Heatmaps: activation down, optimizer across, one colour a cell."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import Rectangle
 
 from bench import stats
 from bench.figures import svg
+from bench.figures.style import ink_on
 from bench.labels import NO_ACTIVATION
 from bench.stats import Pair, cell_label
 from bench.verdicts import Verdict
@@ -19,32 +21,41 @@ from bench.verdicts import Verdict
 BRIGHT_IS_GOOD = "crest_r"
 DARK_IS_MUCH = "ch:s=.25,rot=-.25,light=.93,dark=.35"
 LEADER, TIED = 2.4, 0.8  # widths of outlines
-SLANTED_FROM = 9  # characters of a column's label
+SLANTED_FROM = 7  # characters of a column's label
+COLUMN, ROW, LOW_ROW, MANY_ROWS = 0.6, 0.36, 0.26, 24  # inches; rows beyond so many are low
+BAR = (1.6, 0.11)  # inches of the bar of colours
+NOISE, SHARE, DIGIT = 6, 0.02, 0.005  # half widths; of the way from the baseline; of the value: no difference below
 
 
 @dataclass(frozen=True)
 class Grid:
-    """What a heatmap holds: `values` colour the cells, `text` stands in them: [activation, optimizer]."""
+    """What a heatmap holds: `values` colour the cells, `text` stands in them: [activation, optimizer].
+
+    `label` says what the colours are, `told(value)` one of them.
+    """
 
     values: pd.DataFrame
     text: pd.DataFrame
     limits: tuple[float, float]
+    label: str
+    told: Callable[[float], str]
     scale: str = BRIGHT_IS_GOOD
     hatched: Iterable[Pair] = ()
     outlined: Mapping[Pair, float] = field(default_factory=dict)
 
 
-def metric_heatmap(prefix: str, table: pd.DataFrame, verdict: Verdict) -> svg.Figure:
+def metric_heatmap(prefix: str, table: pd.DataFrame, verdict: Verdict, baseline: float) -> svg.Figure:
     """The mean test metric of every cell of one task."""
     metric = verdict.metric
     values = _pivot(table, "test_metric")
     outlined = dict.fromkeys(verdict.tied, TIED) | ({verdict.winner: LEADER} if verdict.winner else {})
     lost = _pairs(table[table["diverged_share"] > 0])
     signed = values * metric.sign
-    noise = float(np.nan_to_num(verdict.half_width))
-    span = limits(signed, least=6 * noise) if verdict.winner else (0.0, 1.0)  # noise is no difference
-    grid = Grid(signed, values.map(metric.show), span, hatched=lost, outlined=outlined)
+    span = limits(signed, least_difference(verdict, baseline)) if verdict.winner else (0.0, 1.0)
     unit = f" in {metric.unit}" if metric.unit else ""
+    label = f"test {metric.name}{unit}, mean of {stats.told_seeds(table)}"
+    text = values.map(metric.show)
+    grid = Grid(signed, text, span, label, lambda v: metric.show(v * metric.sign), hatched=lost, outlined=outlined)
     reading = (
         f"Mean test {metric.name}{unit} over fresh seeds, each cell at its own best learning rate. The "
         "brighter the better. Thick outline: the leader; thin outline: cannot be told from it."
@@ -61,7 +72,9 @@ def steps_heatmap(prefix: str, table: pd.DataFrame, target: str) -> svg.Figure:
     soonest = _pairs(table[table["steps_to_target"] == table["steps_to_target"].min()])
     soonest = soonest if np.isfinite(table["steps_to_target"].min()) else []
     text = values.map(lambda v: "no data" if pd.isna(v) else f"{v:,.0f}" if np.isfinite(v) else "–")
-    grid = Grid(-values, text, limits(-values), outlined=dict.fromkeys(soonest, LEADER))
+    label = f"steps to the target, median of {stats.told_seeds(table)}"
+    outlined = dict.fromkeys(soonest, LEADER)
+    grid = Grid(-values, text, limits(-values), label, lambda v: f"{-v:,.0f}", outlined=outlined)
     reading = (
         f"Steps until the validation score first reaches {target}, median over the evaluation seeds. "
         "The brighter the sooner; outlined the soonest. A dash: missed, which counts as never."
@@ -79,7 +92,9 @@ def diverged_heatmap(prefix: str, lanes: pd.DataFrame) -> svg.Figure | None:
     table = diverged.groupby([trained[c] for c in stats.CELL[1:]], sort=False).mean().rename("share").reset_index()
     values = _pivot(table, "share")
     text = values.map(lambda v: "no data" if pd.isna(v) else f"{v * 100:.0f} %")
-    grid = Grid(values, text, (0.0, max(table["share"].max(), 0.5)), scale=DARK_IS_MUCH)
+    label = f"share of a cell's {stats.noun(lanes, 2)} that diverged"
+    most_shown = max(table["share"].max(), 0.5)
+    grid = Grid(values, text, (0.0, most_shown), label, lambda v: f"{v * 100:.0f} %", scale=DARK_IS_MUCH)
     most = table.sort_values("share", ascending=False, kind="stable").iloc[0]
     finding = (
         f"{int(diverged.sum()):,} of {len(trained):,} {stats.noun(lanes, 2)} diverged, the largest share with "
@@ -122,6 +137,12 @@ def _pivot(table: pd.DataFrame, column: str) -> pd.DataFrame:
     return table.pivot(index="activation", columns="optimizer", values=column).reindex(index=rows, columns=columns)
 
 
+def least_difference(verdict: Verdict, baseline: float) -> float:
+    """The least that may go from the darkest to the brightest colour: less is noise, or of no account."""
+    noise = NOISE * float(np.nan_to_num(verdict.half_width))
+    return max(noise, SHARE * abs(verdict.mean - baseline), DIGIT * abs(verdict.mean))
+
+
 def limits(values: pd.DataFrame, least: float = 0.0) -> tuple[float, float]:
     """The values of the darkest and the brightest colour, at least `least` apart.
 
@@ -140,19 +161,36 @@ def _draw(grid: Grid) -> Canvas:
     across = len(grid.values.columns) > 12 and len(grid.values.columns) > len(grid.values)
     values, text = (grid.values.T, grid.text.T) if across else (grid.values, grid.text)  # the longer side runs down
     rows, columns = values.shape
-    canvas = Canvas(figsize=(columns * 0.74 + 0.6, rows * (0.36 if rows <= 24 else 0.26) + 0.5))
-    ax = canvas.subplots()
+    wide, high = columns * COLUMN, rows * (ROW if rows <= MANY_ROWS else LOW_ROW)
+    canvas = Canvas(figsize=(wide, high))
+    ax = canvas.add_axes((0, 0, 1, 1))
     finite = values.astype(float).replace([np.inf, -np.inf], np.nan)
+    colors, norm = sns.color_palette(grid.scale, as_cmap=True), Normalize(*grid.limits, clip=True)
     sns.heatmap(
-        finite, ax=ax, cmap=sns.color_palette(grid.scale, as_cmap=True), vmin=grid.limits[0],
-        vmax=grid.limits[1], cbar=False, linewidths=1.5, linecolor=svg.PAPER, annot=text, fmt="",
-        annot_kws={"fontsize": 9}, xticklabels=False, yticklabels=False,
+        finite, ax=ax, cmap=colors, vmin=norm.vmin, vmax=norm.vmax, cbar=False, linewidths=1.5, linecolor=svg.PAPER,
+        xticklabels=False, yticklabels=False,
     )  # fmt: skip
-    for row, column in np.argwhere(finite.isna().to_numpy()):
-        ax.text(column + 0.5, row + 0.5, text.iat[row, column], ha="center", va="center", alpha=0.65)
+    for row, column in np.ndindex(finite.shape):
+        value = finite.iat[row, column]
+        look = {"alpha": 0.65} if pd.isna(value) else {"color": ink_on(colors(norm(value)))}
+        ax.text(column + 0.5, row + 0.5, text.iat[row, column], ha="center", va="center", **look)
     _mark(ax, values, grid, across)
     _name(ax, values)
+    bar = canvas.add_axes((0.02 / wide, -(BAR[1] + 0.12) / high, BAR[0] / wide, BAR[1] / high))
+    _draw_bar(bar, grid, colors, bool((finite < grid.limits[0]).any(axis=None)))
     return canvas
+
+
+def _draw_bar(ax: Axes, grid: Grid, colors: Colormap, clipped: bool) -> None:
+    """The colours, what both ends stand for and of what; `clipped`: lower values have the colour of the lower end."""
+    ax.imshow(np.linspace(0, 1, 64)[None], cmap=colors, aspect="auto", interpolation="none", resample=False)
+    ends = [grid.told(value) for value in grid.limits]
+    ax.set_xticks([0, 63], ["… " * clipped + ends[0], ends[1]])
+    ax.set_yticks([])
+    ax.tick_params(length=0, labelsize=8)
+    ax.set_frame_on(False)
+    ax.grid(False)
+    ax.annotate(svg.label(grid.label), (1, 0.5), (14, 0), "axes fraction", textcoords="offset points", va="center")
 
 
 def _mark(ax: Axes, values: pd.DataFrame, grid: Grid, across: bool) -> None:

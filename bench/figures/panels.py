@@ -16,12 +16,18 @@ from bench.figures.style import PALETTE, Style
 from bench.labels import NO_ACTIVATION
 from bench.stats import Metric, cell_label
 
-ACROSS = 4  # panels side by side
+ACROSS = 3  # panels side by side
 FAINT: dict[str, Any] = {"color": svg.INK, "alpha": 0.3, "lw": 0.6}  # lines of optimizers beyond the palette
 TARGET: dict[str, Any] = {"color": svg.INK, "alpha": 0.7, "lw": 0.8, "ls": (0, (2, 2))}
+BASELINE: dict[str, Any] = {"color": svg.INK, "alpha": 0.7, "lw": 0.8, "ls": (0, (7, 2))}
+BELOW = (
+    0.25  # of the way from the baseline to the best: what an axis of scores shows of what is worse than the baseline
+)
 CHOSEN: dict[str, Any] = {"marker": "o", "ms": 8, "mfc": "none", "mew": 1.1, "ls": "", "color": svg.INK}
+OFF: dict[str, Any] = {"ms": 5, "mfc": svg.PAPER, "mew": 1.1, "ls": "", "color": svg.INK}  # a triangle that points out
 LOST: dict[str, Any] = {"marker": "x", "ms": 5, "mew": 1.2, "ls": "", "color": svg.INK}
 Limits = tuple[float, float]
+Marks = list[tuple[Line2D, str]]  # what a legend says beside the optimizers
 
 
 def curves(
@@ -33,9 +39,9 @@ def curves(
     light: bool = False,
 ) -> svg.Figure:
     """The validation metric against the step: median and quartiles over the evaluation seeds."""
-    metric, target = Metric.of(task), float(task["target"])
+    metric, target, baseline = Metric.of(task), float(task["target"]), float(task["baseline"])
     shown, scaled = _shown(table, styles), _scaled(bands, ["low", "middle", "high"], metric)
-    limits = _curve_limits(scaled, metric, target)
+    limits = _curve_limits(scaled, metric, target, baseline)
     places = _places(table)
 
     def draw() -> Canvas:
@@ -43,24 +49,18 @@ def curves(
         for activation, panel in scaled.groupby("activation", sort=False):
             _draw_bands(axes[str(activation)], panel, shown, places, light)
         for ax in axes.values():
-            ax.axhline(target * metric.scale, **TARGET)
-        ax.set(xlim=_ends_of(scaled["step"]), ylim=limits)
-        _legend(
-            canvas,
-            shown,
-            len(styles) - len(shown),
-            [(Line2D([], [], **TARGET), f"target, {metric.plain(target)}")],
-        )
+            ax.set(xlim=_ends_of(scaled["step"]), ylim=limits)
+        marks = [*_level(axes, target, metric, TARGET, f"target, {metric.plain(target)}"),
+                 *_baseline(axes, baseline, metric)]  # fmt: skip
+        _legend(canvas, shown, len(styles) - len(shown), marks)
         return canvas
 
     title = "How the runs descend" if stats.noun(table) == "run" else "How the networks learn"
-    hidden = _outside(scaled, limits)
+    seeds = stats.told_seeds(table, "evaluation seed")
     band = "bands stand in each cell's own section; " if light else "band: the middle half of them; "
     reading = (
         f"Validation {metric.name} against the training step at each cell's chosen learning rate. "
-        f"Line: median over the evaluation seeds; {band}dotted: the target. "
-        "The axis leaves out the very first steps"
-        + (f"; {hidden} of {len(table)} cells end outside it." if hidden else ".")
+        f"Line: median over {seeds}; {band}dotted: the target.{_left_out(scaled, limits)}"
     )
     return svg.figure(f"{prefix}-curves", title, draw, _curve_finding(bands, metric), reading)
 
@@ -75,15 +75,18 @@ def sensitivity(
     searched: bool = False,
 ) -> svg.Figure:
     """The mean validation metric against the learning rate, as tuning saw it on a grid or where it `searched`."""
-    metric, shown = Metric.of(task), _shown(table, styles)
-    limits = _rate_limits(rates["validation_metric"], metric, float(task["baseline"]))
-    clipped = rates.assign(value=np.clip(rates["validation_metric"] * metric.scale, *limits))
-    places = _places(table)
+    metric, shown, baseline = Metric.of(task), _shown(table, styles), float(task["baseline"])
+    limits = _rate_limits(rates["validation_metric"], metric, baseline)
+    values = rates["validation_metric"] * metric.scale
+    lost = rates["diverged_share"] > 0
+    off = ~values.between(*limits) & values.notna() & ~lost
+    clipped = rates.assign(value=np.clip(values, *limits), lost=lost, off=off)
+    edge, places = "v" if metric.sign > 0 else "^", _places(table)
 
     def draw() -> Canvas:
         canvas, axes = _panels(list(dict.fromkeys(table["activation"])), _axis_label(metric), "learning rate")
         for activation, panel in clipped.groupby("activation", sort=False):
-            _draw_rates(axes[str(activation)], panel, shown, places, light)
+            _draw_rates(axes[str(activation)], panel, shown, places, light, edge)
         room = 0.06 * (limits[1] - limits[0])
         for ax in axes.values():
             ax.set(xscale="log", xlim=_ends_of(rates["learning_rate"], log=True))
@@ -92,15 +95,19 @@ def sensitivity(
             ax.xaxis.set_minor_locator(NullLocator())
             ax.xaxis.set_major_formatter(lambda rate, _: f"{rate:g}")
         marks = [(Line2D([], [], **CHOSEN), "chosen"), (Line2D([], [], **LOST), "some diverged")]
-        _legend(canvas, shown, len(styles) - len(shown), marks)
+        marks += [(Line2D([], [], marker=edge, **OFF), "off the axis")] * bool(off.any())
+        _legend(canvas, shown, len(styles) - len(shown), [*marks, *_baseline(axes, baseline, metric)])
         return canvas
 
     where = "at each learning rate of the grid" if not searched else "of each trial, at its learning rate"
+    beyond = f" {off.sum()} of {len(off)} points are worse than the axis shows: triangles at its edge." * bool(
+        off.any()
+    )
     alone = " Markers without a line: trials that differ in more than their rate." if searched else ""
     reading = (
         f"Mean validation {metric.name} of the tuning {stats.noun(table, 2)} {where}. "
         f"Ring: the {'trial' if searched else 'rate'} chosen for evaluation; "
-        f"cross: at least one {stats.noun(table)} diverged, the worst score.{alone} "
+        f"cross: at least one {stats.noun(table)} diverged, the worst score.{beyond}{alone} "
         f"A wide plateau forgives a careless choice; a ring at either end asks for a wider "
         f"{'range' if searched else 'grid'}."
     )
@@ -129,19 +136,20 @@ def _draw_bands(
 
 
 def _draw_rates(
-    ax: Axes, panel: pd.DataFrame, shown: Mapping[str, Style], places: Mapping[str, int], light: bool
+    ax: Axes, panel: pd.DataFrame, shown: Mapping[str, Style], places: Mapping[str, int], light: bool, edge: str
 ) -> None:
     for optimizer, line in panel.sort_values("learning_rate").groupby("optimizer", sort=False):
         style, mark = shown.get(str(optimizer)), f"o:{places[str(optimizer)]}"
-        x, y = line["learning_rate"].to_numpy(), line["value"].to_numpy()
+        x, y, off, lost = (line[column].to_numpy() for column in ("learning_rate", "value", "off", "lost"))
         scattered = stats.several_searched(line)  # a rate alone does not tell a trial: no line joins them
         if style is None:
             ax.plot(x, y, gid=mark, **FAINT | ({"ls": "none", "marker": "."} if scattered else {}))
             continue
-        every = [0, len(line) - 1] if light and not scattered else None
+        places_marked = [0, len(line) - 1] if light and not scattered else range(len(line))
+        every = [i for i in places_marked if not off[i]]
         dash = "none" if scattered else style.dash
         ax.plot(x, y, color=style.color, ls=dash, marker=style.marker, markevery=every, lw=1.2, ms=3.6, gid=mark)
-        for sign, rows in ((CHOSEN, line["chosen"].to_numpy()), (LOST, line["diverged_share"].to_numpy() > 0)):
+        for sign, rows in ((OFF | {"marker": edge}, off), (LOST, lost), (CHOSEN, line["chosen"].to_numpy())):
             if rows.any():
                 ax.plot(x[rows], y[rows], gid=mark, **sign | {"color": style.color})
 
@@ -164,10 +172,12 @@ def _shown(table: pd.DataFrame, styles: Mapping[str, Style]) -> dict[str, Style]
 def _panels(activations: Sequence[str], ylabel: str, xlabel: str) -> tuple[Canvas, dict[str, Axes]]:
     count, columns = len(activations), min(len(activations), ACROSS)
     rows = -(-count // columns)
-    width, height = (2.55, 1.75) if count > 2 else (4.8, 3.0)
+    width, height = (svg.WIDTH / ACROSS, 1.6) if count > 2 else (svg.WIDTH / 2, 2.4)
     canvas = Canvas(figsize=(columns * width, rows * height))
     axes = canvas.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
-    canvas.subplots_adjust(left=0.06, right=0.99, top=0.95, bottom=0.08, wspace=0.1, hspace=0.3)
+    left = 0.65 / canvas.get_figwidth()
+    canvas.subplots_adjust(left=left, right=0.99, top=0.95, bottom=0.08, wspace=0.1, hspace=0.3)
+    canvas.supylabel(svg.label(ylabel), x=0, fontsize=9)  # one for all rows, whose own would run into each other
     for ax in axes[count:]:
         ax.set_axis_off()
     for index, ax in enumerate(axes):
@@ -177,9 +187,23 @@ def _panels(activations: Sequence[str], ylabel: str, xlabel: str) -> tuple[Canva
     for index, (activation, ax) in enumerate(zip(activations, axes, strict=False)):
         lowest = index + columns >= count
         ax.tick_params(labelbottom=lowest)
-        ax.set(ylabel=ylabel if index % columns == 0 else "", xlabel=xlabel if lowest else "")
+        ax.set_xlabel(xlabel if lowest else "")
         ax.set_title("" if activation == NO_ACTIVATION else svg.label(activation), loc="left", fontweight="bold")
     return canvas, dict(zip(activations, axes, strict=False))
+
+
+def _level(axes: Mapping[str, Axes], value: float, metric: Metric, line: dict[str, Any], label: str) -> Marks:
+    """A level line through all panels and its entry of the legend; none where it lies outside of the axis."""
+    low, high = next(iter(axes.values())).get_ylim()
+    if not low <= value * metric.scale <= high:
+        return []
+    for ax in axes.values():
+        ax.axhline(value * metric.scale, **line)
+    return [(Line2D([], [], **line), label)]
+
+
+def _baseline(axes: Mapping[str, Axes], value: float, metric: Metric) -> Marks:
+    return _level(axes, value, metric, BASELINE, f"baseline, {metric.told(value)}")
 
 
 def _legend(canvas: Canvas, shown: Mapping[str, Style], others: int, more: Iterable[tuple[Line2D, str]]) -> None:
@@ -213,22 +237,33 @@ def _ends(bands: pd.DataFrame) -> "pd.Series[float]":
     return bands[bands["step"] == bands["step"].max()]["middle"]
 
 
-def _curve_limits(bands: pd.DataFrame, metric: Metric, target: float) -> Limits:
-    """From the best, or the target, down to all but the worst fiftieth of the medians after step 0."""
+def _curve_limits(bands: pd.DataFrame, metric: Metric, target: float, baseline: float) -> Limits:
+    """From the best, or the target, down to all but the worst fiftieth of the medians after step 0.
+
+    But no lower than the baseline, or where the middle cell ends if that is worse: a few bad cells do not rule it.
+    """
     middle = metric.sign * bands.loc[bands["step"] > 0, "middle"].dropna()
     if middle.empty:
         return 0.0, metric.scale
-    best, worst = max(middle.max(), metric.sign * target * metric.scale), middle.quantile(0.02)
+    best, least = (metric.sign * value * metric.scale for value in (target, baseline))
+    ends = (metric.sign * _ends(bands)).fillna(-np.inf)
+    best, worst = max(middle.max(), best), max(middle.quantile(0.02), min(least, ends.median()))
     room = 0.05 * max(best - worst, 1e-9)
     low, high = sorted((metric.sign * (worst - room), metric.sign * (best + room)))
     return low, high
 
 
 def _rate_limits(values: "pd.Series[float]", metric: Metric, baseline: float) -> Limits:
-    """From the best to the baseline: what is worse than that is drawn at the edge."""
-    finite = values[np.isfinite(values)]
-    best = (metric.sign * finite).max() * metric.sign if len(finite) else baseline + 1
-    low, high = sorted((best * metric.scale, baseline * metric.scale))
+    """From the best to a little below the baseline: what is worse than that is drawn at the edge.
+
+    Where nothing beats the baseline, most of the range goes to the better half of the points.
+    """
+    signed = metric.sign * metric.scale * values[np.isfinite(values)]
+    level = metric.sign * metric.scale * baseline
+    best = signed.max() if len(signed) else level + 1
+    least = level - BELOW * (best - level) if best > level else best - 4 * (best - signed.median())
+    worst = max(signed.min(), least) if len(signed) else level
+    low, high = sorted((metric.sign * worst, metric.sign * best))
     return low, max(high, low + 1e-9)
 
 
@@ -239,8 +274,16 @@ def _ends_of(values: "pd.Series[Any]", log: bool = False) -> Limits:
     return (10 ** (low - room), 10 ** (high + room)) if log else (low - room, high + room)
 
 
-def _outside(bands: pd.DataFrame, limits: Limits) -> int:
-    return int((~_ends(bands).between(*limits)).sum())
+def _left_out(bands: pd.DataFrame, limits: Limits) -> str:
+    """What of the curves lies outside of the axis, in sentences."""
+    inside = bands["middle"].between(*limits)
+    ends = inside[bands["step"] == bands["step"].max()]
+    kept = bands.loc[ends[ends].index, stats.CELL].apply(tuple, axis=1)  # of which an early part alone may be missing
+    early = (~inside & bands[stats.CELL].apply(tuple, axis=1).isin(kept)).any()
+    lost = int((~ends).sum())
+    return " The axis leaves out the worst of the first steps." * bool(early) + (
+        f" {lost} of {len(ends)} cells end outside the axis." if lost else ""
+    )
 
 
 # What a figure says

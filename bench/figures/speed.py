@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
 from bench.figures import svg
-from bench.figures.style import DASHES, MARKERS, PALETTE
+from bench.figures.style import PALETTE, styled
 from bench.stats.throughput import scaling
 
 AXES = {"width": "width, lanes a chunk", "batch_size": "batch size"}
@@ -34,7 +34,7 @@ def costs(costs_by_side: Sequence[tuple[str, str, pd.DataFrame]]) -> svg.Figure 
 
     def draw() -> Canvas:
         rows = max(len(costs) for _, _, costs in shown)
-        canvas = Canvas(figsize=(5.1 * len(shown), 0.8 + 0.27 * rows))
+        canvas = Canvas(figsize=(svg.WIDTH / 2 * len(shown), 0.8 + 0.27 * rows))
         axes = canvas.subplots(1, len(shown), squeeze=False)[0]
         canvas.subplots_adjust(wspace=0.5)
         for ax, (side, reference, costs) in zip(axes, shown, strict=True):
@@ -46,6 +46,7 @@ def costs(costs_by_side: Sequence[tuple[str, str, pd.DataFrame]]) -> svg.Figure 
             ax.set_ylim(-0.6, len(costs) - 0.4)
             ax.set_title(f"by {side}", loc="left", fontweight="bold")
             ax.set_xlabel(svg.label(f"step time / that of {reference}"))
+            ax.locator_params(axis="x", nbins=5)
             ax.grid(axis="y", visible=False)
         return canvas
 
@@ -63,7 +64,8 @@ def rates(frame: pd.DataFrame, axis: str) -> svg.Figure | None:
     )
     reading = (
         "Steps of single networks a second, of the whole device with all its busy workers; the fastest cell, "
-        "at the best of the other settings. Both axes are logarithmic."
+        "at the best of the other settings; line: the 95 % interval that its step time gives. Both axes are "
+        "logarithmic, up by whole powers of ten."
     )
     lines = list(table.groupby(["task", "device"], sort=False))
 
@@ -71,8 +73,10 @@ def rates(frame: pd.DataFrame, axis: str) -> svg.Figure | None:
         canvas = Canvas(figsize=(6.4, 3.4))
         ax = canvas.subplots()
         for i, (_, line) in enumerate(lines):
-            ax.plot(line[axis], line["rate"], **_style(i), ms=5)
+            ends = np.abs(line[["rate_low", "rate_high"]].to_numpy().T - line["rate"].to_numpy())
+            ax.errorbar(line[axis], line["rate"], yerr=ends, **_style(i), ms=4, lw=1.2, capsize=3)
         ax.set(xscale="log", yscale="log", xlabel=AXES[axis], ylabel="lane-steps per second")
+        ax.set_ylim(10 ** np.floor(np.log10(table["rate"].min())), 10 ** np.ceil(np.log10(table["rate"].max())))
         ticks = sorted(table[axis].unique())
         ax.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
         ax.xaxis.minorticks_off()
@@ -129,7 +133,8 @@ def _plain_ticks(axis: Axis) -> None:
 
 
 def _style(i: int) -> dict[str, Any]:
-    return {"color": PALETTE[i % 8], "marker": MARKERS[i % len(MARKERS)], "ls": DASHES[i // 8 % len(DASHES)]}
+    style = styled(i)
+    return {"color": style.color, "marker": style.marker, "ls": style.dash}
 
 
 def _legend(canvas: Canvas, labels: Sequence[str]) -> None:

@@ -16,6 +16,7 @@ from bench.figures.compact import compact, marked
 from bench.figures.style import PALETTE
 
 INK = "#010203"  # stands for the colour of the text around the figure, on screen `currentColor`
+WIDTH = 7.0  # inches: two columns of a journal
 PAPER = "#fdfcfb"  # stands for the colour behind the figure
 # In a page these follow its style sheet, which knows whether it is dark
 VARIABLES = {PAPER: "var(--paper, #ffffff)"} | {c: f"var(--c{i}, {c})" for i, c in enumerate(PALETTE)}
@@ -47,6 +48,7 @@ SETTINGS: dict[str, Any] = {
     "xtick.major.size": 3,
     "ytick.major.size": 3,
     "hatch.linewidth": 0.6,
+    "path.simplify_threshold": 0.25,  # points: nobody sees less
     **dict.fromkeys(["text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"], INK),
     **dict.fromkeys(["grid.color", "axes.titlecolor"], INK),
 }

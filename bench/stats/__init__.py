@@ -15,7 +15,7 @@ from bench.stats.cells import (
     iqm,
     summary,
 )
-from bench.stats.metric import CELL, Floats, Metric, Pair, Tasks, finished, noun, score_table, scores
+from bench.stats.metric import CELL, Floats, Metric, Pair, Tasks, finished, noun, score_table, scores, told_seeds
 from bench.stats.moderated import LEVEL, moderated_tests
 from bench.stats.pairs import (
     between_runs,
@@ -97,6 +97,7 @@ __all__ = [
     "signed_rank",
     "smallest_seen",
     "summary",
+    "told_seeds",
     "tuning_shares",
     "under_tuned",
     "variance_shares",

@@ -131,6 +131,13 @@ def noun(frame: pd.DataFrame, count: int = 1) -> str:
     return f"{'run' if alone else 'network'}{'s' * (count != 1)}"
 
 
+def told_seeds(table: pd.DataFrame, what: str = "seed") -> str:
+    """Over how many seeds the cells of a `convergence` table were evaluated, those that were."""
+    counts = table.loc[table["seeds"] > 0, "seeds"]
+    low, high = (int(counts.min()), int(counts.max())) if len(counts) else (0, 0)
+    return f"{f'{low} to ' * (low != high)}{high} {what}{'s' * (high != 1)}"
+
+
 def scores(frame: pd.DataFrame, column: str, tasks: Tasks) -> Floats:
     """`frame[column]` [rows] with the task's worst value where a lane diverged, failed or is not a number."""
     worst = frame["task"].map({name: Metric.of(task).worst for name, task in tasks.items()}).to_numpy(dtype=float)

@@ -18,6 +18,7 @@ SETTING = ["device", "precision", "batch_size", "width", "workers"]
 KEY = [*CELL, *SETTING]
 SUMMARY = ("step_s_median", "step_s_low", "step_s_high", "step_s_min", "step_s_p95", "samples", "noisy")
 RATIO = ("ratio", "ratio_low", "ratio_high")
+OPPOSITE = {"low": "high", "high": "low"}  # a long step is a low rate
 MEMORY = {"memory_ratio": "working", "state_ratio": "carry"}
 
 
@@ -101,10 +102,13 @@ def machine_rate(frame: pd.DataFrame) -> "pd.Series[float]":
 def scaling(frame: pd.DataFrame, axis: str) -> pd.DataFrame:
     """The best lane-steps a second of a device at each value of `axis` (width, batch_size or lanes).
 
-    Columns: device, task, `axis` and `rate`, of the fastest cell and the best of the other settings.
+    Columns: device, task, `axis`, `rate`, of the fastest cell and the best of the other settings, and `rate_low` and
+    `rate_high`, which the interval of its median step time gives.
     """
-    rated = frame.assign(rate=machine_rate(frame))
-    return rated.groupby(["device", "task", axis], sort=True)["rate"].max().reset_index()
+    rate = machine_rate(frame)
+    ends = {f"rate_{end}": rate * frame["step_s_median"] / frame[f"step_s_{other}"] for end, other in OPPOSITE.items()}
+    best = rate.groupby([frame[column] for column in ("device", "task", axis)], sort=True).idxmax()
+    return frame.assign(rate=rate, **ends).loc[best, ["device", "task", axis, "rate", *ends]].reset_index(drop=True)
 
 
 # Two devices

@@ -186,7 +186,11 @@ def cartpole(width: int = 32, depth: int = 1, initialization: str = "default") -
 
 def shown(task: Task) -> dict[str, Any]:
     """What a report says beside the curves."""
-    return {"title": "Angle of the pole in degrees, until an episode is over", "x": f"step of {SECONDS} s"}
+    return {
+        "title": "Angle of the pole in degrees, until an episode is over",
+        "x": f"step of {SECONDS} s",
+        "y": "degrees",
+    }
 
 
 TASKS = (variants(cartpole, {"width": int, "depth": int, "initialization": tuple(INITIALIZERS)}),)

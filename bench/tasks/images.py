@@ -190,10 +190,14 @@ def digits_segmentation(width: int = 16, initialization: str = "default") -> Tas
             "model": partial(unet, width),
             "loss": pixel_loss,
             "initialization": initialization,
-            "exhibit": (5, predicted_masks),
+            "exhibit": (partial(supervised.spread, 5), predicted_masks),
         },
         exhibit="masks",
-        shown=lambda _: {"title": "Which pixels belong to which digit", "rows": ["predicted", "true"]},
+        shown=lambda _: {
+            "title": "Which pixels belong to which digit",
+            "rows": ["predicted", "true"],
+            "classes": ["nothing", *map(str, range(CLASSES - 1))],
+        },
     )
 
 
@@ -253,8 +257,12 @@ def found(outputs: "Array", targets: "Array") -> "Array":
 
 
 def predicted_boxes(x: "Array", y: "Array", z: "Array") -> "Array":
-    """[n, 8 + 16²]: the predicted box, the true one, the canvas in 0..1; boxes are x, y, width, height in shares."""
-    return jnp.concatenate([read_boxes(z), y[:, 1:], jnp.clip(x, 0, 1).reshape(len(x), -1)], axis=1)
+    """[n, 10 + 16²]: the predicted box, the true one, the predicted class, the true one, the canvas in 0..1.
+
+    Boxes are x, y, width, height in shares.
+    """
+    classes = z[:, :10].argmax(1, keepdims=True).astype(jnp.float32), y[:, :1]
+    return jnp.concatenate([read_boxes(z), y[:, 1:], *classes, jnp.clip(x, 0, 1).reshape(len(x), -1)], axis=1)
 
 
 def detector(features: int, recipe: "Recipe") -> "nnx.Module":
@@ -284,7 +292,7 @@ def digits_detection(width: int = 16, initialization: str = "default") -> Task:
             "model": partial(detector, width),
             "loss": detection_loss,
             "initialization": initialization,
-            "exhibit": (8, predicted_boxes),
+            "exhibit": (partial(supervised.spread, 8), predicted_boxes),
         },
         exhibit="boxes",
         shown=lambda _: {"title": "Where a digit is, and where the network says it is", "size": [FIELD, FIELD]},

@@ -29,7 +29,7 @@ else:
 Numpy = Any  # numpy or jax.numpy: the formulas are those of both
 Vector = tuple[float, ...]
 LEAST, LEAST_OF_A_MEAN = 1e-10, 1e-7  # gaps below are taken as these; float32 knows a mean of 0.1 to 1e-8 only
-GRID = 41  # points a side of the contours
+GRID = 61  # points a side of the contours, from which a figure interpolates
 
 
 def log_gap(gap: "Array", least: float = LEAST) -> "Array":
@@ -204,7 +204,7 @@ def contours(
     logarithmic: bool = True,
     least: float = LEAST,
 ) -> dict[str, Any]:
-    """{title, x, y, z [y, x], minima} as plain values; z is the gap, or its log10."""
+    """{title, x, y, z [y, x], logarithmic, minima} as plain values; z is the gap, or its log10."""
     import numpy as np
 
     x, y = (np.linspace(low, high, GRID) for low, high in window)
@@ -215,6 +215,7 @@ def contours(
         "x": x.round(4).tolist(),
         "y": y.round(4).tolist(),
         "z": z.round(3).tolist(),
+        "logarithmic": logarithmic,
         "minima": [[round(float(value), 6) for value in point[:2]] for point in minima],
     }
 

@@ -112,7 +112,7 @@ def photo(
             "loss": squared_error,
             "initialization": initialization,
             "input": make,
-            "exhibit": (SAMPLES, compared),
+            "exhibit": (partial(supervised.busiest, SAMPLES), compared),
         },
         exhibit="images",
         shown=lambda _: {"title": title, "rows": [row, "network", "true"]},

@@ -45,7 +45,12 @@ def flops(cell: str, shape: tuple[int, int], width: int, outputs: int) -> int:
 
 def shown(task: Task) -> dict[str, Any]:
     """What the figure of a forecast says."""
-    return {"title": "The test part, standardized", "x": "step", "rows": ["truth", "forecast"]}
+    return {
+        "title": "The test part, standardized",
+        "x": "time step",
+        "y": "standardized value",
+        "rows": ["truth", "forecast"],
+    }
 
 
 def digits(cell: str, *, width: int, initialization: str = "default", loss: str = "cross_entropy") -> Task:

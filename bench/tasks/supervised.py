@@ -60,8 +60,8 @@ def network(
 def build(task: Task, activations: tuple["Activation", ...], index: "Array") -> Problem:
     """The problem of minimizing the mean loss of `options["model"](recipe)` over a batch (x, y).
 
-    What a report shows is `draw(x, y, outputs)` of samples spread over the test part, `options["exhibit"]` = (samples,
-    draw), where the task names its kind.
+    What a report shows is `draw(x, y, outputs)` of those samples of the test part that `pick(y)` gives the places of,
+    `options["exhibit"]` = (pick, draw), where the task names its kind.
     """
     init, outputs = network(task, activations, index)
     loss_of = task.options["loss"]
@@ -81,8 +81,9 @@ def build(task: Task, activations: tuple["Activation", ...], index: "Array") -> 
         return loss_of(z, y), task.metric.function(z, y)
 
     def exhibit(parameters: Tree, state: Tree, data: dict[str, Tree]) -> "Array":
-        samples, draw = task.options["exhibit"]
-        x, y = (values[:: max(1, len(values) // samples)][:samples] for values in data["test"])
+        pick, draw = task.options["exhibit"]
+        places = pick(data["test"][1])
+        x, y = (values[places] for values in data["test"])
         return draw(x, y, outputs("evaluate", parameters, state, x)[0])
 
     return Problem(
@@ -94,6 +95,18 @@ def build(task: Task, activations: tuple["Activation", ...], index: "Array") -> 
         exhibit=exhibit if task.exhibit else None,
         predict=lambda parameters, state, x: outputs("evaluate", parameters, state, x)[0],
     )
+
+
+def spread(samples: int, y: "Array") -> "Array":
+    """The places [samples] of samples spread over a part."""
+    return jnp.arange(samples) * max(1, len(y) // samples)
+
+
+def busiest(samples: int, y: "Array") -> "Array":
+    """The places [samples] of the pictures [n, h, w, c] that vary most, one of each of as many stretches of a part."""
+    size = len(y) // samples
+    variance = y.var((1, 2)).sum(-1)[: samples * size].reshape(samples, size)
+    return jnp.arange(samples) * size + variance.argmax(1)
 
 
 def in_slices(function: Callable[["Array"], "Array"], x: "Array") -> "Array":

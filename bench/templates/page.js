@@ -80,7 +80,7 @@ const colour = (section) => {
     const share = Number.isFinite(values[i]) ? Math.max(0, (values[i] - low) / (best - low)) : NaN;
     (cell.firstElementChild ?? cell).textContent = found[i]?.textContent ?? "–";
     cell.style.setProperty("--v", (share || 0).toFixed(3));
-    cell.classList.toggle("deep", share < 0.5);
+    cell.classList.toggle("deep", share < 0.45);
     cell.classList.toggle("missing", Number.isNaN(share));
   });
   const title = header.dataset.title;
