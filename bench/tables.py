@@ -11,8 +11,8 @@ from bench.labels import NO_ACTIVATION
 from bench.stats import Metric, cell_label
 from bench.verdicts import Verdict
 
-LEADER, LEVEL = "leader", "level"
-WORDS = {LEADER: "leader", LEVEL: "not told apart", "": ""}
+LEADER, LEVEL, LOST = "leader", "level", "lost"
+WORDS = {LEADER: "leader", LEVEL: "not told apart"}
 UNKNOWN = "–"
 
 
@@ -37,16 +37,12 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """One row; `mark` is `leader`, `level` (cannot be told from the leader) or empty; `name` what it is about."""
+    """One row; `mark` is that of `mark` below, `verdict` the same in words; `name` what it is about."""
 
     entries: tuple[Entry, ...]
     mark: str = ""
     name: str = ""
-
-    @property
-    def verdict(self) -> str:
-        """The mark in words."""
-        return WORDS[self.mark]
+    verdict: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,9 +62,17 @@ Read = tuple[Column, Callable[[dict[str, Any]], Entry]]
 
 
 def mark(activation: str, optimizer: str, verdict: Verdict) -> str:
-    """What the verdict says of a cell."""
+    """What the verdict says of a cell: `leader`, `level` (cannot be told from it), `lost` (more seeds) or nothing."""
     pair = (activation, optimizer)
-    return LEADER if pair == verdict.winner else LEVEL if pair in verdict.tied else ""
+    marks = {LEADER: pair == verdict.winner, LEVEL: pair in verdict.tied, LOST: pair in verdict.lost}
+    return next((name for name, holds in marks.items() if holds), "")
+
+
+def _told(activation: str, optimizer: str, verdict: Verdict) -> str:
+    """The same in words."""
+    lost = verdict.lost.get((activation, optimizer))
+    rest = f"{verdict.how} on {lost} of {verdict.seeds}" if lost else ""
+    return WORDS.get(mark(activation, optimizer, verdict), rest)
 
 
 def cells(table: pd.DataFrame, throughput: pd.DataFrame, verdict: Verdict) -> Table:
@@ -82,9 +86,10 @@ def cells(table: pd.DataFrame, throughput: pd.DataFrame, verdict: Verdict) -> Ta
     readers = _readers(verdict.metric, named, decimals(table["seconds_to_target"]))
     rows = []
     for row in ordered.to_dict("records"):
-        row["mark"] = mark(row["activation"], row["optimizer"], verdict)
-        name = cell_label(row["activation"], row["optimizer"])
-        rows.append(Row(tuple(read(row) for _, read in readers), row["mark"], name))
+        pair = row["activation"], row["optimizer"]
+        row["mark"] = mark(*pair, verdict)
+        entries = tuple(read(row) for _, read in readers)
+        rows.append(Row(entries, row["mark"], cell_label(*pair), _told(*pair, verdict)))
     return Table(tuple(column for column, _ in readers), tuple(rows))
 
 

@@ -1,6 +1,7 @@
 """The verdict on a task: who leads, how sure that is, and which cells cannot be told from it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ class Verdict:
     """Who leads a task, how sure that is, and who cannot be told from it.
 
     There is no winner where nothing was evaluated or nothing survived. `mean` and `half_width` (of its
-    interval) are the winner's, `cells` and `seeds` what was evaluated, of `planned` cells. `lost` is what became of
-    networks that did not survive.
+    interval) are the winner's, `cells` and `seeds` what was evaluated, of `planned` cells. `lost` are the cells that
+    lost more seeds than the winner, and how many: they are no equals of it, whatever a test says. `how` is what became
+    of networks that did not survive.
     """
 
     task: str
@@ -31,7 +33,8 @@ class Verdict:
     at_end: int = 0  # how many cells, if several, reach the best value of the metric on every seed
     steps: float = np.inf  # of the winner to the target
     planned: int = 0
-    lost: str = "diverged"
+    lost: Mapping[Pair, int] = field(default_factory=dict)
+    how: str = "diverged"
 
     @property
     def sentence(self) -> str:
@@ -44,15 +47,27 @@ class Verdict:
             return "No cell was evaluated, so there is nothing to compare."
         if self.winner is None:
             lost = "Every evaluated network" if np.isfinite(self.mean) else "A network of every cell"
-            return f"{lost} {self.lost}, so there is nothing to compare."
+            return f"{lost} {self.how}, so there is nothing to compare."
         who = cell_label(*self.winner)
         value = f"{self.metric.told(self.mean, self.half_width)} test {self.metric.name}"
         if self.at_end:
-            return self._at_end(who, f"{self.metric.told(self.mean)} test {self.metric.name}")
+            return self._at_end(who, f"{self.metric.told(self.mean)} test {self.metric.name}") + self._losses()
         if self.cells == 1:
             only = f"one of {self.planned} cells that was evaluated" if self.planned > 1 else "cell"
             return f"{who} reaches {value}; it is the only {only}, so there is nothing to compare it with."
-        return _sentence(who, value, others=self.cells - 1, tied=len(self.tied))
+        others = self.cells - 1 - len(self.lost)
+        if others == 0:
+            rest = "the other cell" if self.cells == 2 else f"each of the {self.cells - 1} other cells"
+            return f"{who} leads at {value}; {rest} {self.how} on {self._more_seeds()}."
+        return _sentence(who, value, others, tied=len(self.tied)) + self._losses()
+
+    def _losses(self) -> str:
+        """That cells were left out of the comparison, as a sentence; "" where none was."""
+        count = len(self.lost)
+        return f" Another {count if count > 1 else 'one'} {self.how} on {self._more_seeds()}." if count else ""
+
+    def _more_seeds(self) -> str:
+        return f"{min(self.lost.values())} of its {self.seeds} seeds" if len(self.lost) == 1 else "more seeds than it"
 
     def _at_end(self, who: str, value: str) -> str:
         every = "Both" if self.cells == 2 else f"All {self.cells}"
@@ -98,17 +113,28 @@ def verdict(lanes: pd.DataFrame, table: pd.DataFrame, tasks: Tasks, task: str) -
     if best is None:
         return Verdict(task, None, np.nan, np.nan, (), 0, 0, metric)
     mean, seeds, planned = float(best["test_metric"]), int(best["seeds"]), int((table["task"] == task).sum())
+    how = " or ".join(status for status in LOST if (_lost(lanes, task)["status"] == status).any()) or "diverged"
     if mean == metric.worst:
-        lost = _lost(lanes, task)["status"]
-        how = " or ".join(status for status in LOST if (lost == status).any())
-        return Verdict(task, None, mean, np.nan, (), cells, seeds, metric, planned=planned, lost=how or "diverged")
+        return Verdict(task, None, mean, np.nan, (), cells, seeds, metric, planned=planned, how=how)
     winner = (str(best["activation"]), str(best["optimizer"]))
-    tied = indistinguishable(lanes, tasks, task, winner)
-    spread = _half_width(best["ci_low"], best["ci_high"])
+    others = against_best(lanes, tasks, task, winner).set_index(CELL[1:])
     own = table[table["task"] == task]
     count = int((np.isclose(own["test_metric"], metric.best, rtol=1e-5) & (own["rank"] == best["rank"])).sum())
-    steps = float(best["steps_to_target"])
-    return Verdict(task, winner, mean, spread, tied, cells, seeds, metric, count if count > 1 else 0, steps, planned)
+    return Verdict(
+        task,
+        winner,
+        mean,
+        _half_width(best["ci_low"], best["ci_high"]),
+        tuple(others.index[others["tied"]]),
+        cells,
+        seeds,
+        metric,
+        at_end=count if count > 1 else 0,
+        steps=float(best["steps_to_target"]),
+        planned=planned,
+        lost=others["lost"][others["more_lost"]].to_dict(),
+        how=how,
+    )
 
 
 def _half_width(low: float, high: float) -> float:
@@ -126,14 +152,17 @@ def against_best(lanes: pd.DataFrame, tasks: Tasks, task: str, best: Pair) -> pd
     the extremes that docs/statistics.md names. It does not hold to telling no equal cells apart: `best` was picked for
     being high, so among many equal cells some will be.
     Source: Hsu, Multiple Comparisons: Theory and Methods, 1996, chapter 4, for the reading as a set of
-    possible bests. Columns: activation, optimizer, `difference` (mean, cell - best), `p_value` (adjusted), `tied`
-    (p_value of 5 % or more).
+    possible bests. Columns: activation, optimizer, `difference` (mean, cell - best), `p_value` (adjusted), `lost`
+    (seeds), `more_lost` (than `best` lost) and `tied`: a p_value of 5 % or more and no more seeds lost. A cell that
+    lost more is not the equal of `best` because its scores became so scattered that no test tells them from anything.
     """
     table = score_table(lanes, tasks, task)
-    place = table.index.get_loc(best)
-    p = against_row(Metric.of(tasks[task]).sign * table.to_numpy(), place, _whole(lanes, task, table))
+    place, lost = table.index.get_loc(best), _seeds_lost(lanes, task, table)
+    p = against_row(Metric.of(tasks[task]).sign * table.to_numpy(), place, lost == 0)
+    more = lost > lost[place]
     result = table.sub(table.loc[best]).mean(axis=1).rename("difference").reset_index()
-    return result.assign(p_value=p, tied=p >= LEVEL).drop(index=[place]).reset_index(drop=True)
+    result = result.assign(p_value=p, lost=lost, more_lost=more, tied=(p >= LEVEL) & ~more)
+    return result.drop(index=[place]).reset_index(drop=True)
 
 
 def against_row(values: Floats, best: int, usable: NDArray[np.bool_] | None = None) -> Floats:
@@ -159,10 +188,10 @@ def _lost(lanes: pd.DataFrame, task: str) -> pd.DataFrame:
     return lanes[(lanes["task"] == task) & (lanes["phase"] == "evaluate") & lanes["status"].isin(LOST)]
 
 
-def _whole(lanes: pd.DataFrame, task: str, table: pd.DataFrame) -> NDArray[np.bool_]:
-    """Which cells [cells] of `table` lost no seed."""
-    pairs = pd.MultiIndex.from_frame(_lost(lanes, task)[CELL[1:]])
-    found: NDArray[np.bool_] = ~table.index.isin(pairs)
+def _seeds_lost(lanes: pd.DataFrame, task: str, table: pd.DataFrame) -> NDArray[np.int64]:
+    """How many seeds each cell [cells] of `table` lost."""
+    counts = _lost(lanes, task).groupby(CELL[1:]).size()
+    found: NDArray[np.int64] = counts.reindex(table.index, fill_value=0).to_numpy(np.int64)
     return found
 
 

@@ -62,6 +62,18 @@ def told_apart(chosen: BestSet = best_set, cells: int = 42, replicates: int = 10
     return float(np.mean([(~chosen(one)).sum() for one in draws]))
 
 
+def far_told(tails: str, seeds: int, replicates: int, chosen: BestSet = best_set) -> float:
+    """How often a quiet cell, far behind a quiet leader, is told from it beside a third one that is ten times as noisy.
+
+    Far are thirty standard deviations: two cells are too few to lend a third their noise.
+    """
+    rng = np.random.default_rng(2)
+    draws = TAILS[tails](rng, (replicates, 3, seeds)) * np.array([1.0, 10.0, 1.0])[:, None]
+    means = np.array([0.0, -5.0, -30.0])[:, None]
+    found = [(one, chosen(one)) for one in draws + means]
+    return float(np.mean([not inside[2] for one, inside in found if one.mean(axis=1).argmax() == 0]))
+
+
 def _in_front(values: Floats, p: Floats, best: int) -> NDArray[np.bool_]:
     others = np.arange(len(values)) != best
     inside = np.ones(len(values), bool)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 from scipy.stats import ttest_rel
-from simulated_verdicts import SPREADS, lost, told_apart
+from simulated_verdicts import SPREADS, far_told, lost, told_apart
 from test_stats import ACCURACY, NO_TIMES, R2, RMSE, evaluated
 
 from bench import stats, verdicts
@@ -66,6 +66,26 @@ def test_divergence_never_helps_a_cell_into_the_lead() -> None:
     assert told({"a": [0.8] * 5, "b": [0.99, 0.99, 0.99, 0.99, NAN]}).winner == ("a", "a")
 
 
+@pytest.mark.parametrize("tasks", [ACCURACY, R2])
+def test_a_cell_that_diverged_where_the_leader_did_not_is_no_equal_of_it(tasks: stats.Tasks) -> None:
+    """Whether on most seeds or on one: its scores are so scattered that no test tells it from anything."""
+    good = [0.97, 0.96, 0.98, 0.97, 0.975, 0.97, 0.96, 0.98, 0.97, 0.975]
+    often, once = [NAN] * 6 + good[6:], [NAN, *good[1:]]
+    found = told({"a": good, "b": good, "often": often, "once": once}, tasks)
+    assert found.winner == ("a", "a")
+    assert found.tied == (("a", "b"),)
+    assert found.lost == {("a", "often"): 6, ("a", "once"): 1}
+    assert found.sentence.endswith("but the other cell cannot be told from it. Another 2 diverged on more seeds than it.")
+
+
+def test_a_cell_that_lost_no_more_seeds_than_the_leader_is_compared_with_it() -> None:
+    once = [NAN, 0.96, 0.98, 0.97, 0.975]
+    found = told({"a": once, "b": [0.96, NAN, 0.97, 0.96, 0.97], "c": [0.96, NAN, 0.96, 0.97, NAN]})
+    assert found.winner == ("a", "a")
+    assert found.tied == (("a", "b"),)
+    assert found.lost == {("a", "c"): 2}
+
+
 def test_fewer_than_two_shared_seeds_cannot_tell() -> None:
     frame = evaluated({"a": [0.9, 0.9, 0.9], "b": [0.1, 0.1, 0.1]})
     frame.loc[frame["optimizer"] == "b", "seed"] += 2
@@ -109,6 +129,35 @@ def test_cells_that_never_learned_are_told_from_a_leader_among_noisy_ones() -> N
     inside = against_row(values, 0) >= 0.05
     assert not inside[45:].any()
     assert inside[1:45].sum() > 30
+
+
+@pytest.mark.parametrize(
+    ("best", "near", "far"),
+    [
+        # Rosenbrock's valley, three seeds: momentum, adam, sgd
+        ([2.29, 2.15, 2.27], [1.85, 2.65, -0.11], [-0.36, -0.45, -0.30]),
+        # a ring's GAN: one noisy cell beside the leader, the rest at the baseline
+        ([0.258, 0.237, 0.303], [0.195, 0.327, 0.238], [0.021, 0.065, 0.072]),
+    ],
+)
+def test_noise_of_one_cell_does_not_hide_another_that_is_far_on_every_seed(
+    best: list[float], near: list[float], far: list[float]
+) -> None:
+    """Too few lend their noise, so that each pair is judged by its own: the paired t test."""
+    p = against_row(np.array([best, near, far]), 0)
+    assert p[2] == pytest.approx(2 * ttest_rel(best, far).pvalue, rel=0.1)
+    assert p[2] < 0.05 < p[1]
+
+
+@pytest.mark.parametrize("tails", ["normal", "heavy"])
+def test_a_far_cell_is_told_beside_a_noisy_one(tails: str) -> None:
+    assert far_told(tails, seeds=3, replicates=300) > 0.8
+
+
+@pytest.mark.parametrize("spread", ["alike", "the best much noisier", "one much noisier", "all unlike"])
+@pytest.mark.parametrize("tails", ["normal", "heavy", "ceiling"])
+def test_the_truly_best_of_three_cells_stays_in_the_set(tails: str, spread: str) -> None:
+    assert lost(tails, spread, seeds=5, replicates=300, cells=3) <= 0.05
 
 
 def test_one_cell_that_collapsed_once_does_not_blur_the_others() -> None:
@@ -180,6 +229,19 @@ def test_the_power_line_says_how_many_seeds() -> None:
         (
             {"x": [1.0] * 5, "z": [0.1] * 5},
             "a + x leads at 100.0 % ± 0.0 test accuracy; the other cell can be told from it.",
+        ),
+        (
+            {"x": [0.9] * 5, "y": [0.9] * 3 + [NAN] * 2},
+            "a + x leads at 90.0 % ± 0.0 test accuracy; the other cell diverged on 2 of its 5 seeds.",
+        ),
+        (
+            {"x": [0.9] * 5, "y": [NAN] * 5, "z": [0.9] * 4 + [NAN]},
+            "a + x leads at 90.0 % ± 0.0 test accuracy; each of the 2 other cells diverged on more seeds than it.",
+        ),
+        (
+            {"x": [0.9] * 5, "y": [0.1] * 5, "z": [0.9] * 4 + [NAN]},
+            "a + x leads at 90.0 % ± 0.0 test accuracy; the other cell can be told from it. "
+            "Another one diverged on 1 of its 5 seeds.",
         ),
         (
             {"x": [0.9]},

@@ -71,12 +71,13 @@ def moderated_tests(values: Floats, pairs: NDArray[np.int64], usable: NDArray[np
     moderated = (freedom * prior + np.where(mine > 0, mine * own, 0)) / np.maximum(freedom + mine, 1e-300)
     difference = values[pairs[:, 0]] - values[pairs[:, 1]]
     paired, seeds = row_variances(difference) + 2 * step, np.isfinite(difference).sum(axis=1) - 1
+    alone = _t_tests(difference, paired, seeds)
+    if not freedom:
+        return alone
     both = moderated[pairs[:, 0]] + np.maximum(moderated[pairs[:, 1]], prior)
     together = max(float(mine[usable].sum() - mine[usable].max(initial=0)), 1.0)
     lent = _t_tests(difference, np.maximum(both, paired), np.minimum(freedom + seeds, np.maximum(together, seeds)))
-    if not freedom:
-        return lent
-    found: Floats = np.minimum(lent / (1 - OWN_SHARE), _t_tests(difference, paired, seeds) / OWN_SHARE)
+    found: Floats = np.minimum(lent / (1 - OWN_SHARE), alone / OWN_SHARE)
     return np.minimum(found, 1)
 
 
