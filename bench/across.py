@@ -41,12 +41,14 @@ def across(run: Run, slug: str) -> Across | None:
         return None
     tasks = {name: run.manifest["tasks"][name] for name in names}
     lanes = run.lanes[run.lanes["task"].isin(names)]
-    board, test = crosstask.leaderboard(lanes, compared, tasks), crosstask.rank_test(compared)
-    told = [test.sentence, crosstask.shared_data_sentence(compared, tasks), crosstask.flips_sentence(compared)]
+    board, test = crosstask.leaderboard(lanes, compared, tasks), crosstask.rank_test(compared, tasks)
+    shared = crosstask.shared_data_sentence(compared, tasks)
+    told = [shared, test.sentence, crosstask.flips_sentence(compared)]
     first = board.iloc[0]
     if first["mean_rank"] == first["mean_rank"]:
         best = cell_label(first["activation"], first["optimizer"])
-        head = f"{best} has the best mean rank, {first['mean_rank']:.1f} of {len(board)}, over {len(names)} tasks"
+        over = f"{test.tasks} {test.blocks}{f' ({len(names)} tasks)' if shared else ''}"
+        head = f"{best} has the best mean rank, {first['mean_rank']:.1f} of {len(board)}, over {over}"
         share = f"on {100 * first['lead_share']:.0f} % of the tasks it leads or cannot be told from the leader"
         told.insert(0, f"{head}{_apart(test)}; {share}.")
     apart = [name for name in run.manifest["tasks"] if name not in tasks]

@@ -29,12 +29,30 @@ def ranks(convergence: pd.DataFrame, by: tuple[str, ...] = CELLS) -> pd.DataFram
     return stats.rank_table(comparable(convergence, by), by)
 
 
+def _data_sets(names: "pd.Index[str]", tasks: Tasks) -> "pd.Series[str]":
+    """Of each task in `names` its data set: the checksum, or its own name where it has no data."""
+    return pd.Series([tasks[name].get("data_sha256") or name for name in names], names, dtype=object)
+
+
+def blocks(convergence: pd.DataFrame, tasks: Tasks, by: tuple[str, ...] = CELLS) -> pd.DataFrame:
+    """Ranks of entrants x data sets, each counted once, at the mean of its tasks' ranks.
+
+    Tasks on the same data are no independent evidence. Where no two share any, these are the ranks on the tasks.
+    """
+    ranked = ranks(convergence, by)
+    sets = _data_sets(ranked.columns, tasks)
+    if sets.is_unique:
+        return ranked
+    means = ranked.T.groupby(sets, sort=False).agg(lambda own: own.mean(skipna=False)).T
+    return means.round(9).rank(method="average")
+
+
 def leaderboard(
     lanes: pd.DataFrame, convergence: pd.DataFrame, tasks: Tasks, by: tuple[str, ...] = CELLS
 ) -> pd.DataFrame:
     """One row an entrant, the best mean rank first: how it did over all tasks.
 
-    Columns: those of `by`; `tasks` it was evaluated on; `mean_rank` over them; `profile`, the area of its performance
+    Columns: those of `by`; `tasks` it was evaluated on; `mean_rank` over their data sets (see `blocks`); `profile`, the area of its performance
     profile in steps to target, 0 to 1 (for optimizers or activations alone, the mean over their cells); `lead_share`,
     of the tasks, in which it is the leader or cannot be told from it (alone: one of its cells). An entrant that lacks a
     task has no mean rank and stands last.
@@ -42,13 +60,14 @@ def leaderboard(
     table = comparable(convergence, by)
     if table.empty:
         return pd.DataFrame(columns=[*by, *LEADERBOARD])
-    ranked, cells = ranks(convergence, by), table.assign(leads=_leads(lanes, table, tasks))
+    counts, ranked = ranks(convergence, by).notna().sum(axis=1), blocks(convergence, tasks, by)
+    cells = table.assign(leads=_leads(lanes, table, tasks))
     cells = cells.join(_profile(table), on=list(CELLS))
     groups = cells.groupby(list(by), sort=False)
     leads = cells.groupby([*by, "task"], sort=False)["leads"].max().groupby(list(by), sort=False).mean()
     found = pd.DataFrame(
         {
-            "tasks": ranked.notna().sum(axis=1),
+            "tasks": counts,
             "mean_rank": ranked.mean(axis=1, skipna=False),
             "profile": groups["profile"].mean(),
             "lead_share": leads,
@@ -76,30 +95,22 @@ def profile_curves(convergence: pd.DataFrame, max_ratio: float = 4.0) -> pd.Data
     return curves.T.reset_index().melt(list(CELLS), var_name="ratio", value_name="share")
 
 
-def rank_test(convergence: pd.DataFrame, by: tuple[str, ...] = CELLS) -> RankTest:
-    """Friedman, Nemenyi and Wilcoxon over the tasks, or in words why not: see `stats.rank_test`."""
-    return stats.rank_test(ranks(convergence, by))
+def rank_test(convergence: pd.DataFrame, tasks: Tasks, by: tuple[str, ...] = CELLS) -> RankTest:
+    """Friedman, Nemenyi and Wilcoxon over the tasks, or data sets where some share one: see `stats.rank_test`."""
+    shared = not _data_sets(ranks(convergence, by).columns, tasks).is_unique
+    return stats.rank_test(blocks(convergence, tasks, by), blocks="data sets" if shared else "tasks")
 
 
 def shared_data_sentence(convergence: pd.DataFrame, tasks: Tasks) -> str:
-    """That tasks on the same data are no independent blocks, and the test with each data set counted once.
-
-    A data set stands at the mean of its tasks' ranks. "" where no two tasks share one, or there is no test.
-    """
-    ranked = ranks(convergence)
-    sets = pd.Series([tasks[name].get("data_sha256") or name for name in ranked.columns], ranked.columns)
+    """That tasks on the same data are no independent blocks, so that each data set counts once; "" where none share."""
+    sets = _data_sets(ranks(convergence).columns, tasks)
     counts = sets.value_counts()
-    if len(counts) == len(sets) or stats.rank_test(ranked).refusal:
+    if sets.is_unique:
         return ""
-    number = (
-        "one data set" if len(counts) == 1 else f"{len(counts)} data sets, {counts.max()} of the {len(sets)} of one"
-    )
-    head = f"This takes tasks as independent, but the {len(sets)} are of {number}: the evidence is less than it looks"
-    test = stats.rank_test(ranked.T.groupby(sets, sort=False).mean().T.rank())
-    if test.refusal:
-        return f"{head}, and data sets are too few for a test."
-    told = f"{len(test.level) - 1} of the {len(ranked) - 1} others cannot be told from the best"
-    return f"{head}. With each data set counted once, p = {test.p_value:.2g} and {told}."
+    all_of_one = f"The {len(sets)} tasks are of one data set"
+    several = f"The {len(sets)} tasks are of {len(counts)} data sets, {counts.max()} of them of one"
+    head = all_of_one if len(counts) == 1 else several
+    return f"{head}: as that is no independent evidence, each data set counts once, at the mean of its tasks' ranks."
 
 
 def flips_sentence(convergence: pd.DataFrame) -> str:

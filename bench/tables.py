@@ -115,7 +115,7 @@ def leaderboard(board: pd.DataFrame, level: Sequence[object] = ()) -> Table:
         *([_text("activation")] if (board["activation"] != NO_ACTIVATION).any() else []),
         _text("optimizer"),
         _number("tasks", "tasks", lambda v: f"{v:g}", "it was evaluated on"),
-        _number("mean rank", "mean_rank", lambda v: f"{v:.2f}", "over the tasks; 1 is the best"),
+        _number("mean rank", "mean_rank", lambda v: f"{v:.2f}", "over the tasks, those on the same data counted once; 1 is the best"),
         _number("profile score", "profile", lambda v: f"{v:.2f}", "area under its performance profile, 0 to 1"),
         _number(
             "leads or not told apart", "lead_share", lambda v: f"{v * 100:.0f} %",

@@ -8,7 +8,7 @@ from synthetic import REGRESSION, SyntheticRun, make_run, task_entry
 from bench import crosstask, stats
 from bench.stats import Metric
 
-TASKS = {name: task_entry() for name in "abcd"} | {"e": REGRESSION}
+TASKS = {name: task_entry(data_sha256=name) for name in "abcd"} | {"e": REGRESSION}
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_a_cell_that_lacks_a_task_stands_last_without_a_mean_rank(run: Synthetic
     lost = (run.convergence["task"] == "a") & (run.convergence["optimizer"] == "adam")
     board = crosstask.leaderboard(run.lanes, run.convergence[~lost], TASKS)
     assert list(board["mean_rank"].isna()) == [False] * 4 + [True] * 2
-    assert "incomplete blocks" in crosstask.rank_test(run.convergence[~lost]).sentence
+    assert "incomplete blocks" in crosstask.rank_test(run.convergence[~lost], TASKS).sentence
 
 
 def test_a_task_without_activations_stands_apart(run: SyntheticRun) -> None:
@@ -59,23 +59,28 @@ def test_nothing_evaluated_gives_empty_frames() -> None:
 
 
 def test_the_test_over_tasks_speaks_or_says_why_not(run: SyntheticRun) -> None:
-    assert "Friedman" in crosstask.rank_test(run.convergence).sentence
+    assert "Friedman" in crosstask.rank_test(run.convergence, TASKS).sentence
     one = run.convergence[run.convergence["task"] == "a"]
-    assert "too few" in crosstask.rank_test(one).sentence
+    assert "too few" in crosstask.rank_test(one, TASKS).sentence
 
 
 def test_tasks_on_the_same_data_are_counted_once(run: SyntheticRun) -> None:
-    own = {name: task_entry(data_sha256=name) for name in TASKS}
-    assert crosstask.shared_data_sentence(run.convergence, own) == ""
+    assert crosstask.shared_data_sentence(run.convergence, TASKS) == ""
+    assert crosstask.blocks(run.convergence, TASKS).equals(crosstask.ranks(run.convergence))
     names = [f"t{i}" for i in range(8)]
     first = run.convergence[run.convergence["task"] == "a"].assign(rank=np.arange(1.0, 7))
     table = pd.concat([first.assign(task=name) for name in names])
     shared = {name: task_entry(data_sha256="x" if i < 3 else None) for i, name in enumerate(names)}
     told = crosstask.shared_data_sentence(table, shared)
-    assert told.startswith("This takes tasks as independent, but the 8 are of 6 data sets, 3 of the 8 of one:")
-    assert told.endswith(" With each data set counted once, p = 0 and 3 of the 5 others cannot be told from the best.")
+    assert told.startswith("The 8 tasks are of 6 data sets, 3 of them of one: as that is no independent evidence, each")
+    found = crosstask.rank_test(table, shared)
+    assert (found.tasks, len(found.level)) == (6, 4)
+    table.loc[table["task"] == "t0", "rank"] = np.arange(6.0, 0, -1)
+    assert list(crosstask.blocks(table, shared)["x"]) == list(range(1, 7))  # of 3 tasks 2 agree
+    lost = (table["task"] == "t1") & (table["rank"] == 1)
+    assert crosstask.blocks(table[~lost], shared)["x"].isna().sum() == 1
     few = {name: task_entry(data_sha256="x" if i < 5 else None) for i, name in enumerate(names)}
-    assert crosstask.shared_data_sentence(table, few).endswith(", and data sets are too few for a test.")
+    assert "4 data sets are too few" in crosstask.rank_test(table, few).sentence
 
 
 def test_flips_are_told_where_there_are_two_tasks(run: SyntheticRun) -> None:

@@ -56,7 +56,7 @@ def test_the_interval_covers_as_is_said(seeds: int, share: float) -> None:
 
 def test_ranks_are_refused_where_cells_are_missing() -> None:
     table = stats.convergence(evaluated({"x": [0.9], "y": [0.8]}), NO_TIMES, ACCURACY)
-    assert "1 task is too few" in crosstask.rank_test(table).sentence
+    assert "1 task is too few" in crosstask.rank_test(table, ACCURACY).sentence
 
 
 def test_a_target_never_reached_is_infinite_and_scores_nothing() -> None:

@@ -32,7 +32,8 @@ def rank_table(convergence: pd.DataFrame, by: tuple[str, ...] = CELLS) -> pd.Dat
 
 @dataclass(frozen=True)
 class RankTest:
-    """Whether entrants differ over tasks. `refusal` says in words why there is no answer; then numbers are NaN.
+    """Whether entrants differ over tasks, or other `blocks`. `refusal` says in words why there is no answer; then numbers
+    are NaN.
 
     `mean_ranks` [entrants], 1 the best; `chi2` Friedman's statistic, `f` Iman and Davenport's, `p_value` that of
     f; `critical_difference` Nemenyi's, of mean ranks at 5 %; `wilcoxon` [entrants] the signed-rank p of each against
@@ -47,6 +48,7 @@ class RankTest:
     critical_difference: float = np.nan
     wilcoxon: "pd.Series[float] | None" = None
     refusal: str = ""
+    blocks: str = "tasks"
 
     @property
     def level(self) -> list[object]:
@@ -63,37 +65,37 @@ class RankTest:
             return self.refusal
         test = f"Friedman, F = {self.f:.2f}, p = {self.p_value:.2g}"
         if not self.p_value < LEVEL:
-            return f"No difference between the {len(self.mean_ranks)} over {self.tasks} tasks can be told ({test})."
+            return f"No difference between the {len(self.mean_ranks)} over {self.tasks} {self.blocks} can be told ({test})."
         return (
-            f"Mean ranks over {self.tasks} tasks differ ({test}); two that are less than "
+            f"Mean ranks over {self.tasks} {self.blocks} differ ({test}); two that are less than "
             f"{self.critical_difference:.2f} apart cannot be told from each other (Nemenyi)."
         )
 
 
-def rank_test(ranks: pd.DataFrame, fewest: int = FEWEST_TASKS) -> RankTest:
+def rank_test(ranks: pd.DataFrame, fewest: int = FEWEST_TASKS, blocks: str = "tasks") -> RankTest:
     """Friedman's test, Nemenyi's critical difference, and Wilcoxon's tests with Holm, of `ranks` [entrants, tasks].
 
-    Refused in words: fewer than two entrants, fewer than `fewest` tasks, an entrant that lacks a task. Where all
+    `blocks` is what words call the columns. Refused in words: fewer than two entrants, fewer than `fewest` tasks, an entrant that lacks a task. Where all
     are tied everywhere there is no difference: chi2 = 0, p = 1. Wilcoxon's test is on differences of ranks, as tasks
     have different metrics.
     Source: Demšar, Statistical Comparisons of Classifiers over Multiple Data Sets, 2006.
     """
     mean_ranks = ranks.mean(axis=1)
-    refusal = _refusal(ranks, fewest)
+    refusal = _refusal(ranks, fewest, blocks)
     if refusal:
-        return RankTest(mean_ranks, ranks.shape[1], refusal=refusal)
+        return RankTest(mean_ranks, ranks.shape[1], refusal=refusal, blocks=blocks)
     chi2, f, p = friedman(mean_ranks.to_numpy(), ranks.shape[1])
     critical = critical_difference(len(ranks), ranks.shape[1])
-    return RankTest(mean_ranks, ranks.shape[1], chi2, f, p, critical, _wilcoxon(ranks, mean_ranks))
+    return RankTest(mean_ranks, ranks.shape[1], chi2, f, p, critical, _wilcoxon(ranks, mean_ranks), blocks=blocks)
 
 
-def _refusal(ranks: pd.DataFrame, fewest: int) -> str:
-    entrants, tasks = ranks.shape
+def _refusal(ranks: pd.DataFrame, fewest: int, blocks: str) -> str:
+    entrants, count = ranks.shape
     if entrants < 2:
         return "There is nothing to compare across tasks: fewer than two entrants."
-    if tasks < fewest:
-        noun = "task is" if tasks == 1 else "tasks are"
-        return f"{tasks} {noun} too few for a test across tasks, which takes at least {fewest}."
+    if count < fewest:
+        noun = f"{blocks.removesuffix('s')} is" if count == 1 else f"{blocks} are"
+        return f"{count} {noun} too few for a test across {blocks}, which takes at least {fewest}."
     lacking = int(ranks.isna().any(axis=1).sum())
     if lacking:
         return (
