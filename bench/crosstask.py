@@ -198,8 +198,7 @@ def default_sentence(table: pd.DataFrame, metric: Metric) -> str:
     if known.empty:
         return ""
     gain, better = float(known["gain"].median()), int(known["beaten"].astype(bool).sum())
-    unit = "points" if metric.unit == "%" else metric.unit
-    brought = f"{metric.show(gain)} {unit}".rstrip() if np.isfinite(gain) else "what the other loses to divergence"
+    brought = metric.difference(gain) if np.isfinite(gain) else "what the other loses to divergence"
     text = f"Another learning rate than the optimizer's conventional one was better in {better} of {len(known)} cells"
     return f"{text}; the median gain in validation {metric.name} over all of them is {brought}."
 
@@ -234,8 +233,7 @@ def budget_sentence(trials: pd.DataFrame, metric: Metric) -> str:
     every = int(table.columns[-1])
     half = (every + 1) // 2
     lost = {k: float((metric.sign * (table[every] - table[k])).median()) for k in (half, 1)}
-    unit = "points" if metric.unit == "%" else metric.unit
-    told = [f"{metric.show(lost[half])} {unit}".rstrip(), f"{metric.show(lost[1])}"]
+    told = [metric.difference(lost[k]) for k in (half, 1)]
     return (
         f"With {half} of its {every} trials, drawn at random, a cell would be expected to lose {told[0]} of validation "
         f"{metric.name}, with a single one {told[1]} (medians over the cells)."

@@ -246,8 +246,7 @@ def _ahead(best: float, other: float, metric: Metric) -> str:
     gap = abs(best - other)
     if not np.isfinite(gap):
         return "out of reach of"
-    unit = "points" if metric.unit == "%" else metric.unit
-    return f"{metric.show(gap)}{f' {unit}' if unit else ''} ahead of" if gap > 0 else "at the same mean as"
+    return f"{metric.difference(gap)} ahead of" if gap > 0 else "at the same mean as"
 
 
 def _causes(run: Run, task: str, metric: Metric) -> tuple[str, ...]:

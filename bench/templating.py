@@ -13,6 +13,7 @@ from markupsafe import Markup, escape
 FOLDER = Path(__file__).parent / "templates"
 MARKDOWN = str.maketrans({c: f"\\{c}" for c in "\\`*_[]#|~$"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"})
 SYMBOLS = {"±": r"$\pm$", "×": r"$\times$", "∞": r"$\infty$", "–": "--", "−": "$-$", "²": "$^2$", "‡": r"$\ddagger$"}
+SYMBOLS |= {"⁻": "$^{-}$", "³": "$^{3}$"}
 LATEX = str.maketrans(
     {c: f"\\{c}" for c in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
@@ -64,7 +65,7 @@ def _environment(**settings: Any) -> Environment:
 def _held_together(value: object) -> object:
     """A number and its unit stay on one line."""
     held = isinstance(value, str) and not isinstance(value, Markup)
-    return str(value).replace(" %", "\u00a0%").replace("± ", "±\u00a0") if held else value
+    return str(value).replace(" %", "\u00a0%").replace("± ", "±\u00a0").replace(" ×10", "\u00a0×10") if held else value
 
 
 def _breakable(value: object) -> Markup:

@@ -108,17 +108,17 @@ def indistinguishable(lanes: pd.DataFrame, tasks: Tasks, task: str, best: Pair) 
 
 def verdict(lanes: pd.DataFrame, table: pd.DataFrame, tasks: Tasks, task: str) -> Verdict:
     """The verdict on `task` from a run's lanes and its `convergence` table."""
-    metric, best = Metric.of(tasks[task]), leader(table, task)
+    best, own = leader(table, task), table[table["task"] == task]
+    metric = _metric(Metric.of(tasks[task]), own, best)
     cells = int((table["seeds"] > 0).groupby(table["task"]).sum().get(task, 0))
     if best is None:
         return Verdict(task, None, np.nan, np.nan, (), 0, 0, metric)
-    mean, seeds, planned = float(best["test_metric"]), int(best["seeds"]), int((table["task"] == task).sum())
+    mean, seeds, planned = float(best["test_metric"]), int(best["seeds"]), len(own)
     how = " or ".join(status for status in LOST if (_lost(lanes, task)["status"] == status).any()) or "diverged"
     if mean == metric.worst:
         return Verdict(task, None, mean, np.nan, (), cells, seeds, metric, planned=planned, how=how)
     winner = (str(best["activation"]), str(best["optimizer"]))
     others = against_best(lanes, tasks, task, winner).set_index(CELL[1:])
-    own = table[table["task"] == task]
     count = int((np.isclose(own["test_metric"], metric.best, rtol=1e-5) & (own["rank"] == best["rank"])).sum())
     return Verdict(
         task,
@@ -135,6 +135,15 @@ def verdict(lanes: pd.DataFrame, table: pd.DataFrame, tasks: Tasks, task: str) -
         lost=others["lost"][others["more_lost"]].to_dict(),
         how=how,
     )
+
+
+def _metric(metric: Metric, table: pd.DataFrame, best: "pd.Series[Any] | None") -> Metric:
+    """The metric with the decimals of one task's `table`, led by `best`."""
+    if best is None:
+        return metric
+    ends = table["ci_low"], table["ci_high"]
+    own = _half_width(best["ci_low"], best["ci_high"])
+    return metric.fitted(table["test_metric"], [_half_width(low, high) for low, high in zip(*ends, strict=True)], own)
 
 
 def _half_width(low: float, high: float) -> float:

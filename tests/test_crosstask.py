@@ -146,7 +146,7 @@ def test_what_fewer_trials_would_cost_is_told() -> None:
     metric = Metric.of(TASKS["a"])
     assert crosstask.budget_sentence(trials, metric) == (
         "With 2 of its 3 trials, drawn at random, a cell would be expected to lose 20.0 points of validation "
-        "accuracy, with a single one 40.0 (medians over the cells)."
+        "accuracy, with a single one 40.0 points (medians over the cells)."
     )
     assert crosstask.budget_sentence(trials[trials["trials"] < 3], metric) == ""
 

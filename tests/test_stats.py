@@ -9,6 +9,7 @@ from synthetic import REGRESSION, make_run, task_entry
 
 from bench import stats
 from bench.stats import Metric
+from bench.tasks import TASKS
 
 ACCURACY = {"t": task_entry()}
 R2 = {"t": task_entry(metric={"name": "R²", "direction": "maximize", "unit": "", "scale": 1, "worst": -np.inf})}
@@ -222,6 +223,45 @@ def test_a_share_is_told_in_percent(value: float, half: float, told: str) -> Non
 def test_a_spread_is_told_with_the_digits_of_its_value() -> None:
     assert Metric.of(REGRESSION).told(54.321, 0.31567) == "54.3 ± 0.3"
     assert Metric.of(REGRESSION).told(0.4567, 0.0316) == "0.457 ± 0.032"
+
+
+def test_a_small_spread_brings_decimals_and_whole_values_keep_theirs() -> None:
+    psnr = Metric("PSNR", "maximize", "dB", 1, -np.inf)
+    assert psnr.told(25.8123, 0.0312) == "25.81 dB ± 0.03"
+    assert psnr.told(99.0, 0.97) == "99.0 dB ± 1.0"
+    assert Metric.of(task_entry()).told(0.9712, 0.0003) == "97.12 % ± 0.03"
+
+
+@pytest.mark.parametrize(
+    ("values", "half_widths", "leader", "shown"),
+    [
+        ([99.0, 99.7, 101.0], [1.2, 2.0, 3.0], np.nan, ["99.0", "99.7", "101.0"]),
+        ([25.8, 25.1], [0.5, 0.5], 0.03, ["25.80", "25.10"]),
+        ([0.349, -2.24, -np.inf], [0.005, 0.2, np.nan], 0.0048, ["0.349", "−2.240", "−∞"]),
+        ([500.0, 499.96], [0.0, 0.2], 0.0, ["500.0", "500.0"]),
+        ([-0.04, 1234.5], [0.3, 0.4], np.nan, ["0.0", "1,234"]),
+        ([99.0, 99.7], [np.nan, np.nan], np.nan, ["99.0", "99.7"]),
+        ([np.nan], [np.nan], np.nan, ["no data"]),
+    ],
+)
+def test_a_column_has_the_decimals_of_its_intervals(
+    values: list[float], half_widths: list[float], leader: float, shown: list[str]
+) -> None:
+    fitted = Metric("PSNR", "maximize", "dB", 1, -np.inf).fitted(values, half_widths, leader)
+    assert [fitted.show(value) for value in values] == shown
+
+
+def test_a_difference_is_told_like_its_column_and_never_as_nothing() -> None:
+    psnr, accuracy = Metric("PSNR", "maximize", "dB", 1, -np.inf).fitted([99.0], [1.2]), Metric.of(task_entry())
+    assert [psnr.difference(value) for value in (0.698, -0.698, 0.003, 0.0)] == ["0.7 dB", "0.7 dB", "0.003 dB", "0.0 dB"]
+    assert accuracy.difference(0.0123) == "1.2 points"
+
+
+def test_a_minus_is_a_minus_and_a_power_of_ten_one() -> None:
+    discrepancy = TASKS["digits_gan"].metric.described()
+    assert Metric.of({"metric": discrepancy}).told(0.1592) == "159.2 ×10⁻³"
+    assert Metric.of(REGRESSION).told(-2.24) == "−2.24"
+    assert Metric.of(REGRESSION).plain(-3) == "−3"
 
 
 @pytest.mark.parametrize("value, told", [(54.321, "54.3"), (12345.6, "12,346"), (np.inf, "∞"), (0.01234, "0.0123")])

@@ -25,6 +25,11 @@ def test_the_best_is_bold_and_what_cannot_be_told_from_it_has_a_dagger() -> None
     assert lines[8].endswith(r" & 57.9\phantom{$^{\dagger}$} \\")
 
 
+def test_a_power_of_ten_prints_and_stays_beside_its_number() -> None:
+    assert templating._held_together("159.2 ×10⁻³") == "159.2\u00a0×10⁻³"
+    assert templating._escaped("−159.2 ×10⁻³", templating.LATEX) == r"$-$159.2 $\times$10$^{-}$$^{3}$"
+
+
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="needs pdflatex")
 def test_latex_prints_it(tmp_path: Path) -> None:
     inner = templating.latex("table.tex", table=table())

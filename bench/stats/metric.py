@@ -5,12 +5,12 @@ before any mean, interval or rank. A lane that was interrupted was never measure
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from bench.labels import NO_ACTIVATION
 
@@ -22,7 +22,10 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True)
 class Metric:
-    """How the metric of a task is read: its direction, its worst value, and how a person is shown it."""
+    """How the metric of a task is read: its direction, its worst value, and how a person is shown it.
+
+    `decimals` are those of every value that is shown; None where each may have its own.
+    """
 
     name: str
     direction: str
@@ -30,6 +33,7 @@ class Metric:
     scale: float
     worst: float
     best: float = np.nan  # beyond which nothing goes, where there is such a value
+    decimals: int | None = None
 
     @classmethod
     def of(cls, task: Mapping[str, Any]) -> "Metric":
@@ -59,20 +63,66 @@ class Metric:
         if np.isinf(value):
             return "∞" if value > 0 else "−∞"
         shown = float(value) * self.scale
-        if self.scale != 1:
-            return f"{shown:.1f}"
-        return f"{shown:,.0f}" if abs(shown) >= 1000 else f"{shown:.3g}"
+        if self.decimals is None and self.scale == 1 and abs(shown) < 1000:
+            return _signed(f"{shown:.3g}")
+        return _signed(f"{shown:,.{self._places(shown)}f}")
+
+    def _places(self, shown: float) -> int:
+        if abs(shown) >= 1000:
+            return 0
+        three = 1 if self.scale != 1 else _to_digit(shown, 3)
+        return three if self.decimals is None else self.decimals
 
     def plain(self, value: float) -> str:
         """A value that somebody set, such as a target: all its digits, and its unit."""
-        return f"{value * self.scale:g}{f' {self.unit}' if self.unit else ''}"
+        return self._with_unit(_signed(f"{value * self.scale:g}"))
 
     def told(self, value: float, half_width: float = np.nan) -> str:
-        """The value with its uncertainty and its unit: `97.8 % ± 0.4`."""
-        shown = self.show(value)
-        unit = f" {self.unit}" if self.unit and np.isfinite(value) else ""
-        spread = f" ± {half_width * self.scale:.{len(shown.partition('.')[2])}f}" if np.isfinite(half_width) else ""
-        return f"{shown}{unit}{spread}"
+        """The value with its uncertainty and its unit: `97.8 % ± 0.4`; as many decimals as its uncertainty takes."""
+        if not np.isfinite(value):
+            return self.show(value)
+        if not np.isfinite(half_width):
+            return self._with_unit(self.show(value))
+        places = self._places(value * self.scale)
+        if half_width * self.scale < 0.5 * 10.0**-places and half_width > 0:
+            places = _to_digit(half_width * self.scale, 1)
+        shown = replace(self, decimals=places).show(value)
+        return f"{self._with_unit(shown)} ± {half_width * self.scale:.{places}f}"
+
+    def difference(self, value: float) -> str:
+        """By how much two values differ: `0.7 points`, of a metric in percent; never zero of what is not."""
+        shown = abs(value) * self.scale
+        places = self._places(shown)
+        text = f"{shown:.1g}" if 0 < shown < 0.5 * 10.0**-places else f"{shown:,.{places}f}"
+        return f"{text} {'points' if self.unit == '%' else self.unit}".rstrip()
+
+    def _with_unit(self, shown: str) -> str:
+        return f"{shown} {self.unit}" if self.unit else shown
+
+    def fitted(self, values: ArrayLike, half_widths: ArrayLike, leader: float = np.nan) -> "Metric":
+        """This metric with the decimals that a column of `values` [cells] takes, by the `half_widths` of intervals.
+
+        Those that show one digit of the leader's, two where the first is a 1; where that is zero, of their lower quartile.
+        Without any, three digits of the middle value.
+        """
+        known, widths = (np.abs(np.asarray(found, dtype=float)) * self.scale for found in (values, half_widths))
+        known, widths = (found[np.isfinite(found) & (found > 0)] for found in (known, widths))
+        if len(widths):
+            sure = leader * self.scale if leader > 0 else float(np.quantile(widths, 0.25))
+            decimals = _to_digit(sure, 2 if sure < 2 * 10.0 ** np.floor(np.log10(sure)) else 1)
+        else:
+            decimals = _to_digit(float(np.median(known)), 3) if len(known) else 0
+        return replace(self, decimals=max(decimals, int(self.scale != 1)))
+
+
+def _to_digit(value: float, digit: int) -> int:
+    """The decimals that show so many digits of a `value`, in its own size: 1 of 0.03 takes 2."""
+    return max(0, digit - 1 - int(np.floor(np.log10(abs(value))))) if value else 0
+
+
+def _signed(text: str) -> str:
+    """A number with a proper minus, and zero without."""
+    return text.lstrip("-") if not text.strip("-0.,") else text.replace("-", "−", 1)
 
 
 def noun(frame: pd.DataFrame, count: int = 1) -> str:

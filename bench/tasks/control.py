@@ -154,7 +154,7 @@ def missed(alive: "Array") -> "Array":
     return (STEPS - mean_return(alive)) / STEPS
 
 
-RETURN = Metric("mean return", mean_return, "maximize", worst=0.0, unit="steps", best=float(STEPS))
+RETURN = Metric("mean return", mean_return, "maximize", worst=0.0, unit="time steps", best=float(STEPS))
 
 
 def cartpole(width: int = 32, depth: int = 1, initialization: str = "default") -> Task:

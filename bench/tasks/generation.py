@@ -111,7 +111,7 @@ def kernel(x: "Array", y: "Array") -> "Array":
 
 
 COVERAGE = Metric("mode coverage", coverage, "maximize", worst=0.0, unit="%", scale=100.0)
-DISCREPANCY = Metric("MMD²", discrepancy, "minimize", worst=float("inf"), unit="e-3", scale=1000.0)
+DISCREPANCY = Metric("MMD²", discrepancy, "minimize", worst=float("inf"), unit="×10⁻³", scale=1000.0)
 
 
 def load_ring(task: Task) -> dict[str, Any]:

@@ -270,7 +270,7 @@ def digits_detection(width: int = 16, initialization: str = "default") -> Task:
         name="digits_detection",
         kind="detection",
         summary=f"Where on a noisy canvas a digit is, and which, network of {width} and {2 * width} channels",
-        metric=Metric("found", found, "maximize", worst=0.0, unit="%", scale=100.0, best=1.0),
+        metric=Metric("detection rate", found, "maximize", worst=0.0, unit="%", scale=100.0, best=1.0),
         target=0.7,
         baseline=2 / 359,
         baseline_is="the commonest digit in the mean box",
