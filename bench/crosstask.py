@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from bench import stats
-from bench.labels import NO_ACTIVATION
+from bench.labels import NO_ACTIVATION, joined
 from bench.optimizers import OPTIMIZERS
 from bench.stats import CELL, LEVEL, Metric, RankTest, Tasks
 from bench.verdicts import against_row, verdict
@@ -52,10 +52,10 @@ def leaderboard(
 ) -> pd.DataFrame:
     """One row an entrant, the best mean rank first: how it did over all tasks.
 
-    Columns: those of `by`; `tasks` it was evaluated on; `mean_rank` over their data sets (see `blocks`); `profile`, the area of its performance
-    profile in steps to target, 0 to 1 (for optimizers or activations alone, the mean over their cells); `lead_share`,
-    of the tasks, in which it is the leader or cannot be told from it (alone: one of its cells). An entrant that lacks a
-    task has no mean rank and stands last.
+    Columns: those of `by`; `tasks` it was evaluated on; `mean_rank` over their data sets (see `blocks`); `profile`, the
+    area of its performance profile in steps to target, 0 to 1 (for optimizers or activations alone, the mean over
+    their cells); `lead_share`, of the tasks, in which it is the leader or cannot be told from it (alone: one of its
+    cells). An entrant that lacks a task has no mean rank and stands last.
     """
     table = comparable(convergence, by)
     if table.empty:
@@ -152,11 +152,18 @@ def main_effect_sentence(effect: pd.DataFrame, metric: Metric) -> str:
     if len(effect) < 2:
         return ""
     by, best = effect.columns[0], effect.iloc[0]
-    level = list(effect.loc[effect["tied"], by])[1:]
-    rest = f"cannot be told from it: {', '.join(level)}" if level else "each of the others can be told from it"
     over = "activations" if by == "optimizer" else "optimizers"
     head = f"Over all {best['cells']} {over}" if best["cells"] > 1 else "Alone"
-    return f"{head}, {best[by]} is the best {by} at {metric.told(best['mean'])} test {metric.name}; {rest}."
+    equal = np.isclose(effect["mean"], best["mean"], rtol=1e-9, atol=0)
+    first, level = effect.loc[equal, by], effect.loc[effect["tied"] & ~equal, by]
+    value = f"{metric.told(best['mean'])} test {metric.name}"
+    if equal.all():
+        return f"{head}, each {by} has the same mean, {value}."
+    it, share = ("it", "has") if len(first) == 1 else ("them", "share")
+    rest = (
+        f"cannot be told from {it}: {', '.join(level)}" if len(level) else f"each of the others can be told from {it}"
+    )
+    return f"{head}, {joined(list(first))} {share} the best mean of any {by}, {value}; {rest}."
 
 
 def variance_by_task(lanes: pd.DataFrame, tasks: Tasks) -> pd.DataFrame:

@@ -1,4 +1,6 @@
-"""What a cell is called and how long something took, everywhere in the same words."""
+"""What a cell is called, how long something took, and lists, everywhere in the same words."""
+
+from collections.abc import Sequence
 
 NO_ACTIVATION = "none"  # in the column of activations, where a task has none
 
@@ -15,3 +17,8 @@ def duration(seconds: float) -> str:
     """In the largest unit of which there are two: 42 s, 21 min, 3 h."""
     unit, size = next((unit, size) for unit, size in UNITS if seconds >= 2 * size or size == 1)
     return f"{seconds / size:,.0f} {unit}"
+
+
+def joined(names: Sequence[str], last: str = "and") -> str:
+    """A list in words: `a, b and c`."""
+    return f" {last} ".join([*[", ".join(names[:-1])] * (len(names) > 1), names[-1]])

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from bench import crosstask, embedded, figures, stats, tables
 from bench.across import Across, across
 from bench.audit import Finding, Run, audit
+from bench.choice import Choice, choice
 from bench.heat import Heat, heat
-from bench.labels import NO_ACTIVATION, duration
+from bench.labels import NO_ACTIVATION, duration, joined
 from bench.optimizers import OPTIMIZERS
 from bench.search import rungs, searched, values_told
 from bench.stats import Metric, cell_label, noun
@@ -34,6 +35,7 @@ class Section:
     task: str
     several: bool
     facts: str
+    choice: Choice
     margin: str
     setting: str
     verdict: Verdict
@@ -53,11 +55,6 @@ class Section:
     def collapsed(self) -> bool:
         """Whether a seed of any cell collapsed."""
         return any("‡" in entry.text for row in self.cells.rows for entry in row.entries)
-
-    @property
-    def level(self) -> list[str]:
-        """The cells that cannot be told from the leader."""
-        return [cell_label(*pair) for pair in self.verdict.tied]
 
 
 @dataclass(frozen=True)
@@ -179,20 +176,21 @@ def _sections(run: Run, names: Iterator[str], drawn: Mapping[str, figures.Style]
 def _section(run: Run, task: str, slug: str, drawn: Mapping[str, figures.Style], several: bool) -> Section:
     table, speeds = (frame[frame["task"] == task] for frame in (run.convergence, run.throughput))
     found = verdict(run.lanes, run.convergence, run.manifest["tasks"], task)
+    told = table.assign(found=_found(run, table), collapsed=_collapsed(run, table, task))
+    cells = tables.cells(told, speeds, found)
     return Section(
         slug=slug,
         run=run.name,
         task=task,
         several=several,
-        facts=_facts(run.manifest["tasks"][task], found.metric),
+        facts=_facts(run.manifest["tasks"][task]),
+        choice=choice(found, cells),
         margin=_margin(table, found),
         setting=_setting(run, task, found),
         verdict=found,
         causes=_causes(run, task, found.metric),
         figures=figures.of_task(run, task, found, drawn, slug),
-        cells=tables.cells(
-            table.assign(found=_found(run, table), collapsed=_collapsed(run, table, task)), speeds, found
-        ),
+        cells=cells,
         matrix=tables.matrix(table, found),
         heat=heat(table, found),
         data=embedded.of_task(run, task) | {"slug": slug},
@@ -214,8 +212,9 @@ def _collapsed(run: Run, table: pd.DataFrame, task: str) -> list[bool]:
     return [cell in lost.index for cell in table[stats.CELL].itertuples(index=False, name=None)]
 
 
-def _facts(entry: Mapping[str, Any], metric: Metric) -> str:
+def _facts(entry: Mapping[str, Any]) -> str:
     """A task in sentences."""
+    metric = Metric.of(entry)
     sizes = {part: entry["samples"][part] for part in ("train", "validation", "test")}
     samples = [f"{size:,} {part}" for part, size in sizes.items() if size]
     data = f"{' + '.join(samples)} examples, " if samples else ""
@@ -261,7 +260,7 @@ def _causes(run: Run, task: str, metric: Metric) -> tuple[str, ...]:
         crosstask.default_sentence(crosstask.default_against_tuned(lanes, tasks), metric),
         crosstask.region_sentence(crosstask.good_region(lanes, tasks)),
         crosstask.budget_sentence(crosstask.best_so_far(lanes, tasks), metric),
-        power_line(lanes, run.convergence, tasks, task),
+        power_line(lanes, run.convergence, tasks, task, metric),
     ]
     return tuple(sentence for sentence in told if sentence)
 
@@ -320,12 +319,8 @@ def _tried(run: Run) -> str:
     halved = ""
     if "eta" in tuning:
         counts = [str(count) for count, _ in rungs(tuning["trials"], tuning["eta"])]
-        halved = f", then the best {_joined(counts[1:])} of them, each for {tuning['eta']} times as long"
-    return f"{_count(tuning['trials'], 'trial')} {of} over {_joined(list(names))}{halved}"
-
-
-def _joined(names: Sequence[str]) -> str:
-    return " and ".join([*[", ".join(names[:-1])] * (len(names) > 1), names[-1]])
+        halved = f", then the best {joined(counts[1:])} of them, each for {tuning['eta']} times as long"
+    return f"{_count(tuning['trials'], 'trial')} {of} over {joined(list(names))}{halved}"
 
 
 def _rates(lanes: Any) -> str:

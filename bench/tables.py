@@ -115,7 +115,9 @@ def leaderboard(board: pd.DataFrame, level: Sequence[object] = ()) -> Table:
         *([_text("activation")] if (board["activation"] != NO_ACTIVATION).any() else []),
         _text("optimizer"),
         _number("tasks", "tasks", lambda v: f"{v:g}", "it was evaluated on"),
-        _number("mean rank", "mean_rank", lambda v: f"{v:.2f}", "over the tasks, those on the same data counted once; 1 is the best"),
+        _number(
+            "mean rank", "mean_rank", lambda v: f"{v:.2f}", "over the tasks, each data set counted once; 1 is the best"
+        ),
         _number("profile score", "profile", lambda v: f"{v:.2f}", "area under its performance profile, 0 to 1"),
         _number(
             "leads or not told apart", "lead_share", lambda v: f"{v * 100:.0f} %",
@@ -141,7 +143,9 @@ def leaders(verdicts: Sequence[tuple[str, Verdict]]) -> Table:
         Column("task", False),
         Column("leader", False),
         Column("test metric", True, "mean over the evaluation seeds, ± half of its 95 % bootstrap interval"),
+        Column("learning rate", True, "of the leader, chosen on validation data"),
         Column("not told apart", True, "cells that cannot be told from the leader"),
+        Column("diverged", True, "cells that diverged on more seeds than the leader"),
         Column("cells", True, "that were evaluated"),
     ]
     first = 0 if len({run for run, _ in verdicts}) > 1 else 1
@@ -149,9 +153,11 @@ def leaders(verdicts: Sequence[tuple[str, Verdict]]) -> Table:
     for run, found in verdicts:
         who = cell_label(*found.winner) if found.winner else UNKNOWN
         told = f"{found.metric.told(found.mean, found.half_width)} {found.metric.name}" if found.winner else UNKNOWN
-        counts = len(found.tied), found.cells
+        counts = len(found.tied), len(found.lost), found.cells
+        rate = f"{found.rate:.3g}" if found.winner else UNKNOWN
         texts = [Entry(text, text) for text in (run, found.task, who)]
-        numbers = [Entry(told, _key(found.mean) if found.winner else ""), *(Entry(str(n), str(n)) for n in counts)]
+        numbers = [Entry(told, _key(found.mean) if found.winner else ""), Entry(rate, _key(found.rate))]
+        numbers += [Entry(str(n), str(n)) for n in counts]
         rows.append(Row((*texts, *numbers)[first:], "", f"{run} {found.task}"))
     return Table(tuple(columns[first:]), tuple(rows))
 

@@ -8,7 +8,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench.stats import CELL, Floats, Metric, Pair, Tasks, cell_label, holm, moderated_tests, score_table, seeds_needed
+from bench.stats import (
+    CELL,
+    Floats,
+    Metric,
+    Pair,
+    Tasks,
+    cell_label,
+    holm,
+    moderated_tests,
+    score_table,
+    seeds_needed,
+    smallest_seen,
+)
 from bench.stats.moderated import LEVEL, lenders
 
 
@@ -16,10 +28,10 @@ from bench.stats.moderated import LEVEL, lenders
 class Verdict:
     """Who leads a task, how sure that is, and who cannot be told from it.
 
-    There is no winner where nothing was evaluated or nothing survived. `mean` and `half_width` (of its
-    interval) are the winner's, `cells` and `seeds` what was evaluated, of `planned` cells. `lost` are the cells that
-    lost more seeds than the winner, and how many: they are no equals of it, whatever a test says. `how` is what became
-    of networks that did not survive.
+    There is no winner where nothing was evaluated or nothing survived. `mean`, `half_width` (of its interval) and
+    learning `rate` are the winner's, `cells` and `seeds` what was evaluated, of `planned` cells. `lost` are the cells
+    that lost more seeds than the winner, and how many: they are no equals of it, whatever a test says. `how` is what
+    became of networks that did not survive.
     """
 
     task: str
@@ -33,6 +45,7 @@ class Verdict:
     at_end: int = 0  # how many cells, if several, reach the best value of the metric on every seed
     steps: float = np.inf  # of the winner to the target
     planned: int = 0
+    rate: float = np.nan
     lost: Mapping[Pair, int] = field(default_factory=dict)
     how: str = "diverged"
 
@@ -132,6 +145,7 @@ def verdict(lanes: pd.DataFrame, table: pd.DataFrame, tasks: Tasks, task: str) -
         at_end=count if count > 1 else 0,
         steps=float(best["steps_to_target"]),
         planned=planned,
+        rate=float(best["learning_rate"]),
         lost=others["lost"][others["more_lost"]].to_dict(),
         how=how,
     )
@@ -204,27 +218,24 @@ def _seeds_lost(lanes: pd.DataFrame, task: str, table: pd.DataFrame) -> NDArray[
     return found
 
 
-def power_line(lanes: pd.DataFrame, table: pd.DataFrame, tasks: Tasks, task: str, difference: float = np.nan) -> str:
-    """How many seeds it would take to tell a cell from the leader of `task`: a sentence, or "" without numbers.
+def power_line(lanes: pd.DataFrame, table: pd.DataFrame, tasks: Tasks, task: str, metric: Metric) -> str:
+    """What difference from the leader of `task` its seeds can see, and how many it would take to see half of that.
 
-    `difference` is in the metric's own units; by default half a point of a percentage, else the leader's distance
-    to the middle cell. The noise is the median over the cells of the standard deviation of their differences to
-    the leader, the level that of the first of Holm's tests. See `stats.seeds_needed`.
+    A sentence, or "" without numbers. The noise is the median over the cells of the standard deviation of their
+    differences to the leader, the level that of the first of Holm's tests. See `stats.smallest_seen`.
     """
-    best, metric = leader(table, task), Metric.of(tasks[task])
+    best = leader(table, task)
     if best is None:
         return ""
     scores = score_table(lanes, tasks, task)
     others = scores.sub(scores.loc[(best["activation"], best["optimizer"])]).drop(index=[tuple(best[CELL[1:]])])
     spread = float(others.std(axis=1, ddof=1).median()) if len(others) else np.nan
-    if not difference > 0:
-        difference = 0.5 / metric.scale if metric.scale != 1 else float(others.mean(axis=1).abs().median())
-    if not (spread > 0 and difference > 0):
+    if not spread > 0:
         return ""
-    needed = seeds_needed(difference, spread, comparisons=len(others))
-    amount = f"{difference * metric.scale:.2g}"
-    unit = f"point{'s' * (amount != '1')}" if metric.unit == "%" else metric.unit
-    shown = f"{amount} {unit}".rstrip()
-    count = "More than 100,000" if needed is None else f"{needed:,}"
-    seeds = f"{count} seeds would be needed to see a difference of {shown} from the leader in four of five runs"
-    return f"{seeds}; this one has {int(best['seeds'])}."
+    seeds = int(best["seeds"])
+    seen = smallest_seen(seeds, comparisons=len(others))
+    half = seeds_needed(seen / 2, 1.0, comparisons=len(others))
+    return (
+        f"In four of five runs {seeds} seeds see a difference of {metric.difference(seen * spread)} from the leader, "
+        f"{seen:.1f} times what it varies by from seed to seed; half of that would take {half:,} seeds."
+    )

@@ -100,7 +100,20 @@ def test_many_cells_on_the_same_seeds_see_what_no_single_one_does() -> None:
     assert list(effect["tied"]) == [True, False]
     assert list(effect["cells"]) == [4, 4]
     sentence = crosstask.main_effect_sentence(effect, Metric.of(tasks["digits_mlp"]))
-    assert sentence.startswith("Over all 4 activations, adam is the best optimizer at 90.8 %")
+    assert sentence.startswith("Over all 4 activations, adam has the best mean of any optimizer, 90.8 % test")
+    assert sentence.endswith("; each of the others can be told from it.")
+
+
+def test_levels_of_the_same_mean_share_it() -> None:
+    effect = pd.DataFrame({"activation": ["relu", "tanh", "elu"], "cells": 3, "mean": [0.9, 0.9, 0.8], "tied": True})
+    metric = Metric.of(TASKS["a"])
+    assert crosstask.main_effect_sentence(effect, metric) == (
+        "Over all 3 optimizers, relu and tanh share the best mean of any activation, 90.0 % test accuracy; "
+        "cannot be told from them: elu."
+    )
+    assert crosstask.main_effect_sentence(effect.assign(mean=0.9), metric) == (
+        "Over all 3 optimizers, each activation has the same mean, 90.0 % test accuracy."
+    )
 
 
 def test_the_spread_is_told_of_every_task_and_phase(run: SyntheticRun) -> None:

@@ -1,6 +1,7 @@
 """Exhibits: every kind can be drawn, stays small, shows the cells that were chosen and holds no surprise."""
 
 import base64
+import itertools
 import re
 from typing import Any
 from xml.etree import ElementTree
@@ -133,6 +134,14 @@ def test_the_leader_the_median_and_the_worst_are_shown() -> None:
     assert list(chosen(run.convergence, found, arrays)) == [pairs[0], pairs[2], pairs[4]]
     assert chosen(run.convergence, found, {pairs[3]: arrays[pairs[3]]}) == {pairs[3]: "leader"}
     assert chosen(run.convergence, found, {}) == {}
+
+
+def test_cells_of_the_leader_s_own_mean_are_no_median_and_no_worst() -> None:
+    run = make_run(["relu", "tanh", "elu"], ["sgd", "adam"])
+    table = run.convergence.assign(rank=3.5)
+    found = verdict(run.lanes, table, run.manifest["tasks"], "digits_mlp")
+    arrays = {pair: np.zeros((1, 2)) for pair in itertools.product(["relu", "tanh", "elu"], ["sgd", "adam"])}
+    assert list(chosen(table, found, arrays).values()) == ["leader", "same mean", "same mean"]
 
 
 def test_no_exhibit_is_no_figure() -> None:

@@ -247,3 +247,16 @@ def test_a_curve_that_never_ends_inside_the_axis_is_counted() -> None:
 @pytest.mark.slow
 def test_nineteen_activations_can_be_drawn() -> None:
     assert set(draw(make_run([f"activation_{i}" for i in range(19)], ["sgd", "momentum", "adam"]))) == KINDS
+
+
+def test_cells_of_one_mean_are_told_together() -> None:
+    run = make_run(["relu"], ["sgd", "momentum", "adam", "lion"], evaluations=4)
+    run.convergence["steps_to_target"] = 25.0
+    means, ranks = [0.9, 0.9, 0.8, 0.8], [1.5, 1.5, 3.5, 3.5]
+    run.convergence = run.convergence.assign(test_metric=means, rank=ranks)
+    drawn = draw(run)
+    told = drawn["metric"].finding
+    assert told == "From 90.0 % with relu + sgd and 1 more to 80.0 % with relu + adam and 1 more."
+    assert "on validation data: relu + sgd and 3 more, after 25 training steps." in drawn["steps"].finding
+    run.convergence = run.convergence.assign(test_metric=0.9, rank=2.5)
+    assert draw(run)["metric"].finding == "90.0 % with each of the 4 cells."

@@ -96,9 +96,28 @@ def test_what_made_the_difference_is_told_of_each_task() -> None:
     told = part.sections[0].causes
     assert told[0].startswith("Of the spread in test accuracy, ")
     assert told[1].startswith("Of the spread in validation accuracy, ")
-    assert [sentence for sentence in told if "is the best activation" in sentence]
-    assert [sentence for sentence in told if "is the best optimizer" in sentence]
-    assert "seeds would be needed" in told[-1]
+    assert [sentence for sentence in told if "has the best mean of any activation" in sentence]
+    assert [sentence for sentence in told if "has the best mean of any optimizer" in sentence]
+    assert "half of that would take" in told[-1]
+
+
+def test_who_is_soonest_is_told_once_at_the_head() -> None:
+    run = make_run(["relu"], ["sgd", "adam", "lion"], evaluations=4)
+    head = render([run])["index.html"].decode().partition("<main>")[0]
+    assert head.count("oonest at") == 1
+    run.lanes.loc[run.lanes["phase"] == "evaluate", ["test_metric", "status"]] = [1.0, "ok"]
+    head = render([SyntheticRun("x", run.lanes, run.curves, run.throughput, run.times, run.manifest)])
+    head = head["index.html"].decode().partition("<main>")[0]
+    assert "3 cells reach the ceiling" in head and head.count("oonest at") == 1
+
+
+def test_the_head_says_what_to_choose_and_at_which_rate() -> None:
+    run = make_run(["relu"], ["sgd", "adam"], evaluations=4)
+    files = render([run])
+    best = run.convergence.sort_values("rank").iloc[0]
+    told = f"Choose relu + {best['optimizer']} at learning rate {best['learning_rate']:.3g}"
+    assert told in files["index.html"].decode().partition("<main>")[0]
+    assert told.replace("_", "\\_") in files["report.md"].decode()
 
 
 def test_several_runs_open_with_a_table_of_their_leaders() -> None:

@@ -253,7 +253,12 @@ def test_a_column_has_the_decimals_of_its_intervals(
 
 def test_a_difference_is_told_like_its_column_and_never_as_nothing() -> None:
     psnr, accuracy = Metric("PSNR", "maximize", "dB", 1, -np.inf).fitted([99.0], [1.2]), Metric.of(task_entry())
-    assert [psnr.difference(value) for value in (0.698, -0.698, 0.003, 0.0)] == ["0.7 dB", "0.7 dB", "0.003 dB", "0.0 dB"]
+    assert [psnr.difference(value) for value in (0.698, -0.698, 0.003, 0.0)] == [
+        "0.7 dB",
+        "0.7 dB",
+        "0.003 dB",
+        "0.0 dB",
+    ]
     assert accuracy.difference(0.0123) == "1.2 points"
 
 

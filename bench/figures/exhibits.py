@@ -30,17 +30,20 @@ SPREAD = ("leader", "median", "worst")
 def chosen(table: pd.DataFrame, verdict: Verdict, arrays: Arrays) -> dict[Pair, str]:
     """The cells of a task's `convergence` table to show, and why each: the leader, the median and the worst by rank.
 
-    Only cells that have an exhibit count; one of them stands for itself alone where there are fewer than three.
+    Only cells that have an exhibit count; one of them stands for itself alone where there are fewer than three. Of
+    those with the leader's own mean that is said instead.
     """
     ranked = table[table["rank"].notna()].sort_values(["rank", "steps_to_target"], kind="stable")
     pairs = [p for p in ranked[["activation", "optimizer"]].itertuples(index=False, name=None) if p in arrays]
     pairs = sorted(pairs, key=lambda pair: pair != verdict.winner)  # of equal ranks the one that the verdict names
+    ranks = ranked.set_index(["activation", "optimizer"])["rank"]
     if not pairs:
         return {}
     places = (0, (len(pairs) - 1) // 2, len(pairs) - 1)
     found: dict[Pair, str] = {}
     for place, word in zip(places, SPREAD, strict=True):
-        found.setdefault(pairs[place], word)
+        equal = ranks[pairs[place]] == ranks[pairs[0]]
+        found.setdefault(pairs[place], "same mean" if equal and place else word)
     return found
 
 

@@ -90,24 +90,27 @@ def diverged_heatmap(prefix: str, lanes: pd.DataFrame) -> svg.Figure | None:
 
 
 def _metric_finding(table: pd.DataFrame, metric: stats.Metric) -> str:
-    ranked = table[table["rank"].notna()].sort_values("rank", kind="stable")
-    ends = [
-        f"{metric.told(r['test_metric'])} with {cell_label(r['activation'], r['optimizer'])}"
-        for _, r in ranked.iloc[[0, -1]].iterrows()
-    ]
-    return f"From {ends[0]} to {ends[1]}." if len(ranked) > 1 else f"{ends[0]}."
+    ranked = table[table["rank"].notna()]
+    best, worst = (ranked[ranked["rank"] == end] for end in (ranked["rank"].min(), ranked["rank"].max()))
+    if len(best) == len(ranked) > 1:
+        return f"{metric.told(best['test_metric'].iloc[0])} with each of the {len(ranked)} cells."
+    first, last = (f"{metric.told(end['test_metric'].iloc[0])} with {_few(_pairs(end))}" for end in (best, worst))
+    return f"From {first} to {last}." if len(ranked) > 1 else f"{first}."
+
+
+def _few(pairs: list[Pair]) -> str:
+    """The first of some cells, and how many more there are."""
+    return f"{cell_label(*pairs[0])}{f' and {len(pairs) - 1} more' if len(pairs) > 1 else ''}"
 
 
 def _steps_finding(table: pd.DataFrame, soonest: list[Pair], target: str) -> str:
-    where = "" if stats.noun(table) == "run" else " on validation data"
+    where, steps = ("", "steps") if stats.noun(table) == "run" else (" on validation data", "training steps")
     if not soonest:
         return f"No cell reaches {target}{where}."
-    more = f" and {len(soonest) - 1} more" if len(soonest) > 1 else ""
     missed = int(np.isinf(table["steps_to_target"]).sum())
     least = table["steps_to_target"].min()
     rest = f"; {missed} of {len(table)} cells miss it." if missed else "."
-    first = f"{cell_label(*soonest[0])}{more}"
-    return f"Soonest at {target}{where}: {first}, after {least:,.0f} steps{rest}"
+    return f"Soonest at {target}{where}: {_few(soonest)}, after {least:,.0f} {steps}{rest}"
 
 
 def _pairs(table: pd.DataFrame) -> list[Pair]:

@@ -26,6 +26,7 @@ from bench.stats.pairs import (
     probability_of_improvement,
     seeds_needed,
     signed_rank,
+    smallest_seen,
 )
 from bench.stats.tasks import (
     PerformanceProfile,
@@ -94,6 +95,7 @@ __all__ = [
     "several_searched",
     "share_sentence",
     "signed_rank",
+    "smallest_seen",
     "summary",
     "tuning_shares",
     "under_tuned",

@@ -102,7 +102,7 @@ class Metric:
     def fitted(self, values: ArrayLike, half_widths: ArrayLike, leader: float = np.nan) -> "Metric":
         """This metric with the decimals that a column of `values` [cells] takes, by the `half_widths` of intervals.
 
-        Those that show one digit of the leader's, two where the first is a 1; where that is zero, of their lower quartile.
+        They show one digit of the leader's, two where the first is a 1; where it is zero, of their lower quartile.
         Without any, three digits of the middle value.
         """
         known, widths = (np.abs(np.asarray(found, dtype=float)) * self.scale for found in (values, half_widths))

@@ -109,6 +109,22 @@ def seeds_needed(
     return high
 
 
+def smallest_seen(seeds: int, power: float = 0.8, level: float = LEVEL, comparisons: int = 1) -> float:
+    """The smallest difference that so many `seeds` see with probability `power`, in standard deviations of it.
+
+    What `seeds_needed` asks, the other way round, to three digits. Fewer than two seeds see none: infinite.
+    """
+    if seeds < 2:
+        return np.inf
+    low, high = 0.0, 1.0
+    while _power(seeds, high, level / comparisons) < power:
+        high *= 2
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (low, middle) if _power(seeds, middle, level / comparisons) >= power else (middle, high)
+    return high
+
+
 def _power(seeds: int, effect: float, level: float) -> float:
     if not np.isfinite(effect):
         return 1.0

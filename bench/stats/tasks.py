@@ -32,8 +32,9 @@ def rank_table(convergence: pd.DataFrame, by: tuple[str, ...] = CELLS) -> pd.Dat
 
 @dataclass(frozen=True)
 class RankTest:
-    """Whether entrants differ over tasks, or other `blocks`. `refusal` says in words why there is no answer; then numbers
-    are NaN.
+    """Whether entrants differ over tasks, or other `blocks`.
+
+    `refusal` says in words why there is no answer; then numbers are NaN.
 
     `mean_ranks` [entrants], 1 the best; `chi2` Friedman's statistic, `f` Iman and Davenport's, `p_value` that of
     f; `critical_difference` Nemenyi's, of mean ranks at 5 %; `wilcoxon` [entrants] the signed-rank p of each against
@@ -63,11 +64,12 @@ class RankTest:
         """What the test found, in words."""
         if self.refusal:
             return self.refusal
+        over = f"{self.tasks} {self.blocks}"
         test = f"Friedman, F = {self.f:.2f}, p = {self.p_value:.2g}"
         if not self.p_value < LEVEL:
-            return f"No difference between the {len(self.mean_ranks)} over {self.tasks} {self.blocks} can be told ({test})."
+            return f"No difference between the {len(self.mean_ranks)} over {over} can be told ({test})."
         return (
-            f"Mean ranks over {self.tasks} {self.blocks} differ ({test}); two that are less than "
+            f"Mean ranks over {over} differ ({test}); two that are less than "
             f"{self.critical_difference:.2f} apart cannot be told from each other (Nemenyi)."
         )
 
@@ -75,9 +77,9 @@ class RankTest:
 def rank_test(ranks: pd.DataFrame, fewest: int = FEWEST_TASKS, blocks: str = "tasks") -> RankTest:
     """Friedman's test, Nemenyi's critical difference, and Wilcoxon's tests with Holm, of `ranks` [entrants, tasks].
 
-    `blocks` is what words call the columns. Refused in words: fewer than two entrants, fewer than `fewest` tasks, an entrant that lacks a task. Where all
-    are tied everywhere there is no difference: chi2 = 0, p = 1. Wilcoxon's test is on differences of ranks, as tasks
-    have different metrics.
+    `blocks` is what words call the columns. Refused in words: fewer than two entrants, fewer than `fewest` tasks, an
+    entrant that lacks a task. Where all are tied everywhere there is no difference: chi2 = 0, p = 1. Wilcoxon's test is
+    on differences of ranks, as tasks have different metrics.
     Source: Demšar, Statistical Comparisons of Classifiers over Multiple Data Sets, 2006.
     """
     mean_ranks = ranks.mean(axis=1)
