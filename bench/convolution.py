@@ -11,7 +11,7 @@ from jax import Array, lax
 from bench import winograd
 from bench.layers import Activate, Recipe
 from bench.neighbours import COLUMNS, ROWS, gathered, spread
-from bench.products import product
+from bench.products import biased, product
 
 MOMENTUM = 0.9  # of the running means: a few hundred steps are a whole training here
 
@@ -25,7 +25,7 @@ def convolve(x: Array, kernel: Array) -> Array:
     On a CPU matrix products: the gradient of XLA's own convolution takes 30 times as long in a loop, and under
     `vmap` it becomes a grouped one, which is worse. Columns are brought together before the product and rows added
     after it, so that neither side is `window`² times the image; of few channels both are brought together before.
-    Three rows are multiplied by Winograd's algorithm, which has half the products.
+    Where it fits they are multiplied by Winograd's algorithm, which has half the products.
     """
     window, _, channels, features = kernel.shape
     if jax.default_backend() != "cpu":
@@ -35,26 +35,11 @@ def convolve(x: Array, kernel: Array) -> Array:
     columns = spread(x, window, COLUMNS)
     if channels <= FEW_CHANNELS:
         return product(spread(columns, window, ROWS), kernel.reshape(-1, features))
-    if window == 3 and x.shape[ROWS] >= winograd.ROWS_OUT:
+    if winograd.fits(x, kernel):
         return winograd.convolve(x, kernel)
     # Rows are shifted back where they are added: the last first.
     turned = kernel[::-1].transpose(1, 2, 0, 3).reshape(window * channels, window * features)
     return gathered(product(columns, turned), window, ROWS)
-
-
-@jax.custom_vjp
-def biased(x: Array, bias: Array) -> Array:
-    """x + b, x [n, h, w, features], b [features]."""
-    return x + bias
-
-
-def _of_biased(_: None, slope: Array) -> tuple[Array, Array]:
-    # In two parts: XLA adds up the rows of all pixels of all images at once by windows, ten times as slowly.
-    pixels = lax.optimization_barrier(slope.reshape(len(slope), -1).sum(0))
-    return slope, pixels.reshape(-1, slope.shape[-1]).sum(0)
-
-
-biased.defvjp(lambda x, bias: (x + bias, None), _of_biased)
 
 
 class Filters(nnx.Module):
@@ -127,6 +112,8 @@ def product_of_pixels(x: Array, kernel: Array, *_: Any, **__: Any) -> Array:
     A product for each pixel, added up: in flat images XLA computes what led to them number by number.
     """
     n, channels = len(x), x.shape[-1]
+    if jax.default_backend() != "cpu":
+        return product(x.reshape(n, -1), kernel)
     pixels = x.reshape(n, -1, channels).swapaxes(0, 1)
     return (pixels @ kernel.reshape(-1, channels, kernel.shape[-1])).sum(0)
 

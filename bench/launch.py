@@ -16,7 +16,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
-from bench import cluster, machine, plan, store, suite, worker
+from bench import cluster, files, machine, plan, store, suite, worker
 from bench.budget import Trial
 from bench.errors import DataError, InputError, Interrupted, ResourceError
 from bench.plan import Plan
@@ -69,6 +69,8 @@ def run(
         complete, progress = session.train(held, manifest, observe, signals)
         manifest["status"] = "interrupted" if not complete else "failed" if progress.failed else "complete"
         manifest["finished"] = now()
+        if manifest["status"] == "complete":
+            held.pack()
         found = _write_tables(held, manifest)
     if not complete:
         raise Interrupted(
@@ -128,7 +130,7 @@ class Session:
             worker_died=(self.died,),
         )
         planned = {shard.id: [lane.id for lane in shard.lanes] for shard in self.plan.shards()}
-        complete = runner.run({entry["shard"]: held.rows(entry["shard"]) for entry in held.recover(planned)})
+        complete = runner.run(held.rows(held.recover(planned)))
         times["finished"] = time.time()
         if complete:
             self._describe(manifest, times)
@@ -342,9 +344,9 @@ def _write_tables(held: store.Store, manifest: dict[str, Any]) -> "Run":
 
     held.write_manifest({**manifest, "status": "running"})  # until the tables are there
     found = Run(held.path)
-    files = found.write_tables()
-    files[store.JOURNAL] = store.sha256((held.path / store.JOURNAL).read_bytes())
-    held.write_manifest({**manifest, "files": files})
+    digests = found.write_tables()
+    digests[store.JOURNAL] = files.sha256((held.path / store.JOURNAL).read_bytes())
+    held.write_manifest({**manifest, "files": digests})
     return Run(held.path)
 
 

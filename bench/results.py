@@ -11,9 +11,9 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from bench import stats, store
+from bench import files, parquet, stats, store
 from bench.budget import Trial, Tuning
-from bench.errors import DataError, InputError
+from bench.errors import InputError
 from bench.lanes import Budget, Cell, Lane, planned
 from bench.search import searched
 from bench.timing import noise
@@ -41,18 +41,13 @@ class Run:
 
     @cached_property
     def _shards(self) -> pa.Table:
-        tables = []
-        for entry in sorted(self.journal, key=lambda e: str(e["shard"])):
-            file = self.path / "shards" / f"{entry['shard']}.parquet"
-            if file.exists() and store.sha256(file.read_bytes()) != entry["sha256"]:
-                raise DataError(f"{file}: got bytes that do not match their checksum; expected {entry['sha256'][:12]}")
-            tables.append(store.read_shard(file))
-        return pa.concat_tables(tables) if tables else store.SHARD_SCHEMA.empty_table()
+        tables = [part.read() for part in store.parts(self.path, self.journal)]
+        return pa.concat_tables([parquet.SCHEMA.empty_table(), *tables])
 
     @cached_property
     def lanes(self) -> pd.DataFrame:
         """One row a planned lane, in the suite's order; those without a result yet are `interrupted`."""
-        found = self._shards.select(store.LANE_COLUMNS).to_pandas().astype({"stopped_at": "Int64"})
+        found = self._shards.select(parquet.LANE_COLUMNS).to_pandas().astype({"stopped_at": "Int64"})
         planned = list(planned_lanes(self.manifest))
         done = set(found["lane"])
         rest = [lane._asdict() for lane in planned if lane.id not in done]
@@ -122,8 +117,8 @@ class Run:
         digests = {}
         for name, frame in frames.items():
             content = frame.to_csv(index=False, lineterminator="\n").encode()
-            store.write(self.path / name, content)
-            digests[name] = store.sha256(content)
+            files.write(self.path / name, content)
+            digests[name] = files.sha256(content)
         return digests
 
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bench import store
+from bench import files
 from bench.errors import DataError, InputError
 from bench.suite import Suite, parse, stored
 from bench.tasks import TASKS, own
@@ -57,11 +57,11 @@ class Network(NamedTuple):
             "learning_rate": self.learning_rate,
             "seed": self.seed,
             "scores": self.scores,
-            "sha256": store.sha256(content),
+            "sha256": files.sha256(content),
         }
         folder.mkdir(parents=True, exist_ok=True)
-        store.write(folder / ARRAYS, content)
-        store.write(folder / DESCRIPTION, json.dumps(_sealed(description), indent=1).encode())
+        files.write(folder / ARRAYS, content)
+        files.write(folder / DESCRIPTION, json.dumps(_sealed(description), indent=1).encode())
 
 
 def _without_file(suite: Suite) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def _facts(suite: Suite) -> dict[str, Any]:
 def _sealed(description: dict[str, Any]) -> dict[str, Any]:
     """The description with the checksum of its contents."""
     body = {key: value for key, value in description.items() if key != "checksum"}
-    return {**body, "checksum": store.sha256(json.dumps(body, sort_keys=True).encode())}
+    return {**body, "checksum": files.sha256(json.dumps(body, sort_keys=True).encode())}
 
 
 def load(folder: Path) -> Network:
@@ -101,7 +101,7 @@ def load(folder: Path) -> Network:
         raise DataError(f"{folder / DESCRIPTION}: got schema {schema}; expected {SCHEMA}", "train the model again")
     if description.get("checksum") != _sealed(description)["checksum"]:
         raise DataError(f"{folder / DESCRIPTION}: got contents that do not match their checksum; expected them whole")
-    if store.sha256(content) != description["sha256"]:
+    if files.sha256(content) != description["sha256"]:
         raise DataError(
             f"{folder / ARRAYS}: got bytes that do not match their checksum; expected those of the training"
         )

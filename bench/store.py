@@ -1,68 +1,36 @@
 """A run's directory: shards committed one by one, a journal of them, a lock, checks, and tables derived from it all.
 
     manifest.json        what was planned, on which machine, and at the end the checksum of every file
-    journal.jsonl        one line a committed shard: its checksum, and where its time went
-    shards/*.parquet     the lanes and their curves; equal results are equal bytes
+    journal.jsonl        one line a committed shard: the file of its rows, that one's checksum, where its time went
+    shards/*.parquet     the lanes and their curves, a file a shard until a complete run is packed; equal results are
+                         equal bytes
     lanes.csv, convergence.csv, throughput.csv      derived, can be rebuilt at any time
 
 A commit is a temporary file in the same folder, fsync, rename, fsync of the folder, and then the journal's line: at
-any moment a shard is either committed whole or not at all.
+any moment a shard is either committed whole or not at all. Files that the journal does not name do not count.
 """
 
-import hashlib
-import io
 import json
 import os
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import filelock
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
+from bench import files, parquet
 from bench.errors import DataError, InputError, LockedError, writing
 
 SCHEMA_VERSION = 2
 MANIFEST, JOURNAL, LOCK = "manifest.json", "journal.jsonl", "run.lock"
 TABLES = ("lanes.csv", "convergence.csv", "throughput.csv")
 
-_curve = pa.list_(pa.float64())
-SHARD_SCHEMA = pa.schema(
-    [
-        ("lane", pa.string()),
-        ("task", pa.string()),
-        ("activation", pa.string()),
-        ("optimizer", pa.string()),
-        ("phase", pa.string()),
-        ("learning_rate", pa.float64()),
-        ("hyperparameters", pa.string()),
-        ("seed", pa.int64()),
-        ("steps", pa.int64()),
-        ("batch_size", pa.int64()),
-        ("status", pa.string()),
-        ("stopped_at", pa.int64()),
-        ("train_loss", pa.float64()),
-        ("validation_loss", pa.float64()),
-        ("validation_metric", pa.float64()),
-        ("test_loss", pa.float64()),
-        ("test_metric", pa.float64()),
-        ("steps_to_target", pa.float64()),
-        ("parameters", pa.int64()),
-        ("shard", pa.string()),
-        ("curve_step", pa.list_(pa.int64())),
-        ("curve_train_loss", _curve),
-        ("curve_validation_loss", _curve),
-        ("curve_validation_metric", _curve),
-        ("curve_trace", pa.list_(pa.list_(pa.float32()))),
-        ("exhibit", pa.list_(pa.float32())),
-        ("exhibit_shape", pa.list_(pa.int64())),
-    ]
-)
-# Of a shard of some ten rows, statistics, dictionaries and a second schema would be the larger half
-SMALL: dict[str, Any] = {"write_statistics": False, "use_dictionary": False, "store_schema": False}
-LANE_COLUMNS = [name for name in SHARD_SCHEMA.names if not name.startswith(("curve_", "exhibit"))]
+PACK_ROWS = 20_000  # as many lanes as are merged into one file, and held in memory for it
 
 
 class Store:
@@ -91,65 +59,105 @@ class Store:
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Replace the manifest; it carries the checksum of its own contents."""
         body = {k: v for k, v in manifest.items() if k != "sha256"}
-        write(self.path / MANIFEST, _encoded({**body, "sha256": sha256(_encoded(body))}))
+        files.write(self.path / MANIFEST, _encoded({**body, "sha256": files.sha256(_encoded(body))}))
 
     def commit(self, shard: str, rows: Iterable[Mapping[str, Any]], record: Mapping[str, Any]) -> None:
         """Store a shard's rows, then enter it in the journal with `record`."""
-        content = encode_shard(rows)
-        write(self.path / "shards" / f"{shard}.parquet", content)
-        self.enter({"shard": shard, "sha256": sha256(content), **record})
+        content = parquet.encode(parquet.table_of(rows))
+        files.write(self.path / "shards" / f"{shard}.parquet", content)
+        self.enter({"shard": shard, "sha256": files.sha256(content), **record})
 
     def enter(self, entry: Mapping[str, Any]) -> None:
         """Append an entry to the journal: of a shard, or of measurements that need none (no `sha256`)."""
-        line = json.dumps(entry, sort_keys=True)
-        with writing(self.path / JOURNAL), (self.path / JOURNAL).open("a", encoding="utf-8") as journal:
-            journal.write(f"{sha256(line.encode())[:16]} {line}\n")
+        with writing(self.path / JOURNAL), (self.path / JOURNAL).open("ab") as journal:
+            journal.write(_line(entry))
             journal.flush()
             os.fsync(journal.fileno())
 
-    def _lanes(self, shard: str) -> list[str]:
-        found: list[str] = read_shard(self.path / "shards" / f"{shard}.parquet").column("lane").to_pylist()
-        return found
-
-    def rows(self, shard: str) -> list[dict[str, Any]]:
-        """The rows of a committed shard, as they were committed."""
-        found: list[dict[str, Any]] = read_shard(self.path / "shards" / f"{shard}.parquet").to_pylist()
-        return [{**row, "hyperparameters": json.loads(row["hyperparameters"])} for row in found]
+    def rows(self, entries: Iterable[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+        """The rows of each shard of these entries, as they were committed."""
+        found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for part in parts(self.path, entries):
+            for row in parquet.rows_of(part.read()):
+                found[row["shard"]].append(row)
+        return dict(found)
 
     def recover(self, planned: Mapping[str, list[str]] | None = None) -> list[dict[str, Any]]:
         """The journal's entries whose shards are whole. What else a kill left behind, or has failed, is removed.
 
         So is a shard that does not hold the lanes that are `planned` of it: another version cut them otherwise.
         """
-        entries = [e for e in read_journal(self.path, repair=True) if "error" not in e and _whole(self.path, e)]
-        if planned is not None:
-            entries = [entry for entry in entries if self._lanes(entry["shard"]) == planned.get(entry["shard"])]
-        kept = {f"{entry['shard']}.parquet" for entry in entries if "sha256" in entry}
-        for file in (self.path / "shards").iterdir():
-            if file.name not in kept:
-                file.unlink()
-        lines = (json.dumps(entry, sort_keys=True) for entry in entries)
-        write(self.path / JOURNAL, "".join(f"{sha256(x.encode())[:16]} {x}\n" for x in lines).encode())
+        entries = [entry for entry in read_journal(self.path, repair=True) if "error" not in entry]
+        lanes: dict[str, list[str]] = defaultdict(list)
+        for part in parts(self.path, entries):
+            with suppress(DataError):
+                for row in part.read().select(["shard", "lane"]).to_pylist():
+                    lanes[row["shard"]].append(row["lane"])
+        expected = lanes if planned is None else planned
+        whole = {shard for shard, found in lanes.items() if found == expected.get(shard)}
+        entries = [entry for entry in entries if "sha256" not in entry or entry["shard"] in whole]
+        self._settle(entries)
         return entries
 
+    def pack(self) -> None:
+        """Merge the files of all shards into few, with their rows in the order of the shards' names.
 
-def encode_shard(rows: Iterable[Mapping[str, Any]]) -> bytes:
-    """The rows as Parquet with a checksum on every page."""
-    plain = [{**row, "hyperparameters": json.dumps(row["hyperparameters"], sort_keys=True)} for row in rows]
-    sink = io.BytesIO()
-    table = pa.Table.from_pylist(plain, schema=SHARD_SCHEMA)
-    pq.write_table(table, sink, compression="zstd", write_page_checksum=True, **SMALL)
-    return sink.getvalue()
+        The journal names the shards' own files until those that are to replace them are on disk.
+        """
+        entries = read_journal(self.path)
+        place: dict[str, dict[str, str]] = {}
+        for table in _packs(part.read() for part in parts(self.path, entries)):
+            content = parquet.encode(table)
+            digest = files.sha256(content)
+            name = f"pack-{digest[:16]}.parquet"
+            files.write(self.path / "shards" / name, content)
+            place |= {shard: {"file": name, "sha256": digest} for shard in table["shard"].unique().to_pylist()}
+        self._settle([{**entry, **place.get(entry["shard"], {})} for entry in entries])
+
+    def _settle(self, entries: list[dict[str, Any]]) -> None:
+        """Make these the journal, and remove the files that it does not name."""
+        files.write(self.path / JOURNAL, b"".join(map(_line, entries)))
+        named = {part.file for part in parts(self.path, entries)}
+        for file in (self.path / "shards").iterdir():
+            if file not in named:
+                file.unlink()
 
 
-def read_shard(path: Path) -> pa.Table:
-    """The rows of a shard. Raises `DataError` where it is damaged."""
-    try:
-        return pq.read_table(path, page_checksum_verification=True).cast(SHARD_SCHEMA)
-    except FileNotFoundError:
-        raise DataError(f"{path}: got no file; expected a shard that the journal names") from None
-    except (OSError, ValueError, pa.ArrowException) as error:  # ValueError: other columns
-        raise DataError(f"{path}: got damaged Parquet ({_first_line(error)}); expected a shard") from None
+class Part(NamedTuple):
+    """Shards in a row of a file in which they are."""
+
+    file: Path
+    sha256: str
+    shards: list[str]
+
+    def read(self) -> pa.Table:
+        """The rows of these shards. Raises `DataError` where the file is missing or damaged."""
+        table = parquet.decode(files.read(self.file, self.sha256, "journal"), self.file)
+        return table.filter(pc.is_in(table["shard"], pa.array(self.shards)))  # others in it were committed again
+
+
+def parts(path: Path, entries: Iterable[Mapping[str, Any]]) -> Iterator[Part]:
+    """Where the shards of the journal's `entries` are, in the order of their names."""
+    named = sorted((entry for entry in entries if "sha256" in entry), key=lambda entry: str(entry["shard"]))
+    own = ((entry.get("file", f"{entry['shard']}.parquet"), entry["sha256"], entry["shard"]) for entry in named)
+    for (file, digest), shards in groupby(own, key=lambda one: one[:2]):
+        yield Part(path / "shards" / file, digest, [shard for *_, shard in shards])
+
+
+def _packs(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The rows of the tables in others of at most `PACK_ROWS` rows; no shard is in two, one may be larger."""
+    held: list[pa.Table] = []
+    size = 0
+    for table in tables:
+        start = 0
+        for rows in Counter(table["shard"].to_pylist()).values():
+            if held and size + rows > PACK_ROWS:
+                yield pa.concat_tables(held)
+                held, size = [], 0
+            held.append(table.slice(start, rows))
+            start, size = start + rows, size + rows
+    if held:
+        yield pa.concat_tables(held)
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
@@ -164,7 +172,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA_VERSION:
         raise DataError(f"{path / MANIFEST}: got another schema version; expected {SCHEMA_VERSION}")
     body = {k: v for k, v in manifest.items() if k != "sha256"}
-    if _encoded(manifest) != content or sha256(_encoded(body)) != manifest.get("sha256"):
+    if _encoded(manifest) != content or files.sha256(_encoded(body)) != manifest.get("sha256"):
         raise DataError(f"{path / MANIFEST}: got contents that do not match their checksum; expected them unchanged")
     return manifest
 
@@ -175,7 +183,7 @@ def read_journal(path: Path, repair: bool = False) -> list[dict[str, Any]]:
     entries: dict[str, dict[str, Any]] = {}
     for number, raw in enumerate(file.read_bytes().splitlines() if file.exists() else [], 1):
         check, _, line = raw.partition(b" ")
-        if sha256(line)[:16].encode() != check:
+        if files.sha256(line)[:16].encode() != check:
             if repair:
                 continue
             raise DataError(f"{file}:{number}: got a damaged line; expected a shard's entry", "--resume mends it")
@@ -184,14 +192,19 @@ def read_journal(path: Path, repair: bool = False) -> list[dict[str, Any]]:
     return list(entries.values())
 
 
+def _line(entry: Mapping[str, Any]) -> bytes:
+    line = json.dumps(entry, sort_keys=True).encode()
+    return f"{files.sha256(line)[:16]} ".encode() + line + b"\n"
+
+
 def whole_journal(path: Path, manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The journal's entries. Raises `DataError` where it is damaged or not the one that the manifest names."""
-    entries, file, expected = read_journal(path), path / JOURNAL, manifest.get("files", {}).get(JOURNAL)
-    if expected and not file.exists():
-        raise DataError(f"{file}: got no file; expected it, the manifest names it", TRAINS_AGAIN.format(path))
-    if expected and sha256(file.read_bytes()) != expected:
-        problem = f"{file}: got bytes that do not match their checksum; expected {expected[:12]}"
-        raise DataError(problem, TRAINS_AGAIN.format(path))
+    entries = read_journal(path)
+    try:
+        if expected := manifest.get("files", {}).get(JOURNAL):
+            files.read(path / JOURNAL, expected, "manifest")
+    except DataError as error:
+        raise DataError(error.problems, TRAINS_AGAIN.format(path)) from None
     return entries
 
 
@@ -205,32 +218,29 @@ def verify(path: str | Path, planned: Iterable[str], noun: str = "lanes") -> lis
     """
     path = Path(path)
     manifest = read_manifest(path)
-    problems = []
     entries = read_journal(path)
-    lanes: list[str] = []
-    for entry in entries:
-        file = path / "shards" / f"{entry['shard']}.parquet"
-        if "sha256" not in entry:
-            lanes += [entry["shard"]] * ("error" not in entry)
-        elif not file.exists():
-            problems.append(f"{file}: got no file; expected a shard that the journal names")
-        elif sha256(file.read_bytes()) != entry["sha256"]:
-            problems.append(f"{file}: got bytes that do not match their checksum; expected {entry['sha256'][:12]}")
-        else:
-            lanes += read_shard(file).column("lane").to_pylist()
-    known = {f"{entry['shard']}.parquet" for entry in entries if "sha256" in entry}
-    folder = path / "shards"
-    stray = sorted(file for file in folder.glob("*") if file.name not in known)
+    lanes = [entry["shard"] for entry in entries if "sha256" not in entry and "error" not in entry]
+    held, problems = list(parts(path, entries)), list[str]()
+    for part in held:
+        with _told(problems):
+            lanes += part.read()["lane"].to_pylist()
+    stray = sorted(set((path / "shards").glob("*")) - {part.file for part in held})
     problems += [f"{file}: got a file that the journal does not name; expected none" for file in stray]
     for name, digest in manifest.get("files", {}).items():
-        file = path / name
-        if not file.exists():
-            problems.append(f"{file}: got no file; expected it, the manifest names it")
-        elif sha256(file.read_bytes()) != digest:
-            problems.append(f"{file}: got bytes that do not match their checksum; expected {digest[:12]}")
+        with _told(problems):
+            files.read(path / name, digest, "manifest")
     if manifest.get("status") == "running":
         problems.append(f"{path}: got a run that has not finished; expected its tables")
     return problems + _lane_problems(path, lanes, list(planned), noun)
+
+
+@contextmanager
+def _told(problems: list[str]) -> Iterator[None]:
+    """Add what is found to be damaged within."""
+    try:
+        yield
+    except DataError as error:
+        problems += error.problems
 
 
 def _lane_problems(path: Path, lanes: list[str], planned: list[str], noun: str) -> list[str]:
@@ -244,37 +254,5 @@ def _lane_problems(path: Path, lanes: list[str], planned: list[str], noun: str) 
     return problems
 
 
-def write(path: Path, content: bytes) -> None:
-    """Replace a file so that a reader, or a crash, finds the old one or the new one."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with writing(path), temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    if os.name == "posix":
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
-
-def sha256(content: bytes) -> str:
-    """In hexadecimal."""
-    return hashlib.sha256(content).hexdigest()
-
-
-def _whole(path: Path, entry: Mapping[str, Any]) -> bool:
-    if "sha256" not in entry:
-        return True  # all that it has stands in the journal
-    file = path / "shards" / f"{entry['shard']}.parquet"
-    return file.exists() and sha256(file.read_bytes()) == entry["sha256"]
-
-
 def _encoded(value: Mapping[str, Any]) -> bytes:
     return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__

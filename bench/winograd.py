@@ -4,7 +4,9 @@ Four rows of a result take six products of transformed rows in place of twelve. 
 for convolutional neural networks"; along columns neighbours are brought together, as `bench.convolution` does.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import reduce
 from operator import add
 
@@ -13,8 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from bench.neighbours import COLUMNS, spread
-from bench.products import product
+from bench.neighbours import COLUMNS, ROWS, spread
+from bench.products import VECTOR, product
 
 ROWS_OUT, ROWS_IN = 4, 6  # of a tile
 # y = OUTPUT [(KERNEL g) * (INPUT d)] for six rows d and three weights g; points 0, 1, -1, 2, -2 and infinity
@@ -26,16 +28,33 @@ KERNEL = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], 
 OUTPUT = np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]])
 
 
+_used = ContextVar("used", default=True)
+
+
+@contextmanager
+def unused() -> Iterator[None]:
+    """Within it nothing fits: operations are counted as those of the convolution, whatever computes it."""
+    token = _used.set(False)
+    try:
+        yield
+    finally:
+        _used.reset(token)
+
+
+def fits(x: Array, kernel: Array) -> bool:
+    """Whether it is faster: neither tiles of four rows nor products as wide as the features have unused parts."""
+    window, features = len(kernel), kernel.shape[-1]
+    return _used.get() and window == 3 and x.shape[ROWS] % ROWS_OUT == 0 and features >= VECTOR
+
+
 def convolve(x: Array, kernel: Array) -> Array:
-    """Σ over the window of x W, x [n, h, w, c], kernel W [3, 3, c, features] -> [n, h, w, features]."""
-    n, h, w, channels = x.shape
-    features = kernel.shape[-1]
-    tiles = -(-h // ROWS_OUT)
+    """Σ over the window of x W, x [n, 4 t, w, c], kernel W [3, 3, c, features] -> [n, 4 t, w, features]."""
+    channels, features = kernel.shape[2:]
     kernels = jnp.einsum("ij,jwcf->iwcf", KERNEL.astype(x.dtype), kernel).reshape(ROWS_IN, 3 * channels, features)
-    rows = tiled(jnp.pad(x, ((0, 0), (0, tiles * ROWS_OUT - h), (0, 0), (0, 0))))
+    rows = tiled(x)
     products = [product(spread(combined(weights, rows), 3, COLUMNS), kernels[i]) for i, weights in enumerate(INPUT)]
     y = jnp.stack([combined(weights, products) for weights in OUTPUT], axis=2)
-    return y.reshape(n, tiles * ROWS_OUT, w, features)[:, :h]
+    return y.reshape(*x.shape[:3], features)
 
 
 def combined(weights: np.ndarray, parts: Sequence[Array]) -> Array:

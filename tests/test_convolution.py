@@ -13,7 +13,6 @@ from bench.activations import ACTIVATIONS
 from bench.convolution import (
     Convolution,
     average_pool,
-    biased,
     convolve,
     max_pool,
     pixel_shuffle,
@@ -31,11 +30,11 @@ def oracle(x: jax.Array, kernel: jax.Array) -> jax.Array:
     return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
 
-@pytest.mark.parametrize("window", [1, pytest.param(3), pytest.param(5, marks=pytest.mark.slow)])
-def test_convolution_and_its_gradients_are_those_of_xla_in_float64(window: int) -> None:
+@pytest.mark.parametrize(("window", "features"), [(1, 5), (3, 5), (3, 16), pytest.param(5, 5, marks=pytest.mark.slow)])
+def test_convolution_and_its_gradients_are_those_of_xla_in_float64(window: int, features: int) -> None:
     random = np.random.default_rng(window)
-    shape = (window, window, 8, 5)
-    x, kernel, weights = IMAGES, random.standard_normal(shape), random.standard_normal((3, 4, 6, 5))
+    shape = (window, window, 8, features)
+    x, kernel, weights = IMAGES, random.standard_normal(shape), random.standard_normal((3, 4, 6, features))
     with jax.enable_x64(True):
         arguments = jnp.asarray(x), jnp.asarray(kernel)
         found = jax.value_and_grad(lambda *a: (jnp.tanh(convolve(*a)) * weights).sum(), (0, 1))(*arguments)
@@ -43,15 +42,6 @@ def test_convolution_and_its_gradients_are_those_of_xla_in_float64(window: int) 
         for ours, theirs in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
             assert ours.dtype == jnp.float64
             np.testing.assert_allclose(ours, theirs, rtol=1e-11, atol=1e-11)
-
-
-def test_the_gradient_of_a_bias_is_the_sum_over_images_and_pixels() -> None:
-    bias, weights = jnp.arange(8.0), jnp.asarray(IMAGES[::-1], jnp.float32)
-    x = jnp.asarray(IMAGES, jnp.float32)
-    np.testing.assert_array_equal(biased(x, bias), x + bias)
-    slopes = jax.grad(lambda x, b: (weights * biased(x, b)).sum(), (0, 1))(x, bias)
-    np.testing.assert_array_equal(slopes[0], weights)
-    np.testing.assert_allclose(slopes[1], IMAGES.sum((0, 1, 2)), rtol=1e-5)
 
 
 def test_a_product_of_pixels_is_that_of_flat_images() -> None:

@@ -1,5 +1,7 @@
 """What a lane costs: what a task says against a count of the products in the jaxpr of its training step."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 from jax.interpreters.partial_eval import dce_jaxpr
 from marks import by_default
 
-from bench import plan, suite
+from bench import plan, suite, winograd
 from bench.activations import ACTIVATIONS
 from bench.cost import cost, products
 from bench.program import Program
@@ -27,7 +29,8 @@ def counted(name: str) -> float:
     problem = task.build(task, (ACTIVATIONS["relu"],), jnp.int32(0))
     parameters, state = problem.init(jax.random.key(0))
     batch = jax.tree.map(lambda values: np.asarray(values)[:BATCH], task.load(task)["train"])
-    step = jax.make_jaxpr(lambda p: problem.gradient(p, state, batch, jax.random.key(1)))(parameters)
+    with winograd.unused():
+        step = jax.make_jaxpr(lambda p: problem.gradient(p, state, batch, jax.random.key(1)))(parameters)
     needed, _ = dce_jaxpr(step.jaxpr, [True] * len(step.jaxpr.outvars))  # XLA drops the gradient by x, too
     return products(needed) / BATCH
 
@@ -64,3 +67,9 @@ def test_activations_with_weights_of_their_own_are_counted() -> None:
     assert maxout.parameters == weights
     # Forward, by weights and, past the first layer, by inputs: 2 FLOP each.
     assert maxout.lane_step_flops == 8 * 2 * (2 * 64 * 256 + 3 * 128 * 256 + 3 * 128 * 16)  # ten classes as sixteen
+
+
+def test_a_count_is_that_of_the_convolution_whatever_computes_it() -> None:
+    task, two = TASKS["digits_cnn"], ACTIVATIONS["maxout"]  # of two pieces: twice the filters
+    found = cost(replace(programs("relu")[0], task=task, activations=(two,)), task.load(task)).lane_step_flops
+    assert found == pytest.approx(2 * 8 * task.flops, rel=0.1)

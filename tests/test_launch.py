@@ -180,11 +180,21 @@ def test_a_run_whose_shards_were_cut_otherwise_is_mended(
     with monkeypatch.context() as patch:
         patch.setattr(shard, "SHARD_LANE_STEPS", lane_steps)  # as an earlier version may have had it
         path = bench.run("smoke", out=tmp_path / "run").path
-    assert len(list((path / "shards").iterdir())) > len(list((smoke_run / "shards").iterdir()))
+    assert commits(path) > commits(smoke_run)
     run = bench.run(resume=path, workers=1)
     assert problems(path) == []
     assert_alike(path, smoke_run)
-    assert {entry["shard"] for entry in run.journal} == {file.stem for file in (path / "shards").iterdir()}
+    assert {entry["file"] for entry in run.journal} == {file.name for file in (path / "shards").iterdir()}
+
+
+def test_a_run_of_which_the_pack_is_damaged_is_mended(smoke_run: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copytree(smoke_run, tmp_path / "run"))
+    (pack,) = (path / "shards").iterdir()
+    os.truncate(pack, 1000)
+    assert problems(path)
+    assert bench.run(resume=path, workers=1).manifest["status"] == "complete"
+    assert problems(path) == []
+    assert_alike(path, smoke_run)
 
 
 def test_a_run_is_not_complete_before_its_tables_are_there(smoke_run: Path, tmp_path: Path) -> None:
@@ -448,14 +458,14 @@ def test_lanes_of_an_activation_that_raises_are_failed_and_tried_again(tmp_path:
         assert {entry["error"] for entry in run.journal if "error" in entry} == {"ValueError: no such luck"}
         failed = run.lanes[run.lanes["status"] == "failed"]
         assert failed["test_metric"].isna().all() and np.isinf(failed["steps_to_target"]).all()
-        before = contents(path / "shards")
         second, errors = process.communicate("go on\n", timeout=60)
     assert second == "{('mine', 'ok'): 4, ('tanh', 'ok'): 4} complete\n", errors
     assert problems(path) == []
-    after, again = contents(path / "shards"), bench.load(path)
-    tanh = {entry["shard"] for entry in run.journal if "error" not in entry}
+    again = bench.load(path)
+    tanh = {entry["shard"]: entry["finished"] for entry in run.journal if "error" not in entry}
     assert len(tanh) == (2 if sharing == "alone" else 0), "tried again are whole shards"
-    assert all(after[f"{shard}.parquet"] == before[f"{shard}.parquet"] for shard in tanh)
+    assert tanh.items() <= {entry["shard"]: entry["finished"] for entry in again.journal}.items()
+    assert all("file" not in entry for entry in run.journal) and all("file" in entry for entry in again.journal)
     assert not any("error" in entry for entry in again.journal)
     kept = [one.lanes[one.lanes["activation"] == "tanh"] for one in (run, again)]
     pd.testing.assert_frame_equal(*kept)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bench.products import product
+from bench.products import biased, product
 
 
 @pytest.mark.parametrize("features", [4, 10, 16])
@@ -35,3 +35,14 @@ def test_a_hessian_goes_through_it() -> None:
 def test_lanes_side_by_side_have_their_own_kernels() -> None:
     x, kernels = jnp.ones((4, 2, 3)), jnp.arange(24.0).reshape(4, 3, 2)
     np.testing.assert_allclose(jax.vmap(product)(x, kernels), jnp.einsum("lbi,lio->lbo", x, kernels))
+
+
+@pytest.mark.parametrize("shape", [(6, 5), (6, 3, 5), (6, 3, 4, 5)])
+def test_the_gradient_of_a_bias_is_the_sum_over_all_else(shape: tuple[int, ...]) -> None:
+    random = np.random.default_rng(0)
+    x, weights = (jnp.asarray(random.standard_normal(shape), jnp.float32) for _ in range(2))
+    bias = jnp.arange(5.0)
+    np.testing.assert_array_equal(biased(x, bias), x + bias)
+    slopes = jax.grad(lambda x, b: (weights * biased(x, b)).sum(), (0, 1))(x, bias)
+    np.testing.assert_array_equal(slopes[0], weights)
+    np.testing.assert_allclose(slopes[1], np.asarray(weights).reshape(-1, 5).sum(0), rtol=1e-5, atol=1e-6)

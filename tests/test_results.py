@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import bench
-from bench import results, store
+from bench import files, results, store
 from bench.errors import DataError, InputError
 from bench.results import Run, noise
 from bench.store import Store
@@ -89,7 +89,7 @@ def test_a_damaged_shard_is_data_error(copy: Path) -> None:
 
 def test_a_missing_shard_is_data_error(copy: Path) -> None:
     next((copy / "shards").iterdir()).unlink()
-    with pytest.raises(DataError, match="got no file; expected a shard that the journal names"):
+    with pytest.raises(DataError, match="got no file; expected it, the journal names it"):
         _ = bench.load(copy).lanes
 
 
@@ -129,7 +129,7 @@ def test_the_tables_can_be_rebuilt_from_the_shards(copy: Path) -> None:
         (copy / name).unlink()
     digests = bench.load(copy).write_tables()
     assert {name: (copy / name).read_bytes() for name in store.TABLES} == before
-    assert digests == {name: store.sha256(content) for name, content in before.items()}
+    assert digests == {name: files.sha256(content) for name, content in before.items()}
 
 
 def test_a_curve_starts_before_the_first_step_and_ends_at_the_lane_s_result(run: Run) -> None:
@@ -273,6 +273,7 @@ def shown(path: Path, rows: list[dict[str, Any]]) -> Run:
         seeds = {"tune": [1], "evaluate": [12, 11]}
         held.write_manifest({"schema": store.SCHEMA_VERSION, "seeds": seeds, "cells": [], "tasks": {}})
         common = {"task": "t", "activation": "relu", "optimizer": "adam", "phase": "evaluate", "hyperparameters": {}}
+        common["shard"] = "00000"
         held.commit("00000", [common | {"lane": str(i)} | row for i, row in enumerate(rows)], {})
     return Run(path)
 

@@ -6,15 +6,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from itertools import islice
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 
-from bench import store
+from bench import files, store
 from bench.errors import DataError, InputError, LockedError
 from bench.store import Store
 
@@ -66,10 +64,15 @@ def fill(path: Path, shards: int = 3) -> Path:
     with Store(path) as held:
         for shard in range(shards):
             held.commit(f"shard-{shard}", rows_of(shard), {"task": "wine_mlp", "train_s": 0.5})
-        store.write(path / "lanes.csv", b"lane\nlane-0-0\n")
-        files = {name: store.sha256((path / name).read_bytes()) for name in ("lanes.csv", store.JOURNAL)}
-        held.write_manifest({"schema": store.SCHEMA_VERSION, "name": "small", "rate": 1e-05, "files": files})
+        files.write(path / "lanes.csv", b"lane\nlane-0-0\n")
+        seal(held)
     return path
+
+
+def seal(held: Store) -> None:
+    """Write the manifest, as at the end of a run."""
+    digests = {name: files.sha256((held.path / name).read_bytes()) for name in ("lanes.csv", store.JOURNAL)}
+    held.write_manifest({"schema": store.SCHEMA_VERSION, "name": "small", "rate": 1e-05, "files": digests})
 
 
 @pytest.fixture
@@ -106,21 +109,15 @@ def test_a_shard_is_read_as_it_was_written(tmp_path: Path) -> None:
     ]
     with Store(tmp_path) as held:
         held.commit("s", rows, {})
-        found = held.rows("s")
-    assert same(found, rows)
+        found = held.rows(store.read_journal(tmp_path))
+    assert same(found, {"s": rows})
 
 
 def test_the_journal_tells_what_each_commit_was_given(run: Path) -> None:
     entries = store.read_journal(run)
     assert [entry["shard"] for entry in entries] == ["shard-0", "shard-1", "shard-2"]
     assert all(entry["train_s"] == 0.5 and entry["task"] == "wine_mlp" for entry in entries)
-    assert [entry["sha256"] for entry in entries] == [store.sha256(shard_file(run, i).read_bytes()) for i in range(3)]
-
-
-def test_equal_rows_are_equal_bytes() -> None:
-    shuffled = [dict(reversed(r.items())) for r in rows_of(0)]
-    assert store.encode_shard(shuffled) == store.encode_shard(rows_of(0))
-    assert store.encode_shard(rows_of(1)) != store.encode_shard(rows_of(0))
+    assert [entry["sha256"] for entry in entries] == [files.sha256(shard_file(run, i).read_bytes()) for i in range(3)]
 
 
 def test_a_shard_committed_again_replaces_the_first(run: Path) -> None:
@@ -128,7 +125,7 @@ def test_a_shard_committed_again_replaces_the_first(run: Path) -> None:
     with Store(run) as held:
         held.commit("shard-1", again, {"train_s": 2.0})
         held.write_manifest({"schema": store.SCHEMA_VERSION, "name": "small"})
-        assert {found["learning_rate"] for found in held.rows("shard-1")} == {0.5}
+        assert {found["learning_rate"] for found in held.rows(store.read_journal(run))["shard-1"]} == {0.5}
         assert problems(run) == []
         assert sorted(entry["shard"] for entry in held.recover()) == ["shard-0", "shard-1", "shard-2"]
         assert problems(run) == []
@@ -164,6 +161,7 @@ def killed_at(moment: int) -> Iterator[list[str]]:
         patch.setattr(os, "fsync", counted("fsync", os.fsync))
         patch.setattr(Path, "replace", counted("replace", Path.replace))
         patch.setattr(Path, "open", counted("open", Path.open))
+        patch.setattr(Path, "unlink", counted("unlink", Path.unlink))
         yield effects
 
 
@@ -245,7 +243,7 @@ def test_recovery_drops_what_failed_so_that_it_is_tried_again(run: Path) -> None
 
 
 def test_recovery_drops_what_does_not_hold_the_lanes_planned_of_it(run: Path) -> None:
-    lanes = {f"shard-{number}": store.read_shard(shard_file(run, number))["lane"].to_pylist() for number in range(3)}
+    lanes = {f"shard-{shard}": [found["lane"] for found in rows_of(shard)] for shard in range(3)}
     planned = {"shard-0": lanes["shard-0"], "shard-1": lanes["shard-1"][1:]}
     with Store(run) as held:
         assert [entry["shard"] for entry in held.recover(lanes)] == list(lanes)
@@ -258,6 +256,148 @@ def test_recovery_of_a_whole_run_changes_nothing(run: Path) -> None:
     with Store(run) as held:
         held.recover()
     assert contents(run) == before
+
+
+# --- packed ---------------------------------------------------------------------------------------------------------
+
+
+def rows_in(run: Path) -> dict[str, list[Row]]:
+    return Store(run).rows(store.read_journal(run))
+
+
+def pack(run: Path) -> Path:
+    with Store(run) as held:
+        held.pack()
+        seal(held)
+    return run
+
+
+@pytest.fixture
+def packed(run: Path) -> Path:
+    return pack(run)
+
+
+def test_packed_shards_are_the_same_rows_in_one_file(run: Path) -> None:
+    rows, journal = rows_in(run), store.read_journal(run)
+    pack(run)
+    assert same(rows_in(run), rows)
+    assert problems(run) == []
+    (file,) = (run / "shards").iterdir()
+    place = {"file": file.name, "sha256": files.sha256(file.read_bytes())}
+    assert store.read_journal(run) == [entry | place for entry in journal]
+
+
+def test_equal_results_are_packed_as_equal_bytes(packed: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again"
+    with Store(again) as held:
+        for shard in (2, 0):
+            held.commit(f"shard-{shard}", rows_of(shard), {})
+        held.pack()
+        held.commit("shard-1", rows_of(1), {})  # it belongs between the two of the pack
+        held.pack()
+    assert contents(again / "shards") == contents(packed / "shards")
+
+
+@pytest.mark.parametrize(("most", "expected"), [(1, [4, 4, 4]), (4, [4, 4, 4]), (11, [8, 4]), (12, [12])])
+def test_a_pack_has_a_bounded_number_of_rows_and_no_part_of_a_shard(
+    run: Path, monkeypatch: pytest.MonkeyPatch, most: int, expected: list[int]
+) -> None:
+    rows = rows_in(run)
+    monkeypatch.setattr(store, "PACK_ROWS", most)
+    pack(run)
+    assert [len(part.read()) for part in store.parts(run, store.read_journal(run))] == expected
+    assert len(list((run / "shards").iterdir())) == len(expected)
+    assert same(rows_in(run), rows)
+
+
+def test_packing_again_changes_nothing(packed: Path) -> None:
+    before = contents(packed)
+    assert contents(pack(packed)) == before
+
+
+def test_there_is_nothing_to_pack_of_measurements(tmp_path: Path) -> None:
+    with Store(tmp_path) as held:
+        held.enter({"shard": "group-0", "samples": [1.0]})
+        held.pack()
+    assert store.read_journal(tmp_path) == [{"shard": "group-0", "samples": [1.0]}]
+    assert list((tmp_path / "shards").iterdir()) == []
+
+
+def as_committed(path: Path) -> Path:
+    return fill(path)
+
+
+def packed_before(path: Path) -> Path:
+    """As where a shard of a pack was lost and trained again, and came out otherwise."""
+    with Store(pack(fill(path))) as held:
+        held.commit("shard-1", [found | {"learning_rate": 0.5} for found in rows_of(1)], {})
+    return path
+
+
+@pytest.mark.parametrize("begun", [as_committed, packed_before])
+def test_a_kill_at_any_moment_of_packing_costs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begun: Callable[[Path], Path]
+) -> None:
+    monkeypatch.setattr(store, "PACK_ROWS", 8)
+    whole = begun(tmp_path / "whole")
+    rows = rows_in(whole)
+    with killed_at(9999) as effects:
+        pack(whole)
+    assert effects.count("replace") == 4, "two packs, the journal, the manifest"
+    for moment in range(len(effects)):
+        hurt = begun(tmp_path / f"hurt-{moment}")
+        with killed_at(moment), suppress(KilledError):
+            pack(hurt)
+        assert same(rows_in(hurt), rows), effects[:moment]
+        with Store(hurt) as held:
+            kept = held.recover()
+        assert {entry["shard"] for entry in kept} == set(rows), effects[:moment]
+        assert set((hurt / "shards").iterdir()) == {part.file for part in store.parts(hurt, kept)}
+        assert contents(pack(hurt)) == contents(whole)
+
+
+def trained_again(run: Path) -> list[str]:
+    """The shards that recovery gave up and that were then committed again."""
+    with Store(run) as held:
+        kept = {entry["shard"] for entry in held.recover()}
+        lost = [shard for shard in range(3) if f"shard-{shard}" not in kept]
+        for shard in lost:
+            held.commit(f"shard-{shard}", rows_of(shard), {"task": "wine_mlp", "train_s": 0.5})
+        seal(held)
+    return [f"shard-{shard}" for shard in lost]
+
+
+@pytest.mark.parametrize("damage", [lambda file: os.truncate(file, 99), Path.unlink], ids=["truncated", "gone"])
+def test_a_damaged_pack_costs_what_it_held(
+    run: Path, monkeypatch: pytest.MonkeyPatch, damage: Callable[[Path], object]
+) -> None:
+    monkeypatch.setattr(store, "PACK_ROWS", 8)
+    whole = contents(pack(run) / "shards")
+    first, second = store.parts(run, store.read_journal(run))
+    damage(first.file)
+    assert problems(run)[0].startswith(f"{first.file}: got ")
+    assert problems(run)[1:] == [f"{run}: got no result of 8 planned lanes, such as lane-0-0; expected all"]
+    assert trained_again(run) == ["shard-0", "shard-1"]
+    assert set(contents(run / "shards")) == {"shard-0.parquet", "shard-1.parquet", second.file.name}
+    assert problems(run) == [], "some packed, some not"
+    assert contents(pack(run) / "shards") == whole
+
+
+def test_a_damaged_line_costs_its_own_shard_alone_of_a_pack(packed: Path) -> None:
+    whole, journal = contents(packed / "shards"), packed / store.JOURNAL
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(lines[0] + b"X" + lines[1][1:] + lines[2])
+    assert trained_again(packed) == ["shard-1"]
+    assert problems(packed) == [], "the pack's own rows of it do not count"
+    assert same(rows_in(packed)["shard-1"], rows_of(1))
+    assert contents(pack(packed) / "shards") == whole
+
+
+def test_packed_shards_that_were_cut_otherwise_are_dropped(packed: Path) -> None:
+    planned = {f"shard-{shard}": [found["lane"] for found in rows_of(shard)] for shard in range(3)}
+    with Store(packed) as held:
+        assert [entry["shard"] for entry in held.recover(planned | {"shard-1": ["other"]})] == ["shard-0", "shard-2"]
+    assert list(rows_in(packed)) == ["shard-0", "shard-2"]
 
 
 # --- verify ---------------------------------------------------------------------------------------------------------
@@ -334,7 +474,7 @@ def test_a_journal_cut_at_a_line_is_found(run: Path) -> None:
 def test_lanes_are_counted(tmp_path: Path) -> None:
     run = fill(tmp_path / "run", shards=2)
     with Store(run) as held:
-        held.commit("shard-2", [rows_of(0)[0], row("foreign", "shard-2")], {})
+        held.commit("shard-2", [row("lane-0-0", "shard-2"), row("foreign", "shard-2")], {})
         held.write_manifest({"schema": store.SCHEMA_VERSION})
     assert problems(run) == [
         f"{run}: got 1 lanes more than once; expected each once",
@@ -357,36 +497,6 @@ def test_a_manifest_that_is_none_is_damage(tmp_path: Path, content: bytes) -> No
     (tmp_path / store.MANIFEST).write_bytes(content)
     with pytest.raises(DataError, match=r"manifest\.json: got"):
         store.read_manifest(tmp_path)
-
-
-def test_a_missing_or_damaged_shard_is_told(run: Path) -> None:
-    file = shard_file(run)
-    file.write_bytes(b"PAR1, or so it says")
-    with pytest.raises(DataError, match="got damaged Parquet"):
-        store.read_shard(file)
-    file.unlink()
-    with pytest.raises(DataError, match="got no file"):
-        store.read_shard(file)
-
-
-def test_pages_carry_checksums(run: Path) -> None:
-    """Some flipped bits still decode, to other values: only the page's checksum tells."""
-    file = shard_file(run)
-    content, rows = file.read_bytes(), pq.read_table(shard_file(run)).to_pylist()
-
-    def told_by_its_checksum_alone(at: int) -> bool:
-        file.write_bytes(flipped(content, at))
-        try:
-            silent = not same(pq.read_table(file, page_checksum_verification=False).to_pylist(), rows)
-            store.read_shard(file)
-        except DataError:
-            return silent
-        except Exception:
-            return False
-        return False
-
-    told = (at for at in range(4, len(content) // 2, 3) if told_by_its_checksum_alone(at))
-    assert len(list(islice(told, 3))) == 3
 
 
 # --- one writer -----------------------------------------------------------------------------------------------------

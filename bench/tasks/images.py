@@ -141,10 +141,13 @@ def mean_iou(outputs: "Array", targets: "Array") -> "Array":
 
     Outputs [n, h, w, classes], targets [n, h, w]. A class that is in neither counts as 0. Everingham et al. 2010.
     """
-    classes = outputs.shape[-1]
-    predicted, true = (jax.nn.one_hot(index, classes) for index in (outputs.argmax(-1), targets))
-    both, either = (op(predicted, true).sum((0, 1, 2)) for op in (jnp.minimum, jnp.maximum))
-    return (both / jnp.maximum(either, 1)).mean()
+    predicted, classes = outputs.argmax(-1), jnp.arange(outputs.shape[-1])
+
+    def pixels(of: "Array") -> "Array":
+        return (of.reshape(-1) == classes[:, None]).sum(1)
+
+    both = pixels(jnp.where(predicted == targets, targets, -1))
+    return (both / jnp.maximum(pixels(predicted) + pixels(targets) - both, 1)).mean(dtype=jnp.float32)
 
 
 def predicted_masks(x: "Array", y: "Array", z: "Array") -> "Array":

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import launch, machine, store, worker
+from bench import files, launch, machine, store, worker
 from bench.errors import DataError, InputError, Interrupted, ResourceError, in_words
 from bench.throughput import plan
 from bench.throughput.plan import Group, Plan
@@ -225,7 +225,7 @@ def _write_tables(held: store.Store, manifest: dict[str, Any]) -> "ThroughputRun
     from bench.throughput.results import ThroughputRun
 
     held.write_manifest({**manifest, "status": "running"})  # until the tables are there
-    files = ThroughputRun(held.path).write_tables()
-    files[store.JOURNAL] = store.sha256((held.path / store.JOURNAL).read_bytes())
-    held.write_manifest({**manifest, "files": files})
+    digests = ThroughputRun(held.path).write_tables()
+    digests[store.JOURNAL] = files.sha256((held.path / store.JOURNAL).read_bytes())
+    held.write_manifest({**manifest, "files": digests})
     return ThroughputRun(held.path)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench import store
+from bench import files, store
 from bench.results import THROUGHPUT_COLUMNS
 from bench.stats.throughput import summary
 from bench.throughput.plan import OUT_OF_MEMORY
@@ -71,8 +71,8 @@ class ThroughputRun:
     def write_tables(self) -> dict[str, str]:
         """Write the derived table; returns its checksum by name."""
         content = self.throughput.to_csv(index=False, lineterminator="\n").encode()
-        store.write(self.path / "throughput.csv", content)
-        return {"throughput.csv": store.sha256(content)}
+        files.write(self.path / "throughput.csv", content)
+        return {"throughput.csv": files.sha256(content)}
 
 
 def _rows(entry: dict[str, Any], manifest: dict[str, Any]) -> list[dict[str, Any]]:
