@@ -188,8 +188,8 @@ def test_the_power_line_says_what_the_seeds_can_see() -> None:
     assert stats.seeds_needed(seen * spread, spread) == 20
     half = stats.seeds_needed(seen / 2, 1.0)
     assert line == (
-        f"In four of five runs 20 seeds see a difference of {100 * seen * spread:.1f} points from the leader, 0.7 times "
-        f"what it varies by from seed to seed; half of that would take {half} seeds."
+        f"In four of five runs 20 seeds see a difference of {100 * seen * spread:.1f} points from the leader, "
+        f"0.7 times what it varies by from seed to seed; half of that would take {half} seeds."
     )
     alone = evaluated({"a": [0.9, 0.8]})
     assert power_line(alone, stats.convergence(alone, NO_TIMES, ACCURACY), ACCURACY, "t", metric) == ""

@@ -59,8 +59,8 @@ def moderated_tests(values: Floats, pairs: NDArray[np.int64], usable: NDArray[np
     6. Noise lent by others can hide a pair that stands far apart on every seed, so that a paired t test of its own
        differences counts too: p = min(p of 5 / 0.95, p of its own / 0.05), Bonferroni's inequality with unequal parts.
 
-    Fewer than three usable cells lend nothing (d0 = 0), and p is that of 5: of two cells, the paired t test. Fewer
-    than two shared seeds: p = 1.
+    Fewer than three usable cells lend nothing (d0 = 0): p is that of each pair's own paired t test. Fewer than two
+    shared seeds: p = 1.
     Source: Smyth, Linear Models and Empirical Bayes Methods for Assessing Differential Expression, 2004, for 2
     and 3; the guards are ours, see docs/statistics.md for what they hold to.
     """
