@@ -3,7 +3,7 @@
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ from bench import cluster, files, machine, plan, store, suite, worker
 from bench.budget import Trial
 from bench.errors import DataError, InputError, Interrupted, ResourceError
 from bench.plan import Plan
-from bench.program import PROFILES
+from bench.program import PROFILES, Program
 from bench.runner import Progress, Row, Runner, rank
 from bench.shard import Shard
 from bench.tasks import Task
@@ -62,6 +62,7 @@ def run(
     manifest = previous or describe(made, wanted, command, data)
     with ExitStack() as stack:
         session = Session(made, workers, dask, stack)
+        enter_code(path, manifest, made.programs, session.pool[0])
         import_ahead(ahead)
         path = path or dated(wanted.name)
         held = stack.enter_context(store.Store(path))
@@ -336,6 +337,39 @@ def check_software(path: Path, previous: Mapping[str, Any]) -> None:
         raise DataError(
             f"--resume {path}: got results of other software ({'; '.join(changed)}); expected the same",
             "install these versions, or start a new run",
+        )
+
+
+def enter_code(
+    path: Path | None, manifest: Mapping[str, Any], programs: Iterable[Program], one: Executor
+) -> None:
+    """Enter into the manifest what each of a user's own entries computes, as the worker `one` finds it.
+
+    Raises `DataError` where that is not what it was when the run in `path` began: a name would mean two things.
+    """
+    places = {
+        (kind, entry.label if kind != "tasks" else entry.name): entry
+        for program in programs
+        for kind, entries in (
+            ("tasks", [program.task]), ("activations", program.activations), ("optimizers", program.optimizers)
+        )
+        for entry in entries
+        if entry.own
+    }  # fmt: skip
+    if not places:
+        return
+    found = one.submit(worker.fingerprints, list(places.values())).result()
+    changed = []
+    for (kind, label), code in zip(places, found, strict=True):
+        entry = manifest[kind][label]
+        before = entry.get("code", "")
+        if before and code and before != code:
+            changed.append(f"{kind[:-1]} {label}")
+        entry["code"] = code or before
+    if changed:
+        raise DataError(
+            f"--resume {path}: got another {' and another '.join(changed)}; expected what the run began with",
+            "register that again, or start a new run",
         )
 
 

@@ -76,6 +76,7 @@ class Task:
     exhibit: str = ""
     shown: Callable[["Task"], dict[str, Any]] | None = None
     file: str = ""  # of a user's own, where it comes from one
+    own: bool = False  # a user's own functions: registered, or of a Python file
 
     def __hash__(self) -> int:
         return hash((self.name, self.version))
@@ -85,9 +86,8 @@ class Task:
         if not arguments or self.make is None:
             return self
         made = self.make(**arguments)
-        return replace(
-            made, name=self.label(arguments), accepts=self.accepts, make=self.make, arguments=dict(arguments)
-        )
+        kept = {"accepts": self.accepts, "make": self.make, "own": self.own}
+        return replace(made, name=self.label(arguments), arguments=dict(arguments), **kept)
 
     def label(self, arguments: Mapping[str, Any]) -> str:
         """The name of this task with other options."""

@@ -49,6 +49,8 @@ def run(
     manifest = previous or describe(made, command, workers)
     with ExitStack() as stack:
         pools = {name: Pool(name, made, stack) for name in devices}
+        programs = [program for group in made.groups for program in group.programs]
+        launch.enter_code(path, manifest, programs, next(iter(pools.values())).workers[0])
         launch.import_ahead("bench.throughput.page")
         path = path or launch.dated(suite.name)
         held = stack.enter_context(store.Store(path))
