@@ -68,8 +68,7 @@ def optimizer(entry: Optimizer) -> Any:
     def step(rate: Any, progress: Any, key: Any, values: Any, parameters: Any, gradients: Any) -> Any:
         made = entry.build(rate * entry.factor(progress), key, lambda p: jax.tree.map(lambda _: True, p), values)
         state = made.init(parameters)
-        loss = lambda p: sum(jnp.square(leaf).sum() for leaf in jax.tree.leaves(p))  # noqa: E731
-        extra = {"value": loss(parameters), "grad": gradients, "value_fn": loss, "obj_fn": loss}
+        extra = {"value": squares(parameters), "grad": gradients, "value_fn": squares, "obj_fn": squares}
         given = {name: extra[name] for name in entry.extra}
         updates, state = made.update(gradients, state, parameters, **given)
         return updates, state, entry.evaluated(state, parameters)
@@ -77,6 +76,11 @@ def optimizer(entry: Optimizer) -> Any:
     key = jax.eval_shape(lambda: jax.random.key(0))
     values = [number] * len(entry.searched)
     return jax.make_jaxpr(step, return_shape=True)(number, number, key, values, parameters, parameters)
+
+
+def squares(parameters: Any) -> Any:
+    """A loss for optimizers that ask for one."""
+    return sum(jnp.square(leaf).sum() for leaf in jax.tree.leaves(parameters))
 
 
 def task(entry: Task) -> Any:

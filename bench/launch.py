@@ -40,15 +40,15 @@ def run(
     resume: str | Path | None = None,
     observe: Observer = lambda *_: None,
     command: str = "",
-    ahead: str = "bench.results",
+    for_report: bool = False,
     dask: str | None = None,
 ) -> "Run":
     """Run a suite (a file, a name or a `Suite`) and return what it found.
 
     `out` is the directory to write, by default `results/<suite>-<time>`; `resume` is one to go on with. `device` is
     auto, cpu or gpu; `workers` how many processes, by default one a core or a GPU. `observe(progress, rows)` is
-    called after each shard. `command` is what the manifest says made the run; `ahead` a module that will be needed
-    after it; `dask` the address of a Dask scheduler whose workers train in place of this machine's. Raises
+    called after each shard. `command` is what the manifest says made the run; `for_report` whether its report will be
+    written; `dask` the address of a Dask scheduler whose workers train in place of this machine's. Raises
     `BenchError` of the kind that fits, before anything is written where it can.
     """
     check_workers(workers)
@@ -63,7 +63,7 @@ def run(
     with ExitStack() as stack:
         session = Session(made, workers, dask, stack)
         enter_code(path, manifest, made.programs, session.pool[0])
-        import_ahead(ahead)
+        import_ahead("bench.reporting" if for_report else "bench.results")
         path = path or dated(wanted.name)
         held = stack.enter_context(store.Store(path))
         signals = stack.enter_context(Signals())
@@ -340,9 +340,7 @@ def check_software(path: Path, previous: Mapping[str, Any]) -> None:
         )
 
 
-def enter_code(
-    path: Path | None, manifest: Mapping[str, Any], programs: Iterable[Program], one: Executor
-) -> None:
+def enter_code(path: Path | None, manifest: Mapping[str, Any], programs: Iterable[Program], one: Executor) -> None:
     """Enter into the manifest what each of a user's own entries computes, as the worker `one` finds it.
 
     Raises `DataError` where that is not what it was when the run in `path` began: a name would mean two things.

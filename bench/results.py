@@ -116,6 +116,12 @@ class Run:
         failed = failed.assign(error=failed["shard"].map(errors).fillna(NO_REASON))
         return failed.groupby([*stats.CELL, "error"], sort=False).size().reset_index(name="lanes")
 
+    @property
+    def lost(self) -> str:
+        """How many lanes failed, in words; empty where none did."""
+        count = int(self.failures["lanes"].sum())
+        return f"{count:,} failed lane{'s' * (count > 1)}" if count else ""
+
     @cached_property
     def times(self) -> pd.DataFrame:
         """Where the workers' time went, in worker-seconds: adds up to workers times wall time."""

@@ -86,8 +86,14 @@ class Task:
         if not arguments or self.make is None:
             return self
         made = self.make(**arguments)
-        kept = {"accepts": self.accepts, "make": self.make, "own": self.own}
-        return replace(made, name=self.label(arguments), arguments=dict(arguments), **kept)
+        return replace(
+            made,
+            name=self.label(arguments),
+            accepts=self.accepts,
+            make=self.make,
+            arguments=dict(arguments),
+            own=self.own,
+        )
 
     def label(self, arguments: Mapping[str, Any]) -> str:
         """The name of this task with other options."""

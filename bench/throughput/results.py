@@ -72,6 +72,12 @@ class ThroughputRun:
         rows = [(entry["shard"], entry["error"]) for entry in self.journal if "error" in entry]
         return pd.DataFrame(rows, columns=["group", "error"])
 
+    @property
+    def lost(self) -> str:
+        """How many groups could not be timed, in words; empty where all were."""
+        count = len(self.failures)
+        return f"{count:,} group{'s' * (count > 1)} that could not be timed" if count else ""
+
     @cached_property
     def times(self) -> pd.DataFrame:
         """Where the busy workers' time went, in worker-seconds; `wait` is what is left of workers times wall time."""
