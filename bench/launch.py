@@ -356,19 +356,20 @@ def enter_code(path: Path | None, manifest: Mapping[str, Any], programs: Iterabl
     }  # fmt: skip
     if not places:
         return
-    found = one.submit(worker.fingerprints, list(places.values())).result()
-    changed = []
-    for (kind, label), code in zip(places, found, strict=True):
-        entry = manifest[kind][label]
-        before = entry.get("code", "")
-        if before and code and before != code:
-            changed.append(f"{kind[:-1]} {label}")
-        entry["code"] = code or before
+    codes = one.submit(worker.fingerprints, list(places.values())).result()
+    found = [(kind, label, manifest[kind][label], code) for (kind, label), code in zip(places, codes, strict=True)]
+    changed = [
+        f"{kind[:-1]} {label}"
+        for kind, label, entry, code in found
+        if code and entry.get("code") and code != entry["code"]
+    ]
     if changed:
         raise DataError(
             f"--resume {path}: got another {' and another '.join(changed)}; expected what the run began with",
             "register that again, or start a new run",
         )
+    for _, _, entry, code in found:
+        entry["code"] = code or entry.get("code", "")
 
 
 def _write_tables(held: store.Store, manifest: dict[str, Any]) -> "Run":

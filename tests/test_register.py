@@ -220,7 +220,7 @@ class TestTraced:
         ],
     )
     def test_an_optimizer_that_cannot_make_a_step(self, factory: Any, told: str) -> None:
-        with pytest.raises(InputError, match="^register_optimizer: own: got ") as caught:
+        with pytest.raises(InputError, match=r"^register_optimizer: own: got ") as caught:
             register_optimizer("own", factory)
         assert told in str(caught.value)
         assert "own" not in OPTIMIZERS
@@ -268,8 +268,8 @@ class TestAgain:
         register_optimizer("own", decay, mask="mask")
         register_task(replace(TASKS["wine_mlp"], name="cellar"))
         entry = {"name": "cellar", "width": 16}
-        made = parsed(activations=[{"name": "mine", "scale": 3}], optimizers=[{"name": "own", "every": 2}], tasks=[entry])
-        (program,) = plan.make(made).programs
+        activations, optimizers = [{"name": "mine", "scale": 3}], [{"name": "own", "every": 2}]
+        (program,) = plan.make(parsed(activations=activations, optimizers=optimizers, tasks=[entry])).programs
         assert [one.own for one in (program.activations[0], program.optimizers[0], program.task)] == [True] * 3
         assert not any(one.own for names in (ACTIVATIONS, OPTIMIZERS, TASKS) for name, one in names.items() if name
                        not in ("mine", "own", "cellar"))  # fmt: skip
