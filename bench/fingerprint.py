@@ -35,7 +35,7 @@ def fingerprint(entry: Any) -> str:
     trace, facts = TRACED[type(entry)]
     try:
         (closed, _), told = trace(entry), facts(entry)
-    except Exception:  # whatever a user's function raises: it is told where it is trained
+    except (Exception, SystemExit):  # whatever a user's function raises: it is told where it is trained
         return ""
     found = sha256(f"{told}{ADDRESS.sub('', str(closed.jaxpr))}".encode())
     for constant in constants(closed):

@@ -3,7 +3,7 @@
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from uuid import uuid4
 
 from bench import cluster, files, machine, plan, store, suite, worker
 from bench.budget import Trial
-from bench.errors import DataError, InputError, Interrupted, ResourceError
+from bench.errors import DataError, InputError, Interrupted, ResourceError, in_words
 from bench.plan import Plan
 from bench.program import PROFILES, Program
 from bench.runner import Progress, Row, Runner, rank
@@ -340,23 +340,28 @@ def check_software(path: Path, previous: Mapping[str, Any]) -> None:
         )
 
 
-def enter_code(path: Path | None, manifest: Mapping[str, Any], programs: Iterable[Program], one: Executor) -> None:
+def _called(entry: Any) -> str:
+    return str(entry.name if isinstance(entry, Task) else entry.label)
+
+
+def enter_code(path: Path | None, manifest: Mapping[str, Any], programs: Sequence[Program], one: Executor) -> None:
     """Enter into the manifest what each of a user's own entries computes, as the worker `one` finds it.
 
     Raises `DataError` where that is not what it was when the run in `path` began: a name would mean two things.
     """
-    places = {
-        (kind, entry.label if kind != "tasks" else entry.name): entry
-        for program in programs
-        for kind, entries in (
-            ("tasks", [program.task]), ("activations", program.activations), ("optimizers", program.optimizers)
-        )
-        for entry in entries
-        if entry.own
-    }  # fmt: skip
+    sides: dict[str, list[Any]] = {
+        "tasks": [program.task for program in programs],
+        "activations": [one for program in programs for one in program.activations],
+        "optimizers": [one for program in programs for one in program.optimizers],
+    }
+    places = {(kind, _called(entry)): entry for kind, entries in sides.items() for entry in entries if entry.own}
     if not places:
         return
-    codes = one.submit(worker.fingerprints, list(places.values())).result()
+    try:
+        codes = one.submit(worker.fingerprints, list(places.values())).result()
+    except Exception as error:  # of pickling, or of a process that died of it
+        names = ", ".join(label for _, label in places)
+        raise InputError(f"{names}: got {in_words(error)}; expected what a worker can be sent and trace") from error
     found = [(kind, label, manifest[kind][label], code) for (kind, label), code in zip(places, codes, strict=True)]
     changed = [
         f"{kind[:-1]} {label}"

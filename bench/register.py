@@ -50,18 +50,9 @@ def register_activation(
         raise InputError(f"register_activation: got {name} without {', '.join(missing)}; expected its arguments")
     arguments = {key: p.default for key, p in signature.items() if type(p.default) in TYPES and key not in learned}
     entry = Activation(name, function, learned, arguments, own=True)
-    with _told(f"register_activation: {name}", "a function of jax that maps x to an array", "write it with jax.numpy"):
-        x, parameters_ = fingerprint.example(entry)
-        found = jax.eval_shape(lambda x, p: entry(x, **p), x, parameters_)
-        fits = (found.shape, found.dtype) == ((*x.shape[:-1], fingerprint.CHANNELS), x.dtype)
-        if fits:
-            fingerprint.activation(entry)
-            entry = replace(entry, alone=not _forward(entry, x))
-    if not fits:
-        got = f"{found.dtype} {found.shape} for x {x.dtype} {x.shape}"
-        raise InputError(f"register_activation: {name}: got {got}; expected a {x.dtype} for each channel of x")
-    ACTIVATIONS[name] = entry
-    return entry
+    _check_traced(entry)
+    ACTIVATIONS[name] = replace(entry, alone=not _forward(entry))
+    return ACTIVATIONS[name]
 
 
 def register_optimizer(name: str, factory: Callable[..., Any], summary: str = "", **fields: Any) -> Optimizer:
@@ -82,14 +73,7 @@ def register_optimizer(name: str, factory: Callable[..., Any], summary: str = ""
     """
     _check_name(OPTIMIZERS, "optimizer", name)
     parameters = _signature("optimizer", factory)
-    if unknown := sorted(fields.keys() - OPTIONAL):
-        raise InputError(
-            [
-                f"register_optimizer: {key}: got an unknown field; expected {nearest('one', key, OPTIONAL)}"
-                for key in unknown
-            ]
-        )
-    _check_types(fields)
+    _check_fields(fields)
     rate = fields.get("learning_rate", "learning_rate")
     if rate not in parameters and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         called = next(iter(parameters), "lr")
@@ -104,14 +88,7 @@ def register_optimizer(name: str, factory: Callable[..., Any], summary: str = ""
     variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     needed = {key for key, p in parameters.items() if p.default is p.empty and p.kind not in variadic}
     if needed <= own | entry.arguments.keys():
-        with _told(f"register_optimizer: {name}", "a factory of an optax transformation that makes a step"):
-            _, (updates, *_) = fingerprint.optimizer(entry)
-            found = jax.tree.map(lambda leaf: leaf.shape, updates)
-        if found != fingerprint.SHAPES:
-            raise InputError(
-                f"register_optimizer: {name}: got updates of the shapes {found}; "
-                f"expected those of the parameters, {fingerprint.SHAPES}"
-            )
+        _check_step(entry)
     OPTIMIZERS[name] = entry
     return entry
 
@@ -139,14 +116,37 @@ def _signature(kind: str, function: Any) -> Mapping[str, inspect.Parameter]:
         raise InputError(f"register_{kind}: got {function!r}; expected a function in Python") from None
 
 
-def _forward(entry: Activation, x: Any) -> bool:
+def _check_traced(entry: Activation) -> None:
+    """Raise `InputError` where jax cannot trace an activation or its slopes, or x comes out in another shape."""
+    where = f"register_activation: {entry.name}"
+    with _told(where, "a function of jax that maps x to an array", "write it with jax.numpy"):
+        x, parameters = fingerprint.example(entry)
+        found = jax.eval_shape(lambda x, p: entry(x, **p), x, parameters)
+        if (found.shape, found.dtype) != ((*x.shape[:-1], fingerprint.CHANNELS), x.dtype):
+            got = f"{found.dtype} {found.shape} for x {x.dtype} {x.shape}"
+            raise InputError(f"{where}: got {got}; expected a {x.dtype} for each channel of x")
+        fingerprint.activation(entry)
+
+
+def _forward(entry: Activation) -> bool:
     """Whether an activation has a slope going forward, which a shared program takes; one with parameters needs none.
 
     jax refuses that of a `jax.custom_vjp` only when it compiles; what it traces holds this in its place.
     """
     if entry.parameters:
         return True
+    x, _ = fingerprint.example(entry)
     return "custom_lin" not in str(jax.make_jaxpr(lambda x: jax.jvp(entry, (x,), (x,)))(x))
+
+
+def _check_step(entry: Optimizer) -> None:
+    """Raise `InputError` where an optimizer's first step cannot be traced, or does not fit the parameters."""
+    where = f"register_optimizer: {entry.name}"
+    with _told(where, "a factory of an optax transformation that makes a step"):
+        _, (updates, *_) = fingerprint.optimizer(entry)
+        found = jax.tree.map(lambda leaf: leaf.shape, updates)
+        if found != fingerprint.SHAPES:
+            raise InputError(f"{where}: got updates of the shapes {found}; expected {fingerprint.SHAPES} as of weights")
 
 
 def _kind(parameter: inspect.Parameter) -> str:
@@ -164,17 +164,20 @@ def _check_name(table: Mapping[str, Any], kind: str, name: Any) -> None:
         raise InputError(f"register_{kind}: got {name!r}, which is taken; expected a new name")
 
 
-def _check_types(fields: Mapping[str, Any]) -> None:
-    """Raise `InputError` with all fields of an optimizer that are of another type."""
+def _check_fields(fields: Mapping[str, Any]) -> None:
+    """Raise `InputError` with all fields that an optimizer has not, or that are of another type."""
     kinds, problems = get_type_hints(Optimizer), []
     for key, value in fields.items():
+        if key not in OPTIONAL:
+            problems.append(f"{key}: got an unknown field; expected {nearest('one', key, OPTIONAL)}")
+            continue
         try:
             TypeAdapter(kinds[key]).validate_python(value, strict=True)
         except ValidationError as error:
             expected = error.errors()[0]["msg"].partition("should be ")[2]
-            problems.append(f"register_optimizer: {key}: got {short(value)}; expected {expected}")
+            problems.append(f"{key}: got {short(value)}; expected {expected}")
     if problems:
-        raise InputError(problems)
+        raise InputError([f"register_optimizer: {problem}" for problem in problems])
 
 
 @contextmanager
@@ -182,6 +185,8 @@ def _told(where: str, expected: str, hint: str = "") -> Iterator[None]:
     """Whatever a user's function raises while it is traced, in words. Raises `InputError`."""
     try:
         yield
+    except InputError:
+        raise
     except Exception as error:
         told = in_words(error).splitlines()[0]
         raise InputError(f"{where}: got {told}; expected {expected}", hint) from error

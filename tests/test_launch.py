@@ -559,6 +559,16 @@ def test_what_could_not_be_traced_may_be_mended(registered: Callable[[float], Pl
     assert len(entered(made, manifest)["activations"]["lam"]["code"]) == 16
 
 
+def test_what_cannot_be_sent_to_a_worker_is_told_before_anything_is_trained(
+    registered: Callable[[float], Plan],
+) -> None:
+    made = registered(0.5)
+    broken: Future[Any] = Future()
+    broken.set_exception(TypeError("cannot pickle a lock"))
+    with pytest.raises(InputError, match="cellar, lam, own: got TypeError: cannot pickle a lock; expected what a work"):
+        launch.enter_code(None, {}, made.programs, Mock(submit=lambda *_: broken))
+
+
 def test_nothing_is_asked_of_a_worker_where_all_is_built_in() -> None:
     made = plan.make(suites.read("smoke"))
     launch.enter_code(None, {}, made.programs, Mock(submit=lambda *_: pytest.fail("a worker was asked")))

@@ -215,7 +215,7 @@ class TestTraced:
             (lambda learning_rate: optax.sgd(float(learning_rate)), "own: got ConcretizationTypeError: "),
             (
                 lambda learning_rate: optax.stateless(lambda updates, _: jax.tree.map(jnp.sum, updates)),
-                "own: got updates of the shapes {'bias': (), 'kernel': ()}; expected those of the parameters, ",
+                "own: got updates of the shapes {'bias': (), 'kernel': ()}; expected {'kernel': (6, 3), 'bias': (3",
             ),
         ],
     )
