@@ -5,7 +5,7 @@ import shlex
 import sys
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -208,10 +208,7 @@ def run(
     if out and resume:
         raise InputError(f"--out {out}: got a second directory beside --resume {resume}; expected one of the two")
     command = shlex.join(["bench", *sys.argv[1:]])
-    with ExitStack() as shown:
-        found = kinds.carry_out(
-            suite, out, device, workers, resume, dask, None, shown, command=command, for_report=report
-        )
+    found = kinds.carry_out(suite, out, device, workers, resume, dask, command=command, for_report=report)
     say(f"results: {found.path}")
     if report:
         _write_report([found])

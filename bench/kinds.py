@@ -132,8 +132,7 @@ def run(
     its `failures` tell why. Raises `InputError`, or another `BenchError`, before anything is written where it can;
     `bench.errors.Interrupted` after a signal, with what is done kept for `resume`.
     """
-    with ExitStack() as stack:
-        found = carry_out(suite, out, device, workers, resume, dask, observe, stack if progress else None)
+    found = carry_out(suite, out, device, workers, resume, dask, progress, observe)
     if trouble := failed(found):
         warnings.warn(f"{trouble} (all reasons: run.failures)", RuntimeWarning, stacklevel=2)
     return found
@@ -145,12 +144,12 @@ def carry_out(
     device: str,
     workers: int | None,
     resume: str | Path | None,
-    dask: str | None,
-    observe: Callable[..., None] | None,
-    shown: ExitStack | None,
+    dask: str | None = None,
+    progress: bool = True,
+    observe: Callable[..., None] | None = None,
     **more: Any,
 ) -> Any:
-    """As `run`, without its warning. Progress is shown until `shown` closes; `more` are as for `bench.launch.run`."""
+    """As `run`, without its warning; `more` are as for `bench.launch.run`."""
     kind, made = wanted(suite, resume, device)
     if kind is KINDS[THROUGHPUT] and dask:
         raise InputError(f"--dask {dask}: got a throughput suite; expected one that trains: speed is measured here")
@@ -158,11 +157,12 @@ def carry_out(
         if "," in device:
             raise InputError(f"--device: got {device!r}; expected one device: only a throughput suite is for several")
         more["dask"] = dask
-    if shown and observe is None:
-        observe = shown.enter_context(kind.get("watch")())
-    if observe:
-        more["observe"] = observe
-    return kind.get("run")(made, out, device, workers, resume, **more)
+    with ExitStack() as shown:
+        if progress and observe is None:
+            observe = shown.enter_context(kind.get("watch")())
+        if observe:
+            more["observe"] = observe
+        return kind.get("run")(made, out, device, workers, resume, **more)
 
 
 def failed(run: Any) -> str:
