@@ -1,5 +1,8 @@
 """A user's own activations, optimizers and tasks."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -299,3 +302,18 @@ class TestNames:
         with pytest.raises(InputError, match="register_task: got 'wine_mlp', which is taken"):
             register_task(TASKS["wine_mlp"])
         assert before == (ACTIVATIONS, OPTIMIZERS, TASKS)
+
+
+def test_registering_takes_no_device() -> None:
+    code = """
+import jax, jax.numpy as jnp, optax, bench
+bench.register_activation("mine", lambda x: jnp.where(x > 0, x, jnp.array(0.5)))
+bench.register_optimizer("own", optax.adam)
+try:
+    jnp.zeros(1)
+except RuntimeError:
+    print("no device was there to be taken")
+"""
+    environment = {**os.environ, "JAX_PLATFORMS": "nowhere"}  # a GPU's memory is its workers'
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "no device was there to be taken\n"
