@@ -1,19 +1,41 @@
-"""Which activation with which optimizer: whole grids in a few compiled programs, with a fair verdict."""
+"""Which activation with which optimizer: whole grids in a few compiled programs, with a fair verdict.
 
-from collections.abc import Callable
+    suite = bench.Suite(name="mine", tasks=["wine_mlp"], ...)   # or a suite file, or the name of one
+    run = bench.run(suite)          # run.lanes, run.curves, run.convergence, run.throughput: frames of pandas
+    bench.report(run)               # a page, figures, tables
+    bench.load("results/quick")     # a run that was stored
+
+`register_activation`, `register_optimizer` and `register_task` add entries of your own. What a user can mend is raised
+as a `BenchError`; its kinds are in `bench.errors`, bad input is an `InputError`.
+"""
+
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bench.errors import BenchError, InputError
     from bench.kinds import load, report, run
     from bench.register import register_activation, register_optimizer, register_task
     from bench.results import Run
     from bench.suite import Suite
 
 __version__ = "0.1.0"
-__all__ = ["Run", "Suite", "load", "register_activation", "register_optimizer", "register_task", "report", "run"]
+__all__ = [
+    "BenchError",
+    "InputError",
+    "Run",
+    "Suite",
+    "load",
+    "register_activation",
+    "register_optimizer",
+    "register_task",
+    "report",
+    "run",
+]
 
 _HOMES = {
+    "BenchError": "bench.errors",
+    "InputError": "bench.errors",
     "Run": "bench.results",
     "Suite": "bench.suite",
     "load": "bench.kinds",
@@ -25,9 +47,13 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Callable[..., Any]:
+def __getattr__(name: str) -> Any:
     """Import a public name when it is first asked for: `import bench` itself costs nothing."""
     if name not in _HOMES:
         raise AttributeError(f"module 'bench' has no attribute {name!r}")
-    found: Callable[..., Any] = getattr(import_module(_HOMES[name]), name)
-    return found
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """The public names, imported or not."""
+    return sorted({*globals(), *__all__})

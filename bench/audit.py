@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,6 +22,8 @@ class Run(Protocol):
 
     @property
     def name(self) -> str: ...
+    @property
+    def path(self) -> Path: ...
     @property
     def lanes(self) -> pd.DataFrame: ...
     @property

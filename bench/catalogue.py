@@ -1,20 +1,23 @@
-"""The table of tasks in docs/tasks.md: what the entries say of themselves, and the best cell of the stored runs.
+"""The tables of docs/tasks.md: what the entries say of themselves, their options, and the best cell of stored runs.
 
 Refresh it with `python -m bench.catalogue docs/tasks.md results/*`.
 """
 
 import csv
+import inspect
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bench import toml
 from bench.program import NO_ACTIVATION
 from bench.tasks import TASKS, Task
 
 BATCH = 64  # for the column of FLOP a step
 BEGIN, END = "<!-- begin table -->\n", "<!-- end table -->\n"
+BEGIN_OPTIONS, END_OPTIONS = "<!-- begin options -->\n", "<!-- end options -->\n"
 COLUMNS = (
     "task", "kind", "data", "samples", "parameters", "FLOP a step", "loss", "metric", "target", "baseline",
     "best cell measured",
@@ -26,6 +29,21 @@ def table(tasks: Iterable[Task], best: Mapping[str, str]) -> str:
     lines = [COLUMNS, ["---"] * 4 + ["---:"] * 2 + ["---"] * 2 + ["---:"] * 2 + ["---"]]
     lines += [_row(task, best.get(task.name, "–")) for task in tasks]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def options(tasks: Iterable[Task]) -> str:
+    """What a suite may set of each task, with the defaults, as a table in Markdown."""
+    rows = [f"| `{task.name}` | {', '.join(_options(task))} |\n" for task in tasks if task.accepts]
+    return "| task | options with their defaults (other names) |\n| --- | --- |\n" + "".join(rows)
+
+
+def _options(task: Task) -> Iterator[str]:
+    defaults = inspect.signature(task.make).parameters if task.make else {}
+    for name, kind in task.accepts.items():
+        names = kind if isinstance(kind, tuple) else ()
+        default = defaults[name].default or next(iter(names), defaults[name].default)
+        others = ", ".join(toml.value(of) for of in names if of != default)
+        yield f"`{name} = {toml.value(default)}`{f' ({others})' * bool(others)}"
 
 
 def best_cells(runs: Iterable[Path]) -> dict[str, str]:
@@ -41,10 +59,15 @@ def best_cells(runs: Iterable[Path]) -> dict[str, str]:
 
 
 def refreshed(page: str, best: Mapping[str, str]) -> str:
-    """The page with its table made anew."""
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}{table(TASKS.values(), best)}{END}{after}"
+    """The page with its tables made anew."""
+    page = _between(page, BEGIN, table(TASKS.values(), best), END)
+    return _between(page, BEGIN_OPTIONS, options(TASKS.values()), END_OPTIONS)
+
+
+def _between(page: str, begin: str, text: str, end: str) -> str:
+    before, _, rest = page.partition(begin)
+    _, _, after = rest.partition(end)
+    return f"{before}{begin}{text}{end}{after}"
 
 
 def _evaluated(file: Path) -> list[dict[str, str]]:

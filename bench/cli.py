@@ -207,51 +207,18 @@ def run(
 
     if out and resume:
         raise InputError(f"--out {out}: got a second directory beside --resume {resume}; expected one of the two")
-    kind, wanted = kinds.wanted(suite, resume, device)
     command = shlex.join(["bench", *sys.argv[1:]])
-    if kind is kinds.KINDS[kinds.THROUGHPUT]:
-        if dask:
-            raise InputError(f"--dask {dask}: got a throughput suite; expected one that trains: speed is measured here")
-        _time(kind.get("run"), wanted, out, device, workers, resume, command, report)
-        return
-    if "," in device:
-        raise InputError(f"--device: got {device!r}; expected one device: only a throughput suite is for several")
-    from bench.progress import watched
-
-    with watched() as observe:
-        ahead = "bench.reporting" if report else "bench.results"
-        found = kind.get("run")(wanted, out, device, workers, resume, observe, command, ahead, dask)
+    found = kinds.carry_out(suite, out, device, workers, resume, dask, command=command, for_report=report)
     say(f"results: {found.path}")
     if report:
-        _write_report([found], Path("reports") / found.name)
-    if failed := int((found.lanes["status"] == "failed").sum()):
-        _tell_failed(found, f"{failed} failed lanes")
+        _write_report([found])
+    if trouble := kinds.failed(found):
+        complain(f"error: {trouble}")
+        complain(f"hint: bench run --resume {found.path} tries them again")
+        raise typer.Exit(FAILED_LANES)
 
 
-def _time(launch: Any, wanted: Any, out: Any, device: str, workers: Any, resume: Any, command: str, page: bool) -> None:
-    """Run a throughput suite."""
-    from bench.progress import told_groups
-
-    found = launch(wanted, out, device, workers, resume, told_groups(), command)
-    say(f"results: {found.path}")
-    if page:
-        _write_report([found], Path("reports") / found.name)
-    if failed := sum("error" in entry for entry in found.journal):
-        _tell_failed(found, f"{failed} groups that could not be timed")
-
-
-def _tell_failed(found: Any, what: str) -> None:
-    complain(f"error: {found.path}: got {what}; expected none; {_why(found)}")
-    complain(f"hint: bench run --resume {found.path} tries them again")
-    raise typer.Exit(FAILED_LANES)
-
-
-def _why(found: Any) -> str:
-    errors = [str(entry["error"]).splitlines()[0] for entry in found.journal if "error" in entry]
-    return errors[0] if errors else "no reason was recorded"
-
-
-def _write_report(runs: list[Any], out: Path) -> None:
+def _write_report(runs: list[Any], out: Path | None = None) -> None:
     from bench import kinds
 
     page = kinds.report(runs, out)
@@ -271,7 +238,7 @@ def report(
     """
     from bench.kinds import load
 
-    _write_report([load(path) for path in runs], out or Path("reports") / runs[0].resolve().name)
+    _write_report([load(path) for path in runs], out)
 
 
 @app.command()

@@ -44,7 +44,8 @@ class Ratio:
 class Comparison:
     """What `compare` found: `cells` one row a cell that both runs have, `missing` how many only one of them has.
 
-    `gone` are the cells that only the first has, by name.
+    `gone` are the cells that only the first has, by name; `renewed` what is registered under the same name in both
+    runs and does not compute the same.
     """
 
     names: tuple[str, str]
@@ -53,6 +54,7 @@ class Comparison:
     speed: Ratio
     missing: int
     gone: tuple[str, ...] = ()
+    renewed: tuple[str, ...] = ()
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -72,7 +74,8 @@ class Comparison:
         if np.isfinite(self.speed.middle):
             speed = f"{b} trains {self.speed.middle:.3g} times as fast as {a}{self.speed.interval}."
         only = (f"{self.missing} cells are in one run only and left out.",) if self.missing else ()
-        return first + rest, speed, *self._soonest(), *only
+        renewed = (f"Not the same in both runs, whatever the name: {', '.join(self.renewed)}.",) if self.renewed else ()
+        return *renewed, first + rest, speed, *self._soonest(), *only
 
     def _soonest(self) -> Iterator[str]:
         ratio = self.cells["seconds_ratio"]
@@ -128,7 +131,8 @@ def compare(a: Run, b: Run) -> Comparison:
     missing = len(tables[0]) + len(tables[1]) - 2 * len(shared)
     metrics = {task: Metric.of(entry) for task, entry in tasks.items()}
     gone = tuple(_called(*cell) for cell in tables[0].index.difference(shared, sort=False))
-    return Comparison(_names(a, b), cells, metrics, overall(cells["speed_ratio"]), missing, gone)
+    renewed = tuple(_renewed(a, b, shared))
+    return Comparison(_names(a, b), cells, metrics, overall(cells["speed_ratio"]), missing, gone, renewed)
 
 
 def overall(ratios: "pd.Series[float]") -> Ratio:
@@ -170,6 +174,21 @@ def _differences(a: Run, b: Run, task: str) -> Iterator[str]:
         spent, wanted = (_budget(run, task, key) for run in (b, a))
         if spent and wanted and spent != wanted:
             yield f"{b.name}: {task}: {key}: got {spent}; expected {wanted} as in {a.name}"
+
+
+def _renewed(a: Run, b: Run, shared: list[Any]) -> Iterator[str]:
+    """What a user registered, of which these cells are, where the two runs had other functions of the same name.
+
+    Only under the same jax, as another may tell the same function otherwise.
+    """
+    versions = [run.manifest["environment"].get("packages", {}).get("jax") for run in (a, b)]
+    if versions[0] != versions[1]:
+        return
+    for kind, names in zip(("tasks", "activations", "optimizers"), zip(*shared, strict=True), strict=True):
+        for name in dict.fromkeys(names):
+            codes = [run.manifest[kind].get(name, {}).get("code", "") for run in (a, b)]
+            if all(codes) and codes[0] != codes[1]:
+                yield f"{kind[:-1]} {name}"
 
 
 def _budget(run: Run, task: str, key: str) -> list[int]:

@@ -1,6 +1,8 @@
 """The kinds of suites, and for each what reads, runs and loads it: one table, `KINDS`."""
 
+import warnings
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -14,6 +16,7 @@ from bench.suite import SuiteFile, contents, parse_as, stored
 
 if TYPE_CHECKING:
     from bench import store
+    from bench.results import Run
 else:
     store = Lazy("bench.store")  # it needs pyarrow, which a plan does without
 
@@ -29,6 +32,7 @@ class Kind:
     results: str
     report: str
     verdicts: str
+    watch: str  # shows how far a run is
 
     def get(self, what: str) -> Callable[..., Any]:
         """The thing itself."""
@@ -40,11 +44,12 @@ class Kind:
 # fmt: off
 KINDS = {
     CONVERGENCE: Kind("bench.suite:Suite", "bench.launch:run", "bench.results:Run", "bench.reporting:report",
-        "bench.reporting:verdicts",
+        "bench.reporting:verdicts", "bench.progress:watched",
     ),
     THROUGHPUT: Kind(
         "bench.throughput.suite:ThroughputSuite", "bench.throughput.launch:run",
         "bench.throughput.results:ThroughputRun", "bench.throughput.page:report", "bench.throughput.page:verdicts",
+        "bench.progress:watched_groups",
     ),
 }
 # fmt: on
@@ -90,7 +95,8 @@ def wanted(
     if manifest and device not in ("auto", manifest["device"]):
         raise InputError(f"--device: got {device!r}; expected {manifest['device']}, on which {resume} has begun")
     if suite is not None:
-        read_ = suite if isinstance(suite, SuiteFile) else read(suite)
+        # what a suite names is looked up anew: it may have been registered again since the suite was made
+        read_ = parse(suite.described()) if isinstance(suite, SuiteFile) else read(suite)
         return KINDS[kind_of(read_)], read_
     if not manifest:
         raise InputError("SUITE: got nothing; expected a suite file or a suite's name", "bench list suites")
@@ -104,21 +110,88 @@ def run(
     device: str = "auto",
     workers: int | None = None,
     resume: str | Path | None = None,
+    *,
+    progress: bool = True,
+    observe: Callable[..., None] | None = None,
+    dask: str | None = None,
+) -> "Run | Any":
+    """Run a suite, store what it found, and return that.
+
+    Arguments:
+        suite: a `Suite`, or a suite file or the name of one (see `bench list suites`); none with `resume`.
+        out: the directory to write, new or empty; by default `results/<suite>-<time>`.
+        device: `auto`, `cpu` or `gpu`; `cpu,gpu` to time on both.
+        workers: how many processes; by default one a core or a GPU.
+        resume: the directory of a run to go on with, in place of `out`.
+        progress: whether to show on standard error how far it is: a bar at a terminal, elsewhere a line now and then.
+        observe: a function that is called in its place after each shard, as `observe(progress, rows)`; of a suite of
+            `kind = "throughput"` before each group, as `observe(done, all, group)`.
+        dask: the address of a Dask scheduler whose workers train in place of this machine's.
+
+    Returns a `Run`, or of a suite of `kind = "throughput"` a `ThroughputRun`. Warns where something of it failed:
+    its `failures` tell why. Raises `InputError`, or another `BenchError`, before anything is written where it can;
+    `bench.errors.Interrupted` after a signal, with what is done kept for `resume`.
+    """
+    found = carry_out(suite, out, device, workers, resume, dask, progress, observe)
+    if trouble := failed(found):
+        warnings.warn(f"{trouble} (all reasons: run.failures)", RuntimeWarning, stacklevel=2)
+    return found
+
+
+def carry_out(
+    suite: "SuiteFile | str | Path | None",
+    out: str | Path | None,
+    device: str,
+    workers: int | None,
+    resume: str | Path | None,
+    dask: str | None = None,
+    progress: bool = True,
+    observe: Callable[..., None] | None = None,
     **more: Any,
 ) -> Any:
-    """Run a suite of any kind (a file, a name or a suite) and return what it found; see `bench.launch.run`."""
+    """As `run`, without its warning; `more` are as for `bench.launch.run`."""
     kind, made = wanted(suite, resume, device)
-    return kind.get("run")(made, out, device, workers, resume, **more)
+    if kind is KINDS[THROUGHPUT] and dask:
+        raise InputError(f"--dask {dask}: got a throughput suite; expected one that trains: speed is measured here")
+    if kind is KINDS[CONVERGENCE]:
+        if "," in device:
+            raise InputError(f"--device: got {device!r}; expected one device: only a throughput suite is for several")
+        more["dask"] = dask
+    with ExitStack() as shown:
+        if progress and observe is None:
+            observe = shown.enter_context(kind.get("watch")())
+        if observe:
+            more["observe"] = observe
+        return kind.get("run")(made, out, device, workers, resume, **more)
 
 
-def load(path: str | Path) -> Any:
-    """The run stored in a directory, of whatever kind. Raises `InputError` or `DataError`."""
+def failed(run: Any) -> str:
+    """What failed of a run, and the first reason; empty where nothing did."""
+    if not run.lost:
+        return ""
+    return f"{run.path}: got {run.lost}; expected none; {run.failures['error'].iloc[0].splitlines()[0]}"
+
+
+def load(path: str | Path) -> "Run | Any":
+    """The run stored in the directory `path`: a `Run`, or a `ThroughputRun` where it is one.
+
+    Raises `InputError` where there is none, `DataError` where it is damaged.
+    """
     return KINDS[of_run(path)].get("results")(path)
 
 
-def report(runs: Sequence[Any], out: str | Path) -> Path:
-    """Write the report of `runs` and return its page: of how fast they were where one of them measured that."""
-    found: Path = _of_runs(runs).get("report")(runs, out)
+def report(runs: Any, out: str | Path | None = None) -> Path:
+    """Write the report of one or more runs and return its page.
+
+    Arguments:
+        runs: a run, or a list of them; of how fast they were where one of them measured that.
+        out: the folder to write, new, empty or of an older report; by default `reports/<name of the first run>`.
+
+    Raises `InputError` where they are no runs, or the folder is somebody else's.
+    """
+    listed = [runs] if hasattr(runs, "manifest") else runs
+    kind = _of_runs(listed)
+    found: Path = kind.get("report")(listed, out or Path("reports") / listed[0].name)
     return found
 
 
@@ -148,7 +221,7 @@ COMPARED = {
 
 def _of_runs(runs: Sequence[Any]) -> Kind:
     if isinstance(runs, str) or not isinstance(runs, Sequence) or not all(hasattr(run, "manifest") for run in runs):
-        raise InputError(f"runs: got {runs!r}; expected a list of runs", "bench.load(path) reads one")
+        raise InputError(f"runs: got {runs!r}; expected a run or a list of runs", "bench.load(path) reads one")
     if not runs:
         raise InputError("runs: got an empty list; expected one or more")
     kinds = [getattr(run, "kind", CONVERGENCE) for run in runs]

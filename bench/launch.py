@@ -3,7 +3,7 @@
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -18,9 +18,9 @@ from uuid import uuid4
 
 from bench import cluster, files, machine, plan, store, suite, worker
 from bench.budget import Trial
-from bench.errors import DataError, InputError, Interrupted, ResourceError
+from bench.errors import DataError, InputError, Interrupted, ResourceError, in_words
 from bench.plan import Plan
-from bench.program import PROFILES
+from bench.program import PROFILES, Program
 from bench.runner import Progress, Row, Runner, rank
 from bench.shard import Shard
 from bench.tasks import Task
@@ -40,15 +40,15 @@ def run(
     resume: str | Path | None = None,
     observe: Observer = lambda *_: None,
     command: str = "",
-    ahead: str = "bench.results",
+    for_report: bool = False,
     dask: str | None = None,
 ) -> "Run":
     """Run a suite (a file, a name or a `Suite`) and return what it found.
 
     `out` is the directory to write, by default `results/<suite>-<time>`; `resume` is one to go on with. `device` is
     auto, cpu or gpu; `workers` how many processes, by default one a core or a GPU. `observe(progress, rows)` is
-    called after each shard. `command` is what the manifest says made the run; `ahead` a module that will be needed
-    after it; `dask` the address of a Dask scheduler whose workers train in place of this machine's. Raises
+    called after each shard. `command` is what the manifest says made the run; `for_report` whether its report will be
+    written; `dask` the address of a Dask scheduler whose workers train in place of this machine's. Raises
     `BenchError` of the kind that fits, before anything is written where it can.
     """
     check_workers(workers)
@@ -62,7 +62,8 @@ def run(
     manifest = previous or describe(made, wanted, command, data)
     with ExitStack() as stack:
         session = Session(made, workers, dask, stack)
-        import_ahead(ahead)
+        enter_code(path, manifest, made.programs, session.pool[0])
+        import_ahead("bench.reporting" if for_report else "bench.results")
         path = path or dated(wanted.name)
         held = stack.enter_context(store.Store(path))
         signals = stack.enter_context(Signals())
@@ -337,6 +338,43 @@ def check_software(path: Path, previous: Mapping[str, Any]) -> None:
             f"--resume {path}: got results of other software ({'; '.join(changed)}); expected the same",
             "install these versions, or start a new run",
         )
+
+
+def _called(entry: Any) -> str:
+    return str(entry.name if isinstance(entry, Task) else entry.label)
+
+
+def enter_code(path: Path | None, manifest: Mapping[str, Any], programs: Sequence[Program], one: Executor) -> None:
+    """Enter into the manifest what each of a user's own entries computes, as the worker `one` finds it.
+
+    Raises `DataError` where that is not what it was when the run in `path` began: a name would mean two things.
+    """
+    sides: dict[str, list[Any]] = {
+        "tasks": [program.task for program in programs],
+        "activations": [one for program in programs for one in program.activations],
+        "optimizers": [one for program in programs for one in program.optimizers],
+    }
+    places = {(kind, _called(entry)): entry for kind, entries in sides.items() for entry in entries if entry.own}
+    if not places:
+        return
+    try:
+        codes = one.submit(worker.fingerprints, list(places.values())).result()
+    except Exception as error:  # of pickling, or of a process that died of it
+        names = ", ".join(label for _, label in places)
+        raise InputError(f"{names}: got {in_words(error)}; expected what a worker can be sent and trace") from error
+    found = [(kind, label, manifest[kind][label], code) for (kind, label), code in zip(places, codes, strict=True)]
+    changed = [
+        f"{kind[:-1]} {label}"
+        for kind, label, entry, code in found
+        if code and entry.get("code") and code != entry["code"]
+    ]
+    if changed:
+        raise DataError(
+            f"--resume {path}: got another {' and another '.join(changed)}; expected what the run began with",
+            "register that again, or start a new run",
+        )
+    for _, _, entry, code in found:
+        entry["code"] = code or entry.get("code", "")
 
 
 def _write_tables(held: store.Store, manifest: dict[str, Any]) -> "Run":

@@ -51,6 +51,7 @@ class Optimizer:
     default_learning_rate: float = nan  # what is used untuned: the paper's, Keras's or PyTorch's; nan: none
     searched: tuple[str, ...] = ()  # arguments whose values each lane brings
     label: str = ""
+    own: bool = False  # a user's own, registered
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "label", self.label or self.name)

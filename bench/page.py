@@ -3,15 +3,17 @@
 import json
 import os
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench import crosstask, embedded, figures, stats, tables
+from bench import crosstask, embedded, figures, stats, tables, toml
 from bench.across import Across, across
 from bench.audit import Finding, Run, audit
 from bench.choice import Choice, choice
@@ -150,6 +152,7 @@ class Slice:
     exhibits: Mapping[tuple[str, str, str], NDArray[np.float32]]
     halved: Mapping[str, int]
     manifest: Mapping[str, Any]
+    path: Path
 
     @classmethod
     def of(cls, run: Run, task: str) -> "Slice":
@@ -157,7 +160,7 @@ class Slice:
         lanes, table, speeds = (f[f["task"] == task] for f in (run.lanes, run.convergence, run.throughput))
         curves = run.curves[run.curves["lane"].isin(lanes["lane"])]
         shown = {cell: array for cell, array in run.exhibits.items() if cell[0] == task}
-        return cls(run.name, lanes, curves, table, speeds, run.times, shown, run.halved, run.manifest)
+        return cls(run.name, lanes, curves, table, speeds, run.times, shown, run.halved, run.manifest, run.path)
 
 
 def _sections(run: Run, names: Iterator[str], drawn: Mapping[str, figures.Style], several: bool) -> tuple[Section, ...]:
@@ -343,9 +346,38 @@ def _grid(tuned: pd.DataFrame, what: str) -> str:
 
 
 def _commands(run: Run) -> tuple[str, ...]:
-    start = run.manifest["command"] or f"bench run suites/{run.manifest['suite']['name']}.toml"
-    stored = f"results/{run.name}"
-    return "pip install -c constraints.txt -e .", start, f"bench verify {stored}", f"bench report {stored}"
+    """Lines that make a run anew, check it and report it; of one from Python they write its suite first."""
+    stored, command = _place(run.path), run.manifest["command"]
+    start = [command] if command else _from_python(run.manifest, stored)
+    return "pip install -c constraints.txt -e .", *start, f"bench verify {stored}", f"bench report {stored}"
+
+
+def _from_python(manifest: Mapping[str, Any], stored: str) -> list[str]:
+    file = f"{manifest['suite']['name']}.toml"
+    lines = [f"cat > {file} << 'END'", *toml.text(manifest["suite"]).splitlines(), "END"]
+    own = [
+        f"the {kind[:-1]} {name}"
+        for kind in ("activations", "optimizers", "tasks")
+        for name, entry in manifest[kind].items()
+        if "code" in entry
+    ]
+    if not own:
+        return [*lines, f"bench run {file} --out {stored}"]
+    return [
+        *lines,
+        f"# {_joined(own)} must be registered in Python first, then there:",
+        f"# bench.run({json.dumps(file)}, out={json.dumps(shlex.split(stored)[0])})",
+    ]
+
+
+def _place(path: Path) -> str:
+    """A run's directory as a command names it: from here or, as in a checkout, under results; else as it was given."""
+    whole, here = path.resolve(), Path.cwd()
+    if whole.is_relative_to(here):
+        path = whole.relative_to(here)
+    elif whole.parent.name == "results":
+        path = Path("results", whole.name)
+    return shlex.quote(path.as_posix())
 
 
 def _effort(run: Run) -> str:

@@ -112,10 +112,11 @@ def _bar(console: Console, leader: Leader) -> Iterator[Observer]:
         yield observe
 
 
-def told_groups(stream: IO[str] | None = None) -> Callable[[int, int, object], None]:
+@contextmanager
+def watched_groups(stream: IO[str] | None = None) -> Iterator[Callable[[int, int, object], None]]:
     """An observer of a throughput run: a line for each group that is about to be timed."""
 
     def observe(done: int, every: int, group: object) -> None:
         say(f"{done + 1}/{every} {group}", stream or sys.stderr)
 
-    return observe
+    yield observe

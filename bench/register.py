@@ -2,30 +2,45 @@
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields as fields_of
+from dataclasses import replace
 from math import isfinite
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, get_type_hints
 
+from pydantic import TypeAdapter, ValidationError
+
+from bench import fingerprint
 from bench.activations import ACTIVATIONS, Activation
-from bench.checks import NAME, NAMED, nearest
+from bench.checks import NAME, NAMED, nearest, short
 from bench.entries import TYPES
-from bench.errors import InputError
+from bench.errors import InputError, in_words
+from bench.lazy import Lazy
 from bench.optimizers import OPTIMIZERS, Optimizer
 from bench.tasks import TASKS, Task
 
-Entry = TypeVar("Entry", Activation, Optimizer, Task)
+if TYPE_CHECKING:
+    import jax
+else:
+    jax = Lazy("jax")
 
 
 def register_activation(
     name: str, function: Callable[..., Any], parameters: Mapping[str, float] | None = None
 ) -> Activation:
-    """Add an activation: `function(x, **parameters)`, elementwise on an array.
+    """Add an activation, or put it in the place of one that was registered before.
 
-    A suite may set those of its other arguments whose defaults are numbers. `parameters` are learned, one value a
-    channel, from the initial value given. Raises `InputError` where the name is taken or no name, or the function
-    does not take the parameters.
+    Arguments:
+        name: what suites call it; none of a built-in one.
+        function: `function(x, **parameters)`, elementwise on an array x, of functions of jax. A suite may set those
+            of its other arguments whose defaults are numbers or truth values.
+        parameters: those of its arguments that are learned, each with its initial value, one value a channel.
+
+    Returns the entry. Raises `InputError` where the name is taken or no name, and where the function does not take
+    the parameters, cannot be traced and differentiated by jax, or does not keep the shape of x: it is traced once.
     """
+    _check_name(ACTIVATIONS, "activation", name)
     learned, signature = dict(parameters or {}), _signature("activation", function)
     if wrong := [key for key, value in learned.items() if type(value) not in (int, float) or not isfinite(value)]:
         raise InputError(
@@ -34,41 +49,63 @@ def register_activation(
     if missing := sorted(learned.keys() - signature.keys()):
         raise InputError(f"register_activation: got {name} without {', '.join(missing)}; expected its arguments")
     arguments = {key: p.default for key, p in signature.items() if type(p.default) in TYPES and key not in learned}
-    return _add(ACTIVATIONS, "activation", Activation(name, function, learned, arguments))
+    entry = Activation(name, function, learned, arguments, own=True)
+    _check_traced(entry)
+    ACTIVATIONS[name] = replace(entry, alone=not _forward(entry))
+    return ACTIVATIONS[name]
 
 
 def register_optimizer(name: str, factory: Callable[..., Any], summary: str = "", **fields: Any) -> Optimizer:
-    """Add an optimizer: `factory(learning_rate, **arguments)` gives an optax transformation.
+    """Add an optimizer, or put it in the place of one that was registered before.
 
-    A suite may set those of its arguments that are numbers or truth values, as their annotation or default says.
-    `fields` are those of `bench.optimizers.Optimizer`. Raises `InputError` where the name is taken or no name, or
-    the factory does not take the learning rate.
+    Arguments:
+        name: what suites call it; none of a built-in one.
+        factory: `factory(learning_rate, **arguments)` gives an optax transformation; the learning rate is traced. A
+            suite may set those of its arguments that are numbers or truth values, as annotation or default says.
+        summary: what it does, in a line.
+        fields: what is special about it, as in `bench.optimizers.Optimizer`: `learning_rate="lr"` where the factory
+            calls it so, `multiplier=True` where it scales a step that the optimizer finds itself, `mask="mask"` for
+            the argument that says which parameters decay, `extra=("value_fn",)` for what else its update needs.
+
+    Returns the entry. Raises `InputError` where the name is taken or no name, a field is none or of another type,
+    the factory does not take the learning rate, or what it gives cannot make a step: one is traced, unless arguments
+    have no defaults.
     """
+    _check_name(OPTIMIZERS, "optimizer", name)
     parameters = _signature("optimizer", factory)
-    if unknown := sorted(fields.keys() - OPTIONAL):
-        raise InputError(
-            [
-                f"register_optimizer: {key}: got an unknown field; expected {nearest('one', key, OPTIONAL)}"
-                for key in unknown
-            ]
-        )
+    _check_fields(fields)
     rate = fields.get("learning_rate", "learning_rate")
     if rate not in parameters and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        raise InputError(f"register_optimizer: got a factory of {name} without {rate}; expected it among its arguments")
+        called = next(iter(parameters), "lr")
+        raise InputError(
+            f"register_optimizer: got a factory of {name} without {rate}; expected it among its arguments",
+            f'register_optimizer("{name}", factory, learning_rate="{called}") where it is called {called} there',
+        )
     own = {rate, fields.get("mask"), fields.get("key")}
     kinds = {key: kind for key, p in parameters.items() if key not in own and (kind := _kind(p))}
     fields.setdefault("takes", " ".join(key if kind == "float" else f"{key}:{kind}" for key, kind in kinds.items()))
-    return _add(OPTIMIZERS, "optimizer", Optimizer(name, factory, summary or f"{name}, registered", **fields))
+    entry = Optimizer(name, factory, summary or f"{name}, registered", own=True, **fields)
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    needed = {key for key, p in parameters.items() if p.default is p.empty and p.kind not in variadic}
+    if needed <= own | entry.arguments.keys():
+        _check_step(entry)
+    OPTIMIZERS[name] = entry
+    return entry
 
 
 def register_task(task: Task) -> Task:
-    """Add a task. Raises `InputError` where it is none, or its name is taken or no name."""
+    """Add a task, or put it in the place of one that was registered before; see docs/tasks.md for one from scratch.
+
+    Returns it as it is in the table. Raises `InputError` where it is none, or its name is taken or no name.
+    """
     if not isinstance(task, Task):
         raise InputError(f"register_task: got {task!r}; expected a bench.tasks.Task")
-    return _add(TASKS, "task", task)
+    _check_name(TASKS, "task", task.name)
+    TASKS[task.name] = replace(task, own=True)
+    return TASKS[task.name]
 
 
-OPTIONAL = {field.name for field in fields_of(Optimizer)} - {"name", "factory", "summary"}
+OPTIONAL = {field.name for field in fields_of(Optimizer)} - {"name", "factory", "summary", "label", "searched", "own"}
 
 
 def _signature(kind: str, function: Any) -> Mapping[str, inspect.Parameter]:
@@ -79,6 +116,39 @@ def _signature(kind: str, function: Any) -> Mapping[str, inspect.Parameter]:
         raise InputError(f"register_{kind}: got {function!r}; expected a function in Python") from None
 
 
+def _check_traced(entry: Activation) -> None:
+    """Raise `InputError` where jax cannot trace an activation or its slopes, or x comes out in another shape."""
+    where = f"register_activation: {entry.name}"
+    with _told(where, "a function of jax that maps x to an array", "write it with jax.numpy"):
+        x, parameters = fingerprint.example(entry)
+        found = jax.eval_shape(lambda x, p: entry(x, **p), x, parameters)
+        if (found.shape, found.dtype) != ((*x.shape[:-1], fingerprint.CHANNELS), x.dtype):
+            got = f"{found.dtype} {found.shape} for x {x.dtype} {x.shape}"
+            raise InputError(f"{where}: got {got}; expected a {x.dtype} for each channel of x")
+        fingerprint.activation(entry)
+
+
+def _forward(entry: Activation) -> bool:
+    """Whether an activation has a slope going forward, which a shared program takes; one with parameters needs none.
+
+    jax refuses that of a `jax.custom_vjp` only when it compiles; what it traces holds this in its place.
+    """
+    if entry.parameters:
+        return True
+    x, _ = fingerprint.example(entry)
+    return "custom_lin" not in str(jax.make_jaxpr(lambda x: jax.jvp(entry, (x,), (x,)))(x))
+
+
+def _check_step(entry: Optimizer) -> None:
+    """Raise `InputError` where an optimizer's first step cannot be traced, or does not fit the parameters."""
+    where = f"register_optimizer: {entry.name}"
+    with _told(where, "a factory of an optax transformation that makes a step"):
+        _, (updates, *_) = fingerprint.optimizer(entry)
+        found = jax.tree.map(lambda leaf: leaf.shape, updates)
+        if found != fingerprint.SHAPES:
+            raise InputError(f"{where}: got updates of the shapes {found}; expected {fingerprint.SHAPES} as of weights")
+
+
 def _kind(parameter: inspect.Parameter) -> str:
     """The type of an argument that a suite may set: float, int or bool; empty for another."""
     annotation = getattr(parameter.annotation, "__name__", parameter.annotation)
@@ -86,10 +156,37 @@ def _kind(parameter: inspect.Parameter) -> str:
     return next((kind.__name__ for kind in TYPES if kind.__name__ in named), "")
 
 
-def _add(table: dict[str, Entry], kind: str, entry: Entry) -> Entry:
-    if not isinstance(entry.name, str) or not re.fullmatch(NAME, entry.name):
-        raise InputError(f"register_{kind}: got {entry.name!r}; expected {NAMED}")
-    if entry.name in table:
-        raise InputError(f"register_{kind}: got {entry.name!r}, which is taken; expected a new name")
-    table[entry.name] = entry
-    return entry
+def _check_name(table: Mapping[str, Any], kind: str, name: Any) -> None:
+    """Raise `InputError` where it is no name, or that of what was not registered."""
+    if not isinstance(name, str) or not re.fullmatch(NAME, name):
+        raise InputError(f"register_{kind}: got {name!r}; expected {NAMED}")
+    if name in table and not table[name].own:
+        raise InputError(f"register_{kind}: got {name!r}, which is taken; expected a new name")
+
+
+def _check_fields(fields: Mapping[str, Any]) -> None:
+    """Raise `InputError` with all fields that an optimizer has not, or that are of another type."""
+    kinds, problems = get_type_hints(Optimizer), []
+    for key, value in fields.items():
+        if key not in OPTIONAL:
+            problems.append(f"{key}: got an unknown field; expected {nearest('one', key, OPTIONAL)}")
+            continue
+        try:
+            TypeAdapter(kinds[key]).validate_python(value, strict=True)
+        except ValidationError as error:
+            expected = error.errors()[0]["msg"].partition("should be ")[2]
+            problems.append(f"{key}: got {short(value)}; expected {expected}")
+    if problems:
+        raise InputError([f"register_optimizer: {problem}" for problem in problems])
+
+
+@contextmanager
+def _told(where: str, expected: str, hint: str = "") -> Iterator[None]:
+    """Whatever a user's function raises while it is traced, in words. Raises `InputError`."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        told = in_words(error).splitlines()[0]
+        raise InputError(f"{where}: got {told}; expected {expected}", hint) from error

@@ -18,6 +18,7 @@ from bench.lanes import Budget, Cell, Lane, planned
 from bench.search import searched
 from bench.timing import noise
 
+NO_REASON = "no reason was recorded"
 BUCKETS = ("start", "load", "trace", "compile", "train", "evaluate", "rows", "wait")
 
 
@@ -33,6 +34,9 @@ class Run:
         order = dict.fromkeys(cell[0] for cell in self.manifest["cells"])  # the suite's; the file has its keys sorted
         place = {task: number for number, task in enumerate(order)}
         self.manifest["tasks"] = dict(sorted(self.manifest["tasks"].items(), key=lambda item: place.get(item[0], -1)))
+
+    def __repr__(self) -> str:
+        return f"<Run {self.path}: {self.manifest['plan']['lanes']:,} lanes of {told(self.manifest)}>"
 
     @cached_property
     def journal(self) -> list[dict[str, Any]]:
@@ -109,6 +113,23 @@ class Run:
         return throughput(self.journal, self.manifest)
 
     @cached_property
+    def failures(self) -> pd.DataFrame:
+        """Why lanes failed: one row a cell and reason, with `lanes`, how many; empty where none did.
+
+        `error` is the type and message of what was raised, as the worker told it.
+        """
+        errors = {entry["shard"]: entry["error"] for entry in self.journal if "error" in entry}
+        failed = self.lanes[self.lanes["status"] == "failed"]
+        failed = failed.assign(error=failed["shard"].map(errors).fillna(NO_REASON))
+        return failed.groupby([*stats.CELL, "error"], sort=False).size().reset_index(name="lanes")
+
+    @property
+    def lost(self) -> str:
+        """How many lanes failed, in words; empty where none did."""
+        count = int(self.failures["lanes"].sum())
+        return f"{count:,} failed lane{'s' * (count > 1)}" if count else ""
+
+    @cached_property
     def times(self) -> pd.DataFrame:
         """Where the workers' time went, in worker-seconds: adds up to workers times wall time."""
         return times(self.journal, self.manifest["execution"])
@@ -127,6 +148,11 @@ class Run:
             files.write(self.path / name, content)
             digests[name] = files.sha256(content)
         return digests
+
+
+def told(manifest: dict[str, Any]) -> str:
+    """What a run is of and how it ended, as `quick, complete`."""
+    return f"{manifest['name']}, {manifest['status']}"
 
 
 def planned_lanes(manifest: dict[str, Any]) -> Iterator[Lane]:

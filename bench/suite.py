@@ -55,6 +55,10 @@ class SuiteFile(Strict):
     description: str = ""
 
     def __init__(self, /, **values: Any) -> None:
+        """The suite of these keys, each as a suite file has it: numbers, strings, lists and dicts.
+
+        Raises `InputError` with every key that is unknown, missing or does not fit.
+        """
         try:
             super().__init__(**values)
         except ValidationError as error:
@@ -86,7 +90,20 @@ AnySuite = TypeVar("AnySuite", bound=SuiteFile)
 
 
 class Suite(SuiteFile):
-    """The contents of a suite file; see docs/suites.md. Raises `InputError` with all that is wrong."""
+    """The contents of a suite file: which cells, and what each gets. docs/suites.md tells more of each key.
+
+    Arguments:
+        name: names the folder of the results.
+        description: a sentence for whoever reads the report.
+        tasks, activations, optimizers: names, or dicts with a `name` and arguments: `{"name": "adam", "b1": 0.8}`.
+        steps: of each training, of `batch_size` samples each, with an evaluation every `eval_every` of them.
+        learning_rates: the grid that tuning tries, `{"low": 1e-3, "high": 1.0, "num": 4}`.
+        seeds: how many for each learning rate and how many fresh ones for the verdict, `{"tune": 2, "evaluate": 10}`.
+        tuning: how tuning searches, `{"method": "sobol", "trials": 16}`; on the grid by default.
+        factors: what else is swept, `{"width": [16, 64]}`; nothing by default.
+
+    Raises `InputError` with all that is wrong.
+    """
 
     tuning: Tuning = Field(default=GRID, exclude_if=lambda tuning: tuning == GRID)  # first: what follows depends on it
     tasks: list[TaskEntry] = Field(min_length=1)

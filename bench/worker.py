@@ -194,6 +194,13 @@ def sample_group(group: Any) -> Any:
     return sample(group)
 
 
+def fingerprints(entries: list[Any]) -> list[str]:
+    """`bench.fingerprint.fingerprint` of each: here, as a task loads its data, and a device belongs to its worker."""
+    from bench.fingerprint import fingerprint
+
+    return [fingerprint(entry) for entry in entries]
+
+
 def gemm_rate() -> float:
     """FLOP/s of this worker's fastest float32 product, were all its devices busy."""
     from bench.kernels import gemm_rate

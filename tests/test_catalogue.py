@@ -1,5 +1,7 @@
 """The table of tasks in the docs: it is what the entries and the stored runs say."""
 
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,25 @@ def test_has_a_row_a_task_of_all_columns() -> None:
     assert next(row for row in rows if row.endswith("| relu + adam, 99 % (mine) |")).startswith("| `wine_mlp` |")
 
 
+def test_options_are_told_with_their_defaults_as_a_suite_has_them() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", catalogue.options(TASKS.values()), re.MULTILINE))
+    assert rows.keys() == {name for name, task in TASKS.items() if task.accepts}
+    assert rows["digits_cnn"].startswith('`width = 16`, `batch_norm = false`, `resolution = "8"` ("16"), `initial')
+    assert rows["diabetes_mlp"].endswith('`loss = "squared_error"` ("absolute_error", "huber", "log_cosh")')
+    for name, row in rows.items():
+        defaults = tomllib.loads("\n".join(re.findall(r"`([^`]+)`", row)))
+        assert defaults.keys() == TASKS[name].accepts.keys()
+        same, plain = TASKS[name].configured(defaults), TASKS[name]
+        assert (same.parameters, same.flops, same.summary) == (plain.parameters, plain.flops, plain.summary)
+        assert catalogue._loss(same) == catalogue._loss(plain)
+
+
+def test_every_option_is_explained() -> None:
+    told = PAGE.read_text("utf-8").partition("## Options")[2].partition(catalogue.BEGIN_OPTIONS)[0]
+    names = {option for task in TASKS.values() for option in task.accepts}
+    assert names == set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`[^|]*) \|", told, re.MULTILINE))))
+
+
 def test_the_best_cell_is_that_of_all_runs(tmp_path: Path) -> None:
     def run(name: str, *rows: str) -> Path:
         (tmp_path / name).mkdir()
@@ -44,10 +65,13 @@ def test_the_best_cell_is_that_of_all_runs(tmp_path: Path) -> None:
 
 def test_the_command_in_the_page_refreshes_it(tmp_path: Path) -> None:
     page = tmp_path / "tasks.md"
-    page.write_text(f"before\n{catalogue.BEGIN}old\n{catalogue.END}after\n", "utf-8")
+    page.write_text(
+        f"before\n{catalogue.BEGIN}old\n{catalogue.END}after\n{catalogue.BEGIN_OPTIONS}old\n{catalogue.END_OPTIONS}end\n",
+        "utf-8",
+    )
     catalogue.main([str(page), str(ROOT / "results" / "quick")])
     text = page.read_text("utf-8")
-    assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
+    assert text.startswith("before\n") and text.endswith("end\n") and "after\n" in text and "old" not in text
     assert "python -m bench.catalogue docs/tasks.md results/*" in PAGE.read_text("utf-8")
 
 

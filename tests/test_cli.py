@@ -231,27 +231,29 @@ class TestRun:
 
     def test_passes_its_options_on(self, monkeypatch: pytest.MonkeyPatch) -> None:
         passed: list[Any] = []
-        monkeypatch.setattr(launch, "run", lambda *given: passed.append(given) or finished())
+        monkeypatch.setattr(launch, "run", lambda *given, **more: passed.append((given, more)) or finished())
         result = bench("run", "smoke", "--out", "there", "--device", "cpu", "--workers", "3")
         assert result.exit_code == 0
         assert result.stdout == "results: there\n"
-        assert passed[0][0].name == "smoke"
-        assert passed[0][1:5] == (Path("there"), "cpu", 3, None)
-        assert passed[0][6].split()[0] == "bench"
+        ((given, more),) = passed
+        assert given[0].name == "smoke"
+        assert given[1:] == (Path("there"), "cpu", 3, None)
+        assert more["command"].split()[0] == "bench"
+        assert (more["dask"], more["for_report"]) == (None, False)
 
     def test_writes_a_report_where_asked(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(launch, "run", lambda *_: finished())
+        monkeypatch.setattr(launch, "run", lambda *_, **__: finished())
         monkeypatch.setattr(reporting, "report", lambda runs, out: out / "index.html")
         monkeypatch.setattr(reporting, "verdicts", lambda runs: ["relu + adam leads"])
         shown = bench("run", "smoke", "--report").stdout.splitlines()
         assert shown == ["results: there", "relu + adam leads", f"report:  {Path('reports/there/index.html')}"]
 
     def test_failed_lanes_are_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(launch, "run", lambda *_: finished("ok", "failed", "diverged"))
+        monkeypatch.setattr(launch, "run", lambda *_, **__: finished("ok", "failed", "diverged"))
         result = bench("run", "smoke")
         assert result.exit_code == 5
         assert result.stderr.splitlines() == [
-            "error: there: got 1 failed lanes; expected none; TypeError: no",
+            "error: there: got 1 failed lane; expected none; TypeError: no",
             "hint: bench run --resume there tries them again",
         ]
 
@@ -272,7 +274,7 @@ class TestRun:
     def test_what_goes_wrong_has_its_exit_code(
         self, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, told: str
     ) -> None:
-        def fail(*_: Any) -> None:
+        def fail(*_: Any, **__: Any) -> None:
             raise error
 
         monkeypatch.setattr(launch, "run", fail)
@@ -282,7 +284,7 @@ class TestRun:
         assert ("\nhint: do g\n" in result.stderr) == (code == 2)
 
     def test_a_bug_is_not_hidden(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        def fail(*_: Any) -> None:
+        def fail(*_: Any, **__: Any) -> None:
             raise ZeroDivisionError
 
         monkeypatch.setattr(launch, "run", fail)
@@ -301,10 +303,10 @@ def emptied(run: Path, copy: Path) -> None:
 
 def finished(*status: str) -> Any:
     """What a run of lanes that ended like this returns."""
-    lanes = pd.DataFrame({"status": list(status)}, dtype=str)
-    return SimpleNamespace(
-        path=Path("there"), name="there", manifest={}, lanes=lanes, journal=[{}, {"error": "TypeError: no\n..."}]
-    )
+    count = status.count("failed")
+    failures = pd.DataFrame({"error": ["TypeError: no\n..."] * count})
+    lost = f"{count} failed lane" if count else ""
+    return SimpleNamespace(path=Path("there"), name="there", manifest={}, failures=failures, lost=lost)
 
 
 class TestStored:

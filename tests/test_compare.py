@@ -56,6 +56,20 @@ def test_a_run_does_not_differ_from_itself(run: SyntheticRun) -> None:
     assert "none can be told apart" in found.sentences[0]
 
 
+def test_other_functions_of_the_same_name_are_told(run: SyntheticRun) -> None:
+    a, b = (changed(run, manifest=deepcopy(run.manifest)) for _ in range(2))
+    for one, code in ((a, "aaaa"), (b, "bbbb")):
+        one.manifest["activations"]["tanh"]["code"] = one.manifest["optimizers"]["sgd"]["code"] = code
+        one.manifest["activations"]["relu"]["code"] = "cccc"
+    b.manifest["optimizers"]["adam"]["code"] = "dddd"  # a's is not known
+    told = "Not the same in both runs, whatever the name: activation tanh, optimizer sgd."
+    assert compare(a, b).sentences[0] == told
+    assert told in lines(compare(a, b)) and told in json.loads(as_json(compare(a, b)))["sentences"]
+    assert compare(a, a).renewed == compare(run, run).renewed == ()
+    b.manifest["environment"]["packages"] = {"jax": "0.0.1"}
+    assert compare(a, b).renewed == (), "another version of jax may tell the same function otherwise"
+
+
 @pytest.mark.parametrize("paired", [True, False])
 def test_p_values_and_intervals_are_scipy_s(run: SyntheticRun, paired: bool) -> None:
     a, b = fine(run, 1), fine(run, 2)

@@ -82,10 +82,51 @@ def test_the_suites_shown_parse(page: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_python_of_the_readme_runs(checkout: Path) -> None:
-    for code in blocks("python", README):
-        run([sys.executable, "-c", code], checkout)
-    assert (checkout / "reports" / "snake" / "index.html").exists()
+@pytest.mark.parametrize("page", [p for p in PAGES if blocks("python", p.read_text("utf-8"))], ids=lambda p: p.name)
+def test_the_python_shown_runs(page: Path, checkout: Path) -> None:
+    for code in blocks("python", page.read_text("utf-8")):
+        run([sys.executable, "-W", "error::RuntimeWarning", "-c", code], checkout)
+        written = re.findall(r'bench\.report\(.*out="(.*)"\)', code)
+        assert all((checkout / folder / "index.html").exists() for folder in written)
+
+
+OWN_TASK = """
+import bench
+
+suite = bench.Suite(
+    name="own", tasks=["sines"], activations=["tanh", "prelu", "maxout"], optimizers=["adam", "sgd"],
+    steps=300, batch_size=32, eval_every=60,
+    learning_rates={"low": 1e-2, "high": 1e-1, "num": 2}, seeds={"tune": 1, "evaluate": 2},
+)
+run = bench.run(suite, out="run", progress=False)
+assert run.failures.empty
+assert run.convergence["steps_to_target"].min() < 300, "the target can be reached"
+assert run.convergence["test_metric"].max() < TASK.baseline
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("named", ["registered", "by its file"])
+def test_the_task_shown_trains_with_every_kind_of_activation(checkout: Path, named: str) -> None:
+    (code,) = blocks("python", (ROOT / "docs" / "tasks.md").read_text("utf-8"))
+    own = OWN_TASK
+    if named == "by its file":
+        (checkout / "sines.py").write_text(code.replace("TASK = register_task(", "TASK = ("), "utf-8")
+        code, own = "from sines import TASK", own.replace('["sines"]', '[{"file": "sines.py"}]')
+    (checkout / "script.py").write_text(code + own, "utf-8")
+    run([sys.executable, "-W", "error::RuntimeWarning", "script.py"], checkout)
+
+
+@pytest.mark.parametrize("name", ["lanes", "curves", "convergence", "throughput"])
+def test_the_columns_of_every_frame_are_told(name: str) -> None:
+    from bench import load
+
+    section = (ROOT / "docs" / "results.md").read_text("utf-8").partition(f"## `{name}`\n")[2].partition("\n## ")[0]
+    told = [column for cell in re.findall(r"^\| (`[^|]*) \|", section, re.MULTILINE) for column in cell.split(", ")]
+    columns = list(getattr(load(ROOT / "results" / "quick"), name))
+    if name == "convergence":
+        columns.insert(columns.index("learning_rate") + 1, "hyperparameters")
+    assert [column.strip("`") for column in told] == columns
 
 
 def in_scripts(program: str, text: str) -> Iterator[list[str]]:

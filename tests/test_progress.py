@@ -29,6 +29,12 @@ def state(**known: Any) -> State:
     return State(**({"lanes": 100, "started": 0.0, "metrics": METRICS} | known))
 
 
+def test_a_group_that_is_about_to_be_timed_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress.watched_groups() as observe:
+        observe(0, 12, "wine_mlp, 64 samples")
+    assert capsys.readouterr().err == "1/12 wine_mlp, 64 samples\n"
+
+
 class TestLine:
     def test_says_how_far_how_fast_and_how_long(self) -> None:
         now = state(done=25, lane_steps=5000, warm=(0.0, 0))

@@ -1,11 +1,17 @@
 """A user's own activations, optimizers and tasks."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from bench import kinds, launch, plan, register_activation, register_optimizer, register_task, report, store, suite
@@ -30,14 +36,14 @@ def parsed(**changed: Any) -> suite.Suite:
 
 
 def decay(learning_rate: Any, momentum: float = 0.9, nesterov: bool = False, every: int = 1, mask: Any = None) -> Any:
-    raise NotImplementedError
+    return optax.chain(optax.add_decayed_weights(0.1, mask), optax.sgd(learning_rate, momentum, nesterov))
 
 
 class TestActivation:
     def test_is_usable_by_name_with_its_arguments(self) -> None:
         def snake(x: Any, frequency: float = 1.0, kind: str = "plain") -> Any:
             """f(x) = x + sin²(ax) / a."""
-            return x + np.sin(frequency * x) ** 2 / frequency
+            return x + jnp.sin(frequency * x) ** 2 / frequency
 
         entry = register_activation("snake", snake)
         assert entry.summary == "f(x) = x + sin²(ax) / a."
@@ -99,21 +105,21 @@ class TestOptimizer:
             parsed(optimizers=[{"name": "own", "mask": 0.5}])
 
     def test_fields_are_those_of_an_entry(self) -> None:
-        entry = register_optimizer("own", lambda step, x=1.0: None, "mine", learning_rate="step", multiplier=True)
+        entry = register_optimizer(
+            "own", lambda step, x=1.0: optax.sgd(x * step), "mine", learning_rate="step", multiplier=True
+        )
         assert (entry.summary, entry.learning_rate, entry.multiplier) == ("mine", "step", True)
         assert entry.accepts == {"x": float}
         assert register_optimizer("other", decay, takes="momentum").accepts == {"momentum": float}
 
     def test_must_take_the_learning_rate(self) -> None:
-        with pytest.raises(InputError, match="got a factory of own without learning_rate; expected it"):
-            register_optimizer("own", lambda rate: None)
-        assert register_optimizer("any", lambda **arguments: None).accepts == {}
+        with pytest.raises(InputError, match="got a factory of own without learning_rate; expected it") as caught:
+            register_optimizer("own", lambda lr: optax.sgd(lr))
+        assert caught.value.hint.startswith('register_optimizer("own", factory, learning_rate="lr") where it is')
+        assert register_optimizer("own", lambda lr: optax.sgd(lr), learning_rate="lr").learning_rate == "lr"
+        assert register_optimizer("any", lambda **arguments: optax.sgd(arguments["learning_rate"])).accepts == {}
 
     def test_trains(self) -> None:
-        import jax
-        import jax.numpy as jnp
-        import optax
-
         register_optimizer("heavy", lambda learning_rate, momentum=0.5: optax.sgd(learning_rate, momentum))
         (entry,) = parsed(optimizers=[{"name": "heavy", "momentum": 0.25}]).optimizers
 
@@ -149,8 +155,8 @@ class TestKinds:
                 "maks: got an unknown field; expected one, perhaps mask",
             ),
             (lambda: register_task(3), "register_task: got 3; expected a bench.tasks.Task"),  # type: ignore[arg-type]
-            (lambda: report("smoke", "out"), "runs: got 'smoke'; expected a list of runs"),
-            (lambda: report([Path("smoke")], "out"), "expected a list of runs"),
+            (lambda: report("smoke", "out"), "runs: got 'smoke'; expected a run or a list of runs"),
+            (lambda: report([Path("smoke")], "out"), "expected a run or a list of runs"),
             (lambda: report([], "out"), "runs: got an empty list; expected one or more"),
         ],
     )
@@ -158,6 +164,127 @@ class TestKinds:
         with pytest.raises(InputError) as caught:
             call()
         assert told in str(caught.value)
+
+
+@jax.custom_vjp
+def straight_through(x: Any) -> Any:
+    return jnp.sign(x)
+
+
+straight_through.defvjp(lambda x: (straight_through(x), None), lambda _, slope: (slope,))
+
+
+class TestTraced:
+    """What cannot be trained is refused when it is registered, and not found out by every network of a run."""
+
+    @pytest.mark.parametrize(
+        ("function", "told"),
+        [
+            (np.tanh, "got TracerArrayConversionError: "),
+            (lambda: 1, "got TypeError: "),
+            (lambda x: 1 / 0, "got ZeroDivisionError: division by zero; expected a function of jax that maps x to"),
+            (lambda x: x if x > 0 else 0 * x, "The truth value of an array"),
+            (lambda x: 1.0, "got float32 () for x float32 (4, 6); expected a float32 for each channel of x"),
+            (lambda x: x.sum(-1), "got float32 (4,) for x"),
+            (lambda x: jnp.sign(x).astype(int), "got int32 (4, 6) for x"),
+            (lambda x, pieces=2: x, "got float32 (4, 12) for x float32 (4, 12)"),
+            (lambda x: (x, x), "got AttributeError: 'tuple' object"),
+        ],
+    )
+    def test_an_activation_that_cannot_be_trained(self, function: Any, told: str) -> None:
+        with pytest.raises(InputError) as caught:
+            register_activation("mine", function)
+        assert caught.value.problems[0].startswith("register_activation: mine: got ")
+        assert told in str(caught.value)
+        assert "mine" not in ACTIVATIONS
+
+    @pytest.mark.parametrize(
+        "function",
+        [jnp.tanh, jax.nn.relu, jax.jit(lambda x: x), lambda x, pieces=3: x.reshape(*x.shape[:-1], -1, pieces).max(-1)],
+    )
+    def test_an_activation_of_any_kind_of_function(self, function: Any) -> None:
+        assert register_activation("mine", function) is ACTIVATIONS["mine"]
+        assert ACTIVATIONS["mine"].own
+
+    def test_a_slope_that_is_known_backward_alone_has_a_program_of_its_own(self) -> None:
+        assert register_activation("plain", jnp.tanh).shares_program
+        assert not register_activation("step", straight_through).shares_program
+        assert [len(p.activations) for p in plan.make(parsed(activations=["relu", "step", "tanh"])).programs] == [2, 1]
+
+    @pytest.mark.parametrize(
+        ("factory", "told"),
+        [
+            (lambda learning_rate: 3, "own: got AttributeError: 'int' object has no attribute 'init'; expected a fac"),
+            (lambda learning_rate: optax.sgd(float(learning_rate)), "own: got ConcretizationTypeError: "),
+            (
+                lambda learning_rate: optax.stateless(lambda updates, _: jax.tree.map(jnp.sum, updates)),
+                "own: got updates of the shapes {'bias': (), 'kernel': ()}; expected {'kernel': (6, 3), 'bias': (3",
+            ),
+        ],
+    )
+    def test_an_optimizer_that_cannot_make_a_step(self, factory: Any, told: str) -> None:
+        with pytest.raises(InputError, match=r"^register_optimizer: own: got ") as caught:
+            register_optimizer("own", factory)
+        assert told in str(caught.value)
+        assert "own" not in OPTIMIZERS
+
+    def test_fields_of_another_type_are_all_told(self) -> None:
+        fields: Any = {"default_learning_rate": "x", "multiplier": "yes", "extra": "value_fn", "schedule": 3}
+        with pytest.raises(InputError) as caught:
+            register_optimizer("own", decay, **fields)
+        assert caught.value.problems == [
+            'register_optimizer: default_learning_rate: got "x"; expected a valid number',
+            'register_optimizer: multiplier: got "yes"; expected a valid boolean',
+            'register_optimizer: extra: got "value_fn"; expected a valid tuple',
+            "register_optimizer: schedule: got 3; expected an instance of Schedule",
+        ]
+        assert register_optimizer("own", decay, default_learning_rate=1, contains=("sgd",)).contains == ("sgd",)
+
+    def test_what_its_update_needs_it_is_given(self) -> None:
+        def factory(learning_rate: Any) -> Any:
+            def update(updates: Any, state: Any, params: Any = None, *, value_fn: Any) -> Any:
+                return jax.tree.map(lambda g: -learning_rate * value_fn(params) * g, updates), state
+
+            return optax.GradientTransformationExtraArgs(lambda _: optax.EmptyState(), update)
+
+        with pytest.raises(InputError, match="value_fn"):
+            register_optimizer("own", factory)
+        assert register_optimizer("own", factory, extra=("value_fn",)).own
+
+
+class TestAgain:
+    """A cell of a notebook is carried out again and again."""
+
+    def test_what_was_registered_is_replaced_and_what_is_built_in_is_not(self) -> None:
+        for scale in (1.0, 2.0):
+            register_activation("mine", lambda x, scale=scale: x * scale)
+            register_optimizer("own", lambda learning_rate, scale=scale: optax.sgd(scale * learning_rate))
+            register_task(replace(TASKS["wine_mlp"], name="cellar", target=scale))
+        assert ACTIVATIONS["mine"].arguments == {"scale": 2.0}
+        assert OPTIMIZERS["own"].factory.__defaults__ == (2.0,)  # type: ignore[union-attr]
+        assert TASKS["cellar"].target == 2.0
+        with pytest.raises(InputError, match="got 'relu', which is taken"):
+            register_activation("relu", jnp.tanh)
+
+    def test_with_arguments_it_is_still_a_user_s_own(self) -> None:
+        register_activation("mine", lambda x, scale=1.0: x * scale)
+        register_optimizer("own", decay, mask="mask")
+        register_task(replace(TASKS["wine_mlp"], name="cellar"))
+        entry = {"name": "cellar", "width": 16}
+        activations, optimizers = [{"name": "mine", "scale": 3}], [{"name": "own", "every": 2}]
+        (program,) = plan.make(parsed(activations=activations, optimizers=optimizers, tasks=[entry])).programs
+        assert [one.own for one in (program.activations[0], program.optimizers[0], program.task)] == [True] * 3
+        assert not any(one.own for names in (ACTIVATIONS, OPTIMIZERS, TASKS) for name, one in names.items() if name
+                       not in ("mine", "own", "cellar"))  # fmt: skip
+
+    def test_a_suite_made_before_finds_what_is_registered_now(self) -> None:
+        register_task(replace(TASKS["wine_mlp"], name="cellar", target=0.5))
+        made = parsed(tasks=["cellar"])
+        assert made.works[0].task.target == 0.5
+        register_task(replace(TASKS["wine_mlp"], name="cellar", target=0.6))
+        found = kinds.wanted(made, None)[1]
+        assert isinstance(found, suite.Suite)
+        assert found.works[0].task.target == 0.6
 
 
 class TestNames:
@@ -175,3 +302,18 @@ class TestNames:
         with pytest.raises(InputError, match="register_task: got 'wine_mlp', which is taken"):
             register_task(TASKS["wine_mlp"])
         assert before == (ACTIVATIONS, OPTIMIZERS, TASKS)
+
+
+def test_registering_takes_no_device() -> None:
+    code = """
+import jax, jax.numpy as jnp, optax, bench
+bench.register_activation("mine", lambda x: jnp.where(x > 0, x, jnp.array(0.5)))
+bench.register_optimizer("own", optax.adam)
+try:
+    jnp.zeros(1)
+except RuntimeError:
+    print("no device was there to be taken")
+"""
+    environment = {**os.environ, "JAX_PLATFORMS": "nowhere"}  # a GPU's memory is its workers'
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "no device was there to be taken\n"

@@ -76,6 +76,7 @@ class Task:
     exhibit: str = ""
     shown: Callable[["Task"], dict[str, Any]] | None = None
     file: str = ""  # of a user's own, where it comes from one
+    own: bool = False  # a user's own functions: registered, or of a Python file
 
     def __hash__(self) -> int:
         return hash((self.name, self.version))
@@ -86,7 +87,12 @@ class Task:
             return self
         made = self.make(**arguments)
         return replace(
-            made, name=self.label(arguments), accepts=self.accepts, make=self.make, arguments=dict(arguments)
+            made,
+            name=self.label(arguments),
+            accepts=self.accepts,
+            make=self.make,
+            arguments=dict(arguments),
+            own=self.own,
         )
 
     def label(self, arguments: Mapping[str, Any]) -> str:

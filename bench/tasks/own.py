@@ -82,7 +82,7 @@ def _from_python(path: Path) -> Task:
     if not isinstance(found, Task):
         got = "no TASK" if found is None else f"a TASK that is a {type(found).__name__}"
         raise InputError(f"{path}: got {got}; expected TASK = bench.tasks.Task(...)")
-    return replace(found, file=str(path))
+    return replace(found, file=str(path), own=True)
 
 
 def _module(path: Path) -> ModuleType:

@@ -30,6 +30,7 @@ def run(
     resume: str | Path | None = None,
     observe: Observer = lambda *_: None,
     command: str = "",
+    for_report: bool = False,
 ) -> "ThroughputRun":
     """Measure a suite and return what it found.
 
@@ -49,7 +50,9 @@ def run(
     manifest = previous or describe(made, command, workers)
     with ExitStack() as stack:
         pools = {name: Pool(name, made, stack) for name in devices}
-        launch.import_ahead("bench.throughput.page")
+        programs = [program for group in made.groups for program in group.programs]
+        launch.enter_code(path, manifest, programs, next(iter(pools.values())).workers[0])
+        launch.import_ahead(f"bench.throughput.{'page' if for_report else 'results'}")
         path = path or launch.dated(suite.name)
         held = stack.enter_context(store.Store(path))
         signals = stack.enter_context(launch.Signals())

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bench import files, store
-from bench.results import THROUGHPUT_COLUMNS
+from bench.results import THROUGHPUT_COLUMNS, told
 from bench.stats.throughput import summary
 from bench.throughput.plan import OUT_OF_MEMORY
 
@@ -34,6 +34,9 @@ class ThroughputRun:
         self.path = Path(path)
         self.name = self.path.resolve().name
         self.manifest = store.read_manifest(self.path)
+
+    def __repr__(self) -> str:
+        return f"<ThroughputRun {self.path}: {len(self.manifest['plan']['groups']):,} groups of {told(self.manifest)}>"
 
     @cached_property
     def journal(self) -> list[dict[str, Any]]:
@@ -62,6 +65,18 @@ class ThroughputRun:
             for value in cell["step_samples"]
         ]  # fmt: skip
         return pd.DataFrame(rows, columns=["group", "worker", "activation", "optimizer", "step_s"])
+
+    @cached_property
+    def failures(self) -> pd.DataFrame:
+        """Why groups could not be timed: one row each; empty where all were."""
+        rows = [(entry["shard"], entry["error"]) for entry in self.journal if "error" in entry]
+        return pd.DataFrame(rows, columns=["group", "error"])
+
+    @property
+    def lost(self) -> str:
+        """How many groups could not be timed, in words; empty where all were."""
+        count = len(self.failures)
+        return f"{count:,} group{'s' * (count > 1)} that could not be timed" if count else ""
 
     @cached_property
     def times(self) -> pd.DataFrame:
