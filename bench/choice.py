@@ -38,12 +38,8 @@ def choice(verdict: Verdict, cells: Table) -> Choice:
         return Choice(f"{head} or, each at its own, any other cell.")
     if len(level) <= len(behind):
         return _with(head, "any of" if len(level) > 1 else "", level, "or", "cannot be told from the leader")
-<<<<<<< HEAD
-    return _with(head, "any cell but", behind, "and", f"{verdict.how} or can be told from the leader")
-=======
     lost = f"{verdict.how} or " if verdict.lost else ""
     return _with(head, "any cell but", behind, "and", f"{lost}can be told from the leader")
->>>>>>> words
 
 
 def _with(head: str, which: str, names: Sequence[str], last: str, what: str) -> Choice:

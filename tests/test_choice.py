@@ -49,12 +49,7 @@ def test_the_choice_names_the_rate_and_the_shorter_list(scores: dict[str, Sequen
 def test_a_long_list_stands_below() -> None:
     found = chosen({"x": GOOD} | {f"y{i}": NEAR for i in range(9)} | {f"z{i}": FAR for i in range(7)})
     assert found.sentence.endswith(" or, each at its own, any cell but the 7 below.")
-<<<<<<< HEAD
-    assert found.label == "7 that diverged or can be told from the leader"
-    assert found.names == tuple(f"a + z{i}" for i in range(7))
-=======
     assert found.label == "7 that can be told from the leader"
     assert found.names == tuple(f"a + z{i}" for i in range(7))
     lost = chosen({"x": GOOD} | {f"y{i}": NEAR for i in range(9)} | {f"z{i}": LOST for i in range(7)})
     assert lost.label == "7 that diverged or can be told from the leader"
->>>>>>> words

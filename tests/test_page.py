@@ -105,15 +105,6 @@ def test_what_made_the_difference_is_told_of_each_task() -> None:
     assert "half of that would take" in told[-1]
 
 
-<<<<<<< HEAD
-def test_who_is_soonest_is_told_once_at_the_head() -> None:
-    run = make_run(["relu"], ["sgd", "adam", "lion"], evaluations=4)
-    head = render([run])["index.html"].decode().partition("<main>")[0]
-    assert head.count("oonest at") == 1
-    run.lanes.loc[run.lanes["phase"] == "evaluate", ["test_metric", "status"]] = [1.0, "ok"]
-    head = render([SyntheticRun("x", run.lanes, run.curves, run.throughput, run.times, run.manifest)])
-    head = head["index.html"].decode().partition("<main>")[0]
-=======
 def _head(run: SyntheticRun) -> str:
     return render([run])["index.html"].decode().partition("<body>")[2].partition("<main>")[0]
 
@@ -123,7 +114,6 @@ def test_who_is_soonest_is_told_once_at_the_head() -> None:
     assert _head(run).count("oonest at") == 1
     run.lanes.loc[run.lanes["phase"] == "evaluate", ["test_metric", "status"]] = [1.0, "ok"]
     head = _head(SyntheticRun("x", run.lanes, run.curves, run.throughput, run.times, run.manifest))
->>>>>>> words
     assert "3 cells reach the ceiling" in head and head.count("oonest at") == 1
 
 
