@@ -365,7 +365,7 @@ def _from_python(manifest: Mapping[str, Any], stored: str) -> list[str]:
         return [*lines, f"bench run {file} --out {stored}"]
     return [
         *lines,
-        f"# {_joined(own)} must be registered in Python first, then there:",
+        f"# {joined(own)} must be registered in Python first, then there:",
         f"# bench.run({json.dumps(file)}, out={json.dumps(shlex.split(stored)[0])})",
     ]
 
