@@ -84,7 +84,7 @@ class Run:
         keys["kept"] = exhibit | trace
         keys = keys[keys["phase"] == "evaluate"]
         signs = keys["task"].map({name: stats.Metric.of(task).sign for name, task in self.manifest["tasks"].items()})
-        keys["worse"] = -signs * stats.scores(keys, "test_metric", self.manifest["tasks"])
+        keys["worse"] = -signs.astype(float) * stats.scores(keys, "test_metric", self.manifest["tasks"])
         order = {seed: place for place, seed in enumerate(self.manifest["seeds"]["evaluate"])}
         keys = keys.sort_values("seed", key=lambda seeds: seeds.map(order)).sort_values("worse", kind="stable")
         cells = keys.groupby(stats.CELL)["worse"]

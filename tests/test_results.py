@@ -316,3 +316,10 @@ def test_a_way_is_shown_where_there_is_no_exhibit(tmp_path: Path) -> None:
     way = [[0.5, 1.0], [0.25, 0.5], [0.0, 0.0]]
     found = shown(tmp_path / "run", [{"seed": 12, "activation": "none", "curve_trace": way}]).exhibits
     assert found["t", "none", "adam"].tolist() == way
+
+
+def test_a_run_that_has_trained_nothing_shows_nothing(tmp_path: Path) -> None:
+    with Store(tmp_path) as held:
+        manifest = {"seeds": {"tune": [1], "evaluate": [2]}, "cells": [], "tasks": {}}
+        held.write_manifest({"schema": store.SCHEMA_VERSION, **manifest})
+    assert Run(tmp_path).exhibits == {}

@@ -70,7 +70,7 @@ def rates(frame: pd.DataFrame, axis: str) -> svg.Figure | None:
     lines = list(table.groupby(["task", "device"], sort=False))
 
     def draw() -> Canvas:
-        canvas = Canvas(figsize=(6.4, 3.4))
+        canvas = Canvas(figsize=(5.2, 3.2))
         ax = canvas.subplots()
         for i, (_, line) in enumerate(lines):
             ends = np.abs(line[["rate_low", "rate_high"]].to_numpy().T - line["rate"].to_numpy())
@@ -107,7 +107,7 @@ def roofline(frame: pd.DataFrame) -> svg.Figure | None:
     tasks = list(dict.fromkeys(frame["task"]))
 
     def draw() -> Canvas:
-        canvas = Canvas(figsize=(6.4, 3.8))
+        canvas = Canvas(figsize=(5.2, 3.4))
         ax = canvas.subplots()
         low, high = frame["intensity"].min() / 3, frame["intensity"].max() * 3
         across = np.geomspace(low, high, 200)
