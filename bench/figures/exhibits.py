@@ -238,7 +238,7 @@ def _rows(meta: Meta) -> list[str]:
 
 def _raster_size(high: int, wide: int) -> tuple[float, float]:
     """Inches of a picture of so many pixels: as large as `PIXELS` allows, wider for what is very wide."""
-    width = max(PIXELS[0], min(3.4, PIXELS[0] * wide / max(high, 1) / 2))
+    width = max(PIXELS[0], min(2.6, PIXELS[0] * wide / max(high, 1) / 2))
     scale = min(width / wide, max(PIXELS[1], width / 2) / high)
     return wide * scale, high * scale
 

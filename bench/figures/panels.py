@@ -172,8 +172,8 @@ def _shown(table: pd.DataFrame, styles: Mapping[str, Style]) -> dict[str, Style]
 def _panels(activations: Sequence[str], ylabel: str, xlabel: str) -> tuple[Canvas, dict[str, Axes]]:
     count, columns = len(activations), min(len(activations), ACROSS)
     rows = -(-count // columns)
-    width, height = (svg.WIDTH / ACROSS, 1.6) if count > 2 else (svg.WIDTH / 2, 2.4)
-    canvas = Canvas(figsize=(columns * width, rows * height))
+    share, height = {1: (0.7, 2.4), 2: (0.5, 2.4)}.get(count, (1 / ACROSS, 1.6))
+    canvas = Canvas(figsize=(columns * share * svg.WIDTH, rows * height))
     axes = canvas.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     left = 0.65 / canvas.get_figwidth()
     canvas.subplots_adjust(left=left, right=0.99, top=0.95, bottom=0.08, wspace=0.1, hspace=0.3)
