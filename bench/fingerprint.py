@@ -24,7 +24,8 @@ else:
 
 ROWS, CHANNELS = 4, 6
 SHAPES = {"kernel": (CHANNELS, 3), "bias": (3,)}  # of the parameters that an optimizer is traced with
-ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # of a function that a jaxpr shows: another in every process
+# What a jaxpr shows of functions beside what they compute: addresses, others in every process, and names
+ASIDE = re.compile(r" at 0x[0-9a-f]+|\b(name|fwd|bwd|jvp)=\S+")
 
 
 def fingerprint(entry: Any) -> str:
@@ -37,7 +38,7 @@ def fingerprint(entry: Any) -> str:
         (closed, _), told = trace(entry), facts(entry)
     except (Exception, SystemExit):  # whatever a user's function raises: it is told where it is trained
         return ""
-    found = sha256(f"{told}{ADDRESS.sub('', str(closed.jaxpr))}".encode())
+    found = sha256(f"{told}{ASIDE.sub('', str(closed.jaxpr))}".encode())
     for constant in constants(closed):
         found.update(_plain(constant).tobytes())
     return found.hexdigest()[:16]

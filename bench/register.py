@@ -1,5 +1,6 @@
 """Activations, optimizers and tasks of a user's own: usable by name in a suite once registered."""
 
+import copyreg
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -51,6 +52,7 @@ def register_activation(
     arguments = {key: p.default for key, p in signature.items() if type(p.default) in TYPES and key not in learned}
     entry = Activation(name, function, learned, arguments, own=True)
     _check_traced(entry)
+    _make_sendable()
     ACTIVATIONS[name] = replace(entry, alone=not _forward(entry))
     return ACTIVATIONS[name]
 
@@ -137,6 +139,15 @@ def _forward(entry: Activation) -> bool:
         return True
     x, _ = fingerprint.example(entry)
     return "custom_lin" not in str(jax.make_jaxpr(lambda x: jax.jvp(entry, (x,), (x,)))(x))
+
+
+def _make_sendable() -> None:
+    """Let pickle take a `jax.custom_vjp`, whose `__new__` it cannot call: what a script defines is sent by value."""
+    copyreg.pickle(jax.custom_vjp, lambda function: (_blank, (type(function),), vars(function)))
+
+
+def _blank(kind: Any) -> Any:
+    return kind.__new__(kind, None)
 
 
 def _check_step(entry: Optimizer) -> None:

@@ -1,6 +1,7 @@
 """A user's own activations, optimizers and tasks."""
 
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ import pytest
 from bench import kinds, launch, plan, register_activation, register_optimizer, register_task, report, store, suite
 from bench.activations import ACTIVATIONS
 from bench.errors import InputError
+from bench.fingerprint import fingerprint
 from bench.optimizers import OPTIMIZERS
 from bench.tasks import TASKS
 
@@ -174,6 +176,18 @@ def straight_through(x: Any) -> Any:
 straight_through.defvjp(lambda x: (straight_through(x), None), lambda _, slope: (slope,))
 
 
+SCRIPT = """
+import sys, jax, jax.numpy as jnp, bench
+
+@jax.custom_vjp
+def step(x):
+    return jnp.sign(x)
+
+step.defvjp(lambda x: (step(x), None), lambda _, slope: (slope,))
+bench.register_activation("step", step)
+"""
+
+
 class TestTraced:
     """What cannot be trained is refused when it is registered, and not found out by every network of a run."""
 
@@ -210,6 +224,13 @@ class TestTraced:
         assert register_activation("plain", jnp.tanh).shares_program
         assert not register_activation("step", straight_through).shares_program
         assert [len(p.activations) for p in plan.make(parsed(activations=["relu", "step", "tanh"])).programs] == [2, 1]
+
+    def test_what_a_script_defines_reaches_a_worker(self) -> None:
+        code = SCRIPT + "import cloudpickle; sys.stdout.buffer.write(cloudpickle.dumps(bench.activations.ACTIVATIONS))"
+        sent = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
+        entry = pickle.loads(sent)["step"]
+        assert fingerprint(entry) == fingerprint(register_activation("step", straight_through))
+        assert entry.alone
 
     @pytest.mark.parametrize(
         ("factory", "told"),
