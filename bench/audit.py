@@ -211,7 +211,7 @@ def _completeness(run: Run) -> Iterator[Finding]:
 
 
 def _target(run: Run, lanes: pd.DataFrame, table: pd.DataFrame, entry: Mapping[str, Any]) -> Iterator[Finding]:
-    metric, target = stats.Metric.of(entry), float(entry["target"])
+    metric, target = stats.Metric.of(entry), float(np.float32(entry["target"]))  # as the scores are
     first = run.curves[(run.curves["step"] == 0) & run.curves["lane"].isin(lanes["lane"])]["validation_metric"]
     met = int((metric.sign * first >= metric.sign * target).sum())
     if met:
@@ -285,7 +285,8 @@ def _halved(shards: int) -> Iterator[Finding]:
 
 def _unlike(lanes: pd.DataFrame) -> Iterator[Finding]:
     """Cells with more or fewer parameters than most, so that what helps may be size."""
-    sizes = lanes.groupby(stats.CELL[1:], sort=False)["parameters"].first()
+    trained = lanes[lanes["status"].isin(["ok", "diverged"])]  # of others it is not known
+    sizes = trained.groupby(stats.CELL[1:], sort=False)["parameters"].first()
     middle = sizes.median()
     other = sizes[(sizes - middle).abs() > UNLIKE * middle]
     if len(other):

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from math import inf, isfinite
@@ -66,14 +66,14 @@ class Loaded:
 _LOADED: dict[str, Loaded] = {}
 _HALVED: dict[str, int] = defaultdict(int)  # by program: how often its width was
 _DATA: dict[str, Any] = {}
-_RUN: set[str] = set()  # whose the three are
 _ORDERS: dict[tuple[int, int, int, int], np.ndarray] = {}
+_RUN: set[str] = set()  # whose the four are
 
 
 def begin(run: str) -> None:
-    """Forget what was loaded for another run: its data and functions may have been others of the same names."""
+    """Forget what was kept for another run: its data and functions may have been others of the same names."""
     if run not in _RUN:
-        for kept in (_LOADED, _HALVED, _DATA, _RUN):
+        for kept in (_LOADED, _HALVED, _DATA, _ORDERS, _RUN):
             kept.clear()
         _RUN.add(run)
 
@@ -135,7 +135,7 @@ def _train(shard: Shard, lanes: list[Lane], timing: Timing) -> tuple[int, Outcom
         _, loaded.evaluate_s = _timed(loaded, lanes, np.zeros_like(loaded.windows))
         timing.evaluate_s += loaded.evaluate_s
     timing.chunks.append(
-        {"activations": sorted({lane.activation for lane in lanes}), "optimizer": lanes[0].optimizer,
+        {"activations": dict(Counter(lane.activation for lane in lanes)), "optimizer": lanes[0].optimizer,
          "lanes": len(lanes), "width": program.width, "steps": shard.steps, "seconds": seconds, "first": loaded.fresh}
     )  # fmt: skip
     loaded.fresh = False
@@ -230,9 +230,9 @@ def rounded(values: np.ndarray) -> np.ndarray:
 
 def steps_to_target(metric: np.ndarray, ends: list[int], program: Program) -> float:
     """The step of the first evaluation whose validation metric is at least as good as the target; inf if none is."""
-    task = program.task
+    better, target = program.task.metric.better, float(np.float32(program.task.target))  # as the scores are
     for value, end in zip(metric, ends, strict=True):
-        if value == task.target or task.metric.better(value, task.target):
+        if value == target or better(value, target):
             return float(end)
     return float("inf")
 

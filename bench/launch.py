@@ -3,8 +3,8 @@
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor, Future
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
@@ -117,6 +117,7 @@ class Session:
         manifest["status"] = "running"
         manifest.pop("files", None)  # of the session before; they are about to change
         held.write_manifest(manifest)
+        planned = {shard.id: [lane.id for lane in shard.lanes] for shard in self.plan.shards()}
         runner = Runner(
             self.plan,
             self.pool,
@@ -126,12 +127,12 @@ class Session:
             ),
             failed=failed_rows,
             rank=rank,
+            committed=held.rows(held.recover(planned)),
             observe=observe,
             stopping=lambda: len(signals.received),
             worker_died=(self.died,),
         )
-        planned = {shard.id: [lane.id for lane in shard.lanes] for shard in self.plan.shards()}
-        complete = runner.run(held.rows(held.recover(planned)))
+        complete = runner.run()
         times["finished"] = time.time()
         if complete:
             self._describe(manifest, times)
@@ -139,13 +140,12 @@ class Session:
 
     def _describe(self, manifest: dict[str, Any], times: dict[str, Any]) -> None:
         """Enter what the workers say of their device, and its rate of a large matrix product, all at once busy."""
-        found = [future.result() for future in self.described if not future.exception()]  # less those that died of it
-        found = found or [self.pool[0].submit(worker.describe).result()]
+        found = _given(self.described) or _given([self.pool[0].submit(worker.describe)])
         times["ready"] = [one.pop("ready") for one in found]
-        times["finished"] = max(times["finished"], *times["ready"])  # where one had nothing to do but start
-        manifest["environment"].update(found[0])
-        rates = [one.submit(worker.gemm_rate) for one in self.pool]
-        manifest["execution"]["gemm_flops_per_s"] = median(rate.result() for rate in rates)
+        times["finished"] = max([times["finished"], *times["ready"]])  # where one had nothing to do but start
+        manifest["environment"].update(*found[:1])
+        if rates := _given([one.submit(worker.gemm_rate) for one in self.pool]):
+            manifest["execution"]["gemm_flops_per_s"] = median(rates)
 
     def _require_gpu(self) -> None:
         try:
@@ -159,6 +159,11 @@ class Session:
             )
 
 
+def _given(futures: Iterable["Future[Any]"]) -> list[Any]:
+    """What these give, less those whose worker died of it: no run is lost for what is only told of it."""
+    return [future.result() for future in futures if not future.exception()]
+
+
 def check_workers(workers: object) -> None:
     """Raise `InputError` where `workers` is neither None nor a number of processes."""
     if workers is not None and not (type(workers) is int and 1 <= workers <= MAX_WORKERS):
@@ -166,13 +171,14 @@ def check_workers(workers: object) -> None:
 
 
 def pick_device(device: str) -> str:
-    """cpu or gpu; `auto` is a GPU where jax has the plug-in for one and the machine has the device."""
+    """cpu or gpu; `auto` is a GPU where jax has the plug-in for one and the machine has one that it does not hide."""
     if device in PROFILES:
         return device
     if device != "auto":
         raise InputError(f"--device: got {device!r}; expected auto, cpu or gpu")
     plugin = any(find_spec(f"jax_cuda{version}_plugin") for version in (12, 13))
-    return "gpu" if plugin and Path("/dev/nvidiactl").exists() else "cpu"
+    there = Path("/dev/nvidiactl").exists() and worker.gpus()[0] not in ("", "-1")
+    return "gpu" if plugin and there else "cpu"
 
 
 def directory(out: str | Path | None, resume: str | Path | None, name: str) -> Path | None:

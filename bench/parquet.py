@@ -83,10 +83,12 @@ def encode(table: pa.Table) -> bytes:
     return sink.getvalue()
 
 
-def decode(content: bytes, file: Path) -> pa.Table:
-    """The rows of a file that is `file`. Raises `DataError` where it is damaged."""
+def decode(content: bytes, file: Path, columns: Iterable[str] = SCHEMA.names) -> pa.Table:
+    """These columns of a file that is `file`. Raises `DataError` where it is damaged."""
+    schema = pa.schema([SCHEMA.field(name) for name in columns])
     try:
-        return pq.read_table(pa.BufferReader(content), page_checksum_verification=True).cast(SCHEMA)
+        table = pq.read_table(pa.BufferReader(content), columns=schema.names, page_checksum_verification=True)
+        return table.cast(schema)
     except (OSError, ValueError, pa.ArrowException) as error:  # ValueError: other columns
         raise DataError(f"{file}: got damaged Parquet ({_first_line(error)}); expected rows of shards") from None
 

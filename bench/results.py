@@ -19,6 +19,7 @@ from bench.search import searched
 from bench.timing import noise
 
 NO_REASON = "no reason was recorded"
+NULLABLE = {"stopped_at": "Int64", "parameters": "Int64"}  # of a lane that has none yet
 BUCKETS = ("start", "load", "trace", "compile", "train", "evaluate", "rows", "wait")
 
 
@@ -51,7 +52,7 @@ class Run:
     @cached_property
     def lanes(self) -> pd.DataFrame:
         """One row a planned lane, in the suite's order; those without a result yet are `interrupted`."""
-        found = self._shards.select(parquet.LANE_COLUMNS).to_pandas().astype({"stopped_at": "Int64"})
+        found = self._shards.select(parquet.LANE_COLUMNS).to_pandas().astype(NULLABLE)
         planned = list(planned_lanes(self.manifest))
         done = set(found["lane"])
         rest = [lane._asdict() for lane in planned if lane.id not in done]
@@ -59,8 +60,8 @@ class Run:
         if not rest:
             return found.sort_values("lane", key=lambda lanes: lanes.map(place), ignore_index=True)
         missing = pd.DataFrame(rest).rename(columns={"id": "lane"}).assign(status="interrupted", hyperparameters="{}")
-        missing = missing.assign(steps_to_target=np.inf, shard="", parameters=0, batch_size=0, steps=0)
-        every = pd.concat([found, missing.reindex(columns=found.columns).astype({"stopped_at": "Int64"})])
+        missing = missing.assign(steps_to_target=np.inf, shard="", batch_size=0, steps=0)
+        every = pd.concat([found, missing.reindex(columns=found.columns).astype(NULLABLE)])
         return every.sort_values("lane", key=lambda lanes: lanes.map(place), ignore_index=True)
 
     @cached_property
@@ -198,18 +199,18 @@ THROUGHPUT_COLUMNS = [
 
 
 def _chunk_rows(entry: dict[str, Any]) -> list[dict[str, Any]]:
+    common = {"task": entry["task"], "program": entry["program"], "steps": np.nan, "width": np.nan}
     return [
-        {
-            "task": entry["task"],
-            "activation": activation,
-            "program": entry["program"],
-            "steps": np.nan,
-            "width": np.nan,
-            **chunk,
-        }
+        {**common, **chunk, "activation": activation, "lanes": lanes}
         for chunk in entry["chunks"]
-        for activation in chunk["activations"]
+        for activation, lanes in _lanes_of(chunk).items()
     ]
+
+
+def _lanes_of(chunk: dict[str, Any]) -> dict[str, int]:
+    """How many lanes of a chunk are of each of its activations; of earlier versions the journal names those alone."""
+    told = chunk["activations"]
+    return told if isinstance(told, dict) else dict.fromkeys(told, chunk["lanes"])
 
 
 def _throughput_row(

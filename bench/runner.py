@@ -54,8 +54,8 @@ class Runner:
     """Carries out a plan.
 
     `execute(shard) -> Result` is what a worker calls. `commit(shard, result)` stores it. `failed(shard, error)` gives
-    the rows of lanes that could not be trained. `stopping()` is asked between events: 0 go on, 1 finish what is in
-    hand, 2 drop it.
+    the rows of lanes that could not be trained. `committed(shard id)` gives those that were stored before, asked when
+    the shard's block comes to it. `stopping()` is asked between events: 0 go on, 1 finish what is in hand, 2 drop it.
     """
 
     def __init__(
@@ -66,26 +66,28 @@ class Runner:
         commit: Callable[[Shard, list[Row], Mapping[str, Any]], None],
         failed: Callable[[Shard, str], list[Row]],
         rank: Callable[[Plan, Block, list[Row]], dict[Cell, list[Trial]]],
+        committed: Callable[[str], list[Row]] = lambda _: [],
         observe: Callable[[Progress, list[Row]], None] = lambda *_: None,
         stopping: Callable[[], int] = lambda: 0,
         worker_died: tuple[type[BaseException], ...] = (),
     ) -> None:
         self.plan, self.execute, self.commit, self.failed = plan, execute, commit, failed
-        self.rank, self.observe, self.stopping, self.worker_died = rank, observe, stopping, worker_died
+        self.rank, self.committed, self.observe = rank, committed, observe
+        self.stopping, self.worker_died = stopping, worker_died
         self.slots = [Slot(executor) for executor in executors]
         self.progress = Progress(plan.lanes, metrics={p.task.name: p.task.metric for p in plan.programs})
         self.trained = 0  # shards
         self.tries: dict[str, int] = defaultdict(int)
         self.ready: dict[str, deque[Shard]] = defaultdict(deque)  # by program
+        self.work: dict[str, int] = defaultdict(int)  # FLOP of what is ready of a program
         self.block_of: dict[str, Block] = {}
         self.rows: dict[str, list[Row]] = {}  # of committed tuning shards, until their block goes on
         self.tuning: dict[Block, list[Shard]] = {}  # the rung at which a block is
 
-    def run(self, committed: Mapping[str, list[Row]] | None = None) -> bool:
-        """Train all that `committed` (shard id -> rows) does not hold yet. Returns whether all is done."""
-        done = dict(committed or {})
+    def run(self) -> bool:
+        """Train all that is not committed yet. Returns whether all is done."""
         for block in self.plan.blocks:
-            self._begin(block, self.plan.tune_shards(block), done)
+            self._begin(block, self.plan.tune_shards(block))
         while self._busy() or (any(self.ready.values()) and not self.stopping()):
             if self.stopping() >= 2:
                 return False
@@ -94,36 +96,44 @@ class Runner:
             wait(first, timeout=POLL_S, return_when=FIRST_COMPLETED)
             for slot in self.slots:
                 if slot.hand and slot.hand[0][1].done():
-                    self._collect(slot, done)
+                    self._collect(slot)
         return not any(self.ready.values())
 
     def _busy(self) -> bool:
         return any(slot.hand for slot in self.slots)
 
-    def _begin(self, block: Block, shards: list[Shard], done: dict[str, list[Row]]) -> None:
+    def _begin(self, block: Block, shards: list[Shard]) -> None:
         if shards[0].phase == "tune":
             self.tuning[block] = shards
         for shard in shards:
-            self._enter(block, shard, done)
+            self._enter(block, shard)
 
-    def _enter(self, block: Block, shard: Shard, done: dict[str, list[Row]]) -> None:
+    def _enter(self, block: Block, shard: Shard) -> None:
         self.block_of[shard.id] = block
-        rows = done.pop(shard.id, [])
+        rows = self.committed(shard.id)
         # what follows tuning is stale where tuning that had failed was tried again and picked other trials
         found = [(row["lane"], trial_of(row, shard.program)) for row in rows]
         if found == [(lane.id, lane.trial) for lane in shard.lanes]:
             self.progress.resumed += len(shard.lanes)
-            self._finish(shard, rows, done)
-        elif shard.phase == "evaluate" or shard.rung:
-            self.ready[shard.program.id].appendleft(shard)  # a verdict on its cells is nearest
+            self._finish(shard, rows)
         else:
-            self.ready[shard.program.id].append(shard)
+            self._put(shard, first=shard.phase == "evaluate" or shard.rung > 0)  # a verdict on its cells is nearest
+
+    def _put(self, shard: Shard, first: bool = True) -> None:
+        ready = self.ready[shard.program.id]
+        (ready.appendleft if first else ready.append)(shard)
+        self.work[shard.program.id] += _work(shard)
+
+    def _take(self, program: str) -> Shard:
+        shard = self.ready[program].popleft()
+        self.work[program] -= _work(shard)
+        return shard
 
     def _assign(self) -> None:
         for _ in range(IN_HAND):
             for slot in self.slots:
                 if len(slot.hand) < IN_HAND and not self.stopping() and (program := self._next_program(slot)):
-                    shard = self.ready[program].popleft()
+                    shard = self._take(program)
                     slot.programs.add(program)
                     slot.hand.append((shard, slot.executor.submit(self.execute, shard)))
 
@@ -132,7 +142,7 @@ class Runner:
         waiting = {program: len(shards) for program, shards in self.ready.items() if shards}
         if slot.hand and sum(waiting.values()) < len(self.slots):
             return None  # the last shards go to whoever is free first
-        most = sorted(waiting, key=lambda p: -self._work(p))
+        most = sorted(waiting, key=lambda p: -self.work[p])
         loaded_elsewhere = set().union(*(s.programs for s in self.slots if s is not slot))
         own = [p for p in most if p in slot.programs]
         new = [p for p in most if p not in loaded_elsewhere]
@@ -141,10 +151,7 @@ class Runner:
         shared = [p for p in most if waiting[p] >= WORTH_LOADING or not self._busy()]
         return next(iter([*new, *shared]), None)
 
-    def _work(self, program: str) -> float:
-        return sum(shard.lane_steps * shard.program.lane_step_flops for shard in self.ready[program])
-
-    def _collect(self, slot: Slot, done: dict[str, list[Row]]) -> None:
+    def _collect(self, slot: Slot) -> None:
         shard, future = slot.hand.popleft()
         try:
             result = future.result()
@@ -152,31 +159,31 @@ class Runner:
             self._bury(slot)
             self.tries[shard.id] += 1
             if self.tries[shard.id] < TRIES:
-                self.ready[shard.program.id].appendleft(shard)
+                self._put(shard)
             else:
-                self._fail(shard, f"its worker died {TRIES} times ({type(error).__name__})", done)
+                self._fail(shard, f"its worker died {TRIES} times ({type(error).__name__})")
         except Exception as error:  # whatever a user's activation or optimizer raises is data, told with the lane
             slot.programs.discard(shard.program.id)
-            self._fail(shard, in_words(error), done)
+            self._fail(shard, in_words(error))
         else:
             self.commit(shard, result.rows, result.timing)
             self.progress.lane_steps += shard.lane_steps
             self.trained += 1
-            self._finish(shard, result.rows, done)
+            self._finish(shard, result.rows)
 
     def _bury(self, slot: Slot) -> None:
         """Its process is gone, and with it what it had loaded; what it had not begun is as good as new."""
         slot.programs.clear()
         while slot.hand:
             shard, _ = slot.hand.pop()
-            self.ready[shard.program.id].appendleft(shard)
+            self._put(shard)
 
-    def _fail(self, shard: Shard, error: str, done: dict[str, list[Row]]) -> None:
+    def _fail(self, shard: Shard, error: str) -> None:
         rows = self.failed(shard, error)
         self.commit(shard, rows, {"error": error})
-        self._finish(shard, rows, done)
+        self._finish(shard, rows)
 
-    def _finish(self, shard: Shard, rows: list[Row], done: dict[str, list[Row]]) -> None:
+    def _finish(self, shard: Shard, rows: list[Row]) -> None:
         self.progress.done += len(rows)
         self.progress.diverged += sum(row["status"] == "diverged" for row in rows)
         self.progress.failed += sum(row["status"] == "failed" for row in rows)
@@ -190,7 +197,11 @@ class Runner:
             if all(s.id in self.rows for s in shards):
                 tuned = [row for s in shards for row in self.rows.pop(s.id)]
                 ranked = self.rank(self.plan, block, tuned)
-                self._begin(block, self.plan.shards_after(block, shard.rung, ranked), done)
+                self._begin(block, self.plan.shards_after(block, shard.rung, ranked))
+
+
+def _work(shard: Shard) -> int:
+    return shard.lane_steps * shard.program.lane_step_flops
 
 
 def trial_of(row: Row, program: Program) -> Trial:

@@ -1,7 +1,9 @@
 """How long a run's measured shards would take on other numbers of workers like its own."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from heapq import heappop, heappush
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 LOADING = ("trace_s", "compile_s", "load_s")
@@ -35,32 +37,63 @@ def projection(journal: Iterable[Mapping[str, Any]], workers: Iterable[int]) -> 
 
 
 def _makespan(entries: list[Mapping[str, Any]], workers: int) -> float:
+    waiting = _Waiting(entries)
     loading: dict[str, float] = defaultdict(float)
     for entry in entries:
         loading[entry["program"]] = max(loading[entry["program"]], _loading(entry))
-    block = {entry["shard"]: entry["shard"].partition("-")[0] for entry in entries}
-    tuning = {entry["shard"] for entry in entries if "-evaluate-" not in entry["shard"]}
-    unplaced: dict[str, int] = defaultdict(int)
-    for shard in tuning:
-        unplaced[block[shard]] += 1
-    tuned: dict[str, float] = defaultdict(float)  # when the last shard of a block's tuning ends
-    free, loaded = [0.0] * workers, [set[str]() for _ in range(workers)]
-    waiting = sorted(entries, key=_work, reverse=True)
-    while waiting:
-        one = min(range(workers), key=free.__getitem__)
-        placeable = [e for e in waiting if e["shard"] in tuning or not unplaced[block[e["shard"]]]]
-        starts = {e["shard"]: 0.0 if e["shard"] in tuning else tuned[block[e["shard"]]] for e in placeable}
-        now = max(free[one], min(starts.values()))
-        ready = [e for e in placeable if starts[e["shard"]] <= now]
-        entry = next((e for e in ready if e["program"] in loaded[one]), ready[0])
-        load = 0.0 if entry["program"] in loaded[one] else loading[entry["program"]]
-        loaded[one].add(entry["program"])
-        free[one] = now + load + _work(entry)
-        waiting.remove(entry)
-        if entry["shard"] in tuning:
-            unplaced[block[entry["shard"]]] -= 1
-            tuned[block[entry["shard"]]] = max(tuned[block[entry["shard"]]], free[one])
-    return max(free)
+    free, loaded = [(0.0, worker) for worker in range(workers)], [set[str]() for _ in range(workers)]
+    for _ in entries:
+        at, worker = heappop(free)
+        start, shard = waiting.take(at, loaded[worker])
+        entry = waiting.longest[shard]
+        load = 0.0 if entry["program"] in loaded[worker] else loading[entry["program"]]
+        end = start + load + _work(entry)
+        loaded[worker].add(entry["program"])
+        heappush(free, (end, worker))
+        waiting.placed(shard, end)
+    return max(end for end, _ in free)
+
+
+class _Waiting:
+    """The shards that no worker has yet; each is known by its place among `longest`, the one with most work first."""
+
+    def __init__(self, entries: list[Mapping[str, Any]]) -> None:
+        self.longest = sorted(entries, key=_work, reverse=True)
+        self.block = [entry["shard"].partition("-")[0] for entry in self.longest]
+        self.tunes = ["-evaluate-" not in entry["shard"] for entry in self.longest]
+        self.unplaced = Counter(block for block, tunes in zip(self.block, self.tunes, strict=True) if tunes)
+        self.tuned: dict[str, float] = defaultdict(float)  # when the last shard of a block's tuning ends
+        self.after: dict[str, list[int]] = defaultdict(list)  # what waits for it
+        self.known: list[tuple[float, int]] = []  # a heap: those of which it is known from when on they may start
+        self.ready: dict[str, list[int]] = defaultdict(list)  # heaps by program: those that may
+        self.now = 0.0
+        for shard, block in enumerate(self.block):
+            if self.tunes[shard] or not self.unplaced[block]:
+                self.known.append((0.0, shard))
+            else:
+                self.after[block].append(shard)
+
+    def take(self, at: float, loaded: set[str]) -> tuple[float, int]:
+        """When a worker that is free `at` a time begins its next shard, and which."""
+        self.now = max(self.now, at) if any(self.ready.values()) else max(at, self.known[0][0])
+        while self.known and self.known[0][0] <= self.now:
+            _, shard = heappop(self.known)
+            heappush(self.ready[self.longest[shard]["program"]], shard)
+        longest = {program: shards[0] for program, shards in self.ready.items() if shards}
+        own = {program: shard for program, shard in longest.items() if program in loaded}
+        program, shard = min((own or longest).items(), key=itemgetter(1))
+        heappop(self.ready[program])
+        return self.now, shard
+
+    def placed(self, shard: int, end: float) -> None:
+        """It ends then; what waits for the last of its block's tuning may start when that has ended."""
+        block = self.block[shard]
+        if self.tunes[shard]:
+            self.unplaced[block] -= 1
+            self.tuned[block] = max(self.tuned[block], end)
+            if not self.unplaced[block]:
+                for later in self.after[block]:
+                    heappush(self.known, (self.tuned[block], later))
 
 
 def _loading(entry: Mapping[str, Any]) -> float:

@@ -13,8 +13,9 @@ any moment a shard is either committed whole or not at all. Files that the journ
 import json
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -74,13 +75,21 @@ class Store:
             journal.flush()
             os.fsync(journal.fileno())
 
-    def rows(self, entries: Iterable[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-        """The rows of each shard of these entries, as they were committed."""
-        found: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for part in parts(self.path, entries):
-            for row in parquet.rows_of(part.read()):
+    def rows(self, entries: Iterable[Mapping[str, Any]]) -> Callable[[str], list[dict[str, Any]]]:
+        """What gives the rows of a shard of these entries, as they were committed but for curves; of others none.
+
+        It holds those of the file that it read last: a run may have more than there is memory for.
+        """
+        holds = {shard: part for part in parts(self.path, entries) for shard in part.shards}
+
+        @lru_cache(maxsize=1)
+        def by_shard(part: Part) -> dict[str, list[dict[str, Any]]]:
+            found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+            for row in parquet.rows_of(part.read(parquet.LANE_COLUMNS)):
                 found[row["shard"]].append(row)
-        return dict(found)
+            return found
+
+        return lambda shard: by_shard(holds[shard])[shard] if shard in holds else []
 
     def recover(self, planned: Mapping[str, list[str]] | None = None) -> list[dict[str, Any]]:
         """The journal's entries whose shards are whole. What else a kill left behind, or has failed, is removed.
@@ -91,7 +100,7 @@ class Store:
         lanes: dict[str, list[str]] = defaultdict(list)
         for part in parts(self.path, entries):
             with suppress(DataError):
-                for row in part.read().select(["shard", "lane"]).to_pylist():
+                for row in part.read(["shard", "lane"]).to_pylist():
                     lanes[row["shard"]].append(row["lane"])
         expected = lanes if planned is None else planned
         whole = {shard for shard, found in lanes.items() if found == expected.get(shard)}
@@ -128,11 +137,11 @@ class Part(NamedTuple):
 
     file: Path
     sha256: str
-    shards: list[str]
+    shards: tuple[str, ...]
 
-    def read(self) -> pa.Table:
-        """The rows of these shards. Raises `DataError` where the file is missing or damaged."""
-        table = parquet.decode(files.read(self.file, self.sha256, "journal"), self.file)
+    def read(self, columns: Iterable[str] = parquet.SCHEMA.names) -> pa.Table:
+        """These columns of the shards' rows, `shard` among them. Raises `DataError` where there is no sound file."""
+        table = parquet.decode(files.read(self.file, self.sha256, "journal"), self.file, columns)
         return table.filter(pc.is_in(table["shard"], pa.array(self.shards)))  # others in it were committed again
 
 
@@ -141,7 +150,7 @@ def parts(path: Path, entries: Iterable[Mapping[str, Any]]) -> Iterator[Part]:
     named = sorted((entry for entry in entries if "sha256" in entry), key=lambda entry: str(entry["shard"]))
     own = ((entry.get("file", f"{entry['shard']}.parquet"), entry["sha256"], entry["shard"]) for entry in named)
     for (file, digest), shards in groupby(own, key=lambda one: one[:2]):
-        yield Part(path / "shards" / file, digest, [shard for *_, shard in shards])
+        yield Part(path / "shards" / file, digest, tuple(shard for *_, shard in shards))
 
 
 def _packs(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:

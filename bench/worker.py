@@ -56,8 +56,11 @@ def cores() -> list[int]:
 
 
 def gpus() -> list[str]:
-    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them; at least one, which may not be there."""
-    if visible := os.environ.get("CUDA_VISIBLE_DEVICES"):
+    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them; at least one, which may not be there.
+
+    Where that hides all, the one is `""` or `"-1"`, with which a worker finds none either.
+    """
+    if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
         return visible.split(",")
     files = (file.name.removeprefix("nvidia") for file in Path("/dev").glob("nvidia[0-9]*"))
     return sorted(files, key=int) or ["0"]

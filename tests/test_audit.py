@@ -35,6 +35,12 @@ def test_a_target_met_before_the_first_step_is_a_fault() -> None:
     assert "fault: 72 networks met the target before the first step" in texts(run)
 
 
+def test_a_target_is_met_before_the_first_step_by_the_float32_next_to_it() -> None:
+    run = make_run(["relu"], ["adam"], {"t": task_entry(target=0.9)})
+    run.curves.loc[run.curves["step"] == 0, "validation_metric"] = float(np.float32(0.9))  # 0.89999998
+    assert f"fault: {len(run.lanes)} networks met the target before the first step" in texts(run)
+
+
 def test_a_target_nobody_reaches_is_noted() -> None:
     run = sound()
     run.lanes["steps_to_target"] = np.inf
@@ -90,6 +96,17 @@ def test_cells_of_unlike_size_are_noted_by_their_activations() -> None:
     assert (
         "note: 2 of 6 cells have unlike numbers of parameters, over 10 % from the median of 28,000: maxout 51,000."
     ) in texts(run)
+
+
+@pytest.mark.parametrize("status, parameters", [("interrupted", 0), ("failed", 26_122)])
+def test_the_size_of_a_cell_is_that_of_what_was_trained(status: str, parameters: int) -> None:
+    run = make_run(["relu", "maxout"], ["sgd", "adam"], rates=3)
+    run.lanes["parameters"] = 51_000
+    first = run.lanes.groupby(stats.CELL)["lane"].transform("first") == run.lanes["lane"]
+    run.lanes.loc[first, ["status", "parameters"]] = [status, parameters]
+    assert "unlike numbers of parameters" not in texts(run)
+    run.lanes["status"] = status
+    assert "unlike numbers of parameters" not in texts(run)
 
 
 def test_chunks_halved_for_want_of_memory_are_noted() -> None:

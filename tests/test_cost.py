@@ -42,6 +42,13 @@ def test_the_counter_multiplies_trips() -> None:
     assert products(jax.make_jaxpr(f)(jnp.ones((3, 3))).jaxpr) == 6 * 2 * 27
 
 
+def test_of_branches_the_dearest_counts() -> None:
+    def f(which: jax.Array, x: jax.Array) -> jax.Array:
+        return jax.lax.switch(which, [lambda x: x @ x, lambda x: x @ x @ x, lambda x: x], x)
+
+    assert products(jax.make_jaxpr(f)(jnp.int32(0), jnp.ones((3, 3))).jaxpr) == 2 * 2 * 27
+
+
 @pytest.mark.parametrize("name", by_default(WITHIN, ["digits_mlp", "digits_cnn", "digits_rnn"]))
 def test_what_a_task_says_is_what_its_step_multiplies(name: str) -> None:
     assert counted(name) == pytest.approx(TASKS[name].flops, rel=WITHIN[name])

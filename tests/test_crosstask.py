@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 from synthetic import REGRESSION, SyntheticRun, make_run, task_entry
 
 from bench import crosstask, stats
@@ -81,6 +82,20 @@ def test_tasks_on_the_same_data_are_counted_once(run: SyntheticRun) -> None:
     assert crosstask.blocks(table[~lost], shared)["x"].isna().sum() == 1
     few = {name: task_entry(data_sha256="x" if i < 5 else None) for i, name in enumerate(names)}
     assert "4 data sets are too few" in crosstask.rank_test(table, few).sentence
+
+
+def test_a_data_set_s_mean_ranks_are_ranked_again(run: SyntheticRun) -> None:
+    rng, names = np.random.default_rng(0), [f"t{i}" for i in range(9)]
+    first = run.convergence[run.convergence["task"] == "a"]
+    ranks = {name: rng.permutation(6) + 1.0 for name in names}
+    table = pd.concat([first.assign(task=name, rank=ranks[name]) for name in names])
+    data = {name: "x" if i < 4 else name for i, name in enumerate(names)}
+    told = crosstask.shared_data_sentence(table, {name: task_entry(data_sha256=data[name]) for name in names})
+    blocks = [np.mean([ranks[name] for name in names[:4]], axis=0), *(ranks[name] for name in names[4:])]
+    assert len(set(blocks[0])) == 6, "no ties"
+    chi2 = scipy.stats.friedmanchisquare(*np.transpose(blocks)).statistic  # which ranks within each block
+    expected = scipy.stats.f.sf(5 * chi2 / (6 * 5 - chi2), 5, 5 * 5)  # Iman and Davenport's
+    assert f"p = {expected:.2g} and" in told
 
 
 def test_flips_are_told_where_there_are_two_tasks(run: SyntheticRun) -> None:

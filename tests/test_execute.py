@@ -18,6 +18,7 @@ from bench.optimizers import OPTIMIZERS, Optimizer
 from bench.program import Program
 from bench.shard import Result, Shard
 from bench.tasks import TASKS
+from bench.train import Outcome
 
 
 def test_exhibits_keep_three_digits_and_what_is_no_number() -> None:
@@ -146,6 +147,65 @@ def test_what_is_no_want_of_memory_is_not_tried_again(shard: Shard, monkeypatch:
     assert not any(execute._HALVED.values())
 
 
+def test_what_evaluation_takes_is_no_training(shard: Shard, monkeypatch: pytest.MonkeyPatch) -> None:
+    def timed(loaded: Any, lanes: list[Lane], windows: np.ndarray) -> Any:
+        return original(loaded, lanes, windows)[0], 10.0 if windows.any() else 1.0  # one without steps has no windows
+
+    original = execute._timed
+    monkeypatch.setattr(execute, "_timed", timed)
+    found = trained(shard, monkeypatch).timing
+    assert [chunk["seconds"] for chunk in found["chunks"]] == [10.0] * 3
+    assert (found["train_s"], found["evaluate_s"]) == (3 * 9.0, 1.0 + 3 * 1.0), "it was measured once"
+
+
+def test_chunks_tell_how_many_lanes_are_of_each_activation(shard: Shard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execute, "_LOADED", {})
+    cells, both = [("tanh", "sgd"), ("relu", "sgd"), ("relu", "adam")], (ACTIVATIONS["relu"], ACTIVATIONS["tanh"])
+    found = execute.execute(of_cells(shard, cells, activations=both, mixed=True)).timing
+    told = [(chunk["optimizer"], chunk["activations"]) for chunk in found["chunks"]]
+    assert told == [("sgd", {"tanh": 2, "relu": 2}), ("adam", {"relu": 2})]
+
+
+# --- rows -----------------------------------------------------------------------------------------------------------
+
+
+def outcome(metric: float, loss: float = 0.5) -> Outcome:
+    """Of one lane of the shard of these tests that was not stopped, with the same before the first step and after."""
+    curve = np.full((1, 3), loss, np.float32)
+    score = np.full((1, 3), metric, np.float32)
+    one = np.ones(1, np.float32)
+    return Outcome(
+        train_loss=curve, validation_loss=curve, validation_metric=score, test_loss=one, test_metric=one,
+        stopped_at=np.full(1, -1), trace=None, exhibit=None,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "loss, status, stopped_at", [(0.5, "ok", None), (np.nan, "diverged", 8), (np.inf, "diverged", 8)]
+)
+def test_a_lane_that_ends_without_a_finite_loss_has_diverged(
+    shard: Shard, loss: float, status: str, stopped_at: int | None
+) -> None:
+    row = execute.row(shard, shard.lanes[0], outcome(0.5, loss), 0)
+    assert (row["status"], row["stopped_at"]) == (status, stopped_at)
+    assert np.isnan(row["test_metric"]) == (status == "diverged")
+
+
+@pytest.mark.parametrize("target", [0.1, 0.3, 0.7, 0.9, 0.95])
+@pytest.mark.parametrize("direction, worse", [("maximize", -1), ("minimize", 1)])
+def test_a_target_reached_exactly_is_reached(shard: Shard, target: float, direction: str, worse: int) -> None:
+    metric = replace(shard.program.task.metric, direction=direction)
+    program = replace(shard.program, task=replace(shard.program.task, target=target, metric=metric))
+    reached = np.float32(target)
+    missed = np.nextafter(reached, np.float32(worse * np.inf))
+    for score, step in ((reached, 0.0), (missed, np.inf)):
+        found = execute.row(replace(shard, program=program), shard.lanes[0], outcome(float(score)), 0)
+        assert found["steps_to_target"] == step
+
+
+# --- what raises ----------------------------------------------------------------------------------------------------
+
+
 def unlucky(*_: object, **__: object) -> Any:
     raise ValueError("no such luck")
 
@@ -215,5 +275,6 @@ def test_a_worker_that_outlives_a_run_forgets_its_data(tmp_path: Path) -> None:
     shard = of_file(tmp_path / "d.npz", 1)
     second = worker.execute(shard, "second")
     assert (second.timing["load_s"] > 0, worker.execute(shard, "second").timing["load_s"]) == (True, 0)
+    assert len(execute._ORDERS) == 1, "the orders of one run's samples are none of another's"
     alone = worker.execute(shard, "alone")
     assert second.rows[0]["validation_loss"] == alone.rows[0]["validation_loss"] != first.rows[0]["validation_loss"]

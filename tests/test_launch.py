@@ -26,7 +26,7 @@ import psutil
 import pytest
 
 import bench
-from bench import launch, plan, shard, store
+from bench import launch, plan, shard, store, worker
 from bench import suite as suites
 from bench.activations import ACTIVATIONS
 from bench.errors import DataError, InputError, Interrupted
@@ -417,6 +417,41 @@ def test_an_unknown_device_and_no_suite_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="SUITE: got nothing"):
         bench.run(out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("visible", "device"), [(None, "gpu"), ("1", "gpu"), ("", "cpu"), ("-1", "cpu")])
+def test_auto_is_the_cpu_where_every_gpu_is_hidden(
+    monkeypatch: pytest.MonkeyPatch, visible: str | None, device: str
+) -> None:
+    monkeypatch.setattr(launch, "find_spec", lambda _: "a plug-in")
+    monkeypatch.setattr(Path, "exists", lambda _: True)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert launch.pick_device("auto") == device
+    assert launch.pick_device("gpu") == "gpu", "what is asked for is not exchanged for another"
+
+
+def die() -> None:
+    """End the worker that is asked."""
+    os._exit(3)
+
+
+def test_workers_that_die_of_describing_themselves_lose_no_run(
+    smoke_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path(shutil.copytree(smoke_run, tmp_path / "run"))
+    with Store(path) as held:
+        manifest = store.read_manifest(path)
+        del manifest["execution"]["gemm_flops_per_s"]
+        held.write_manifest(manifest | {"status": "running"})
+    for name in ("describe", "gemm_rate"):
+        monkeypatch.setattr(worker, name, die)
+    run = bench.run(resume=path, workers=1)
+    assert run.manifest["status"] == "complete" and problems(path) == []
+    assert "gemm_flops_per_s" not in run.manifest["execution"]
+    assert run.throughput["peak_share"].isna().all()
+    assert_times_add_up(run)
 
 
 def test_an_interruption_tells_its_exit_code() -> None:

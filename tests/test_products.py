@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from bench.cost import products
 from bench.products import biased, product
 
 
@@ -20,6 +21,25 @@ def test_value_and_gradients_are_those_of_a_plain_product(features: int) -> None
     expected = jax.value_and_grad(loss, (1, 2))(jnp.matmul, x, kernel)
     for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("features, multiplied", [(1, 1), (4, 4), (8, 8), (9, 16), (15, 16), (16, 16), (17, 17)])
+def test_nine_to_fifteen_columns_are_multiplied_as_sixteen(features: int, multiplied: int) -> None:
+    traced = jax.make_jaxpr(product)(jnp.ones((5, 7)), jnp.ones((7, features)))
+    assert products(traced.jaxpr) == 2 * 5 * 7 * multiplied
+
+
+def test_xla_folds_no_transposition_into_the_gradient_by_x() -> None:
+    """Its kernel for transposed operands is half as fast."""
+    x, kernel = jnp.ones((64, 128)), jnp.ones((128, 64))
+    folded = "rhs_contracting_dims={1}"
+
+    def compiled(of: object) -> str:
+        gradient = jax.grad(lambda x: jnp.sin(of(x, kernel)).sum())  # type: ignore[operator]
+        return str(jax.jit(gradient).lower(x).compile().as_text())
+
+    assert folded in compiled(jnp.matmul), "or this shows nothing"
+    assert folded not in compiled(product)
 
 
 def test_a_hessian_goes_through_it() -> None:

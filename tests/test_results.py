@@ -10,6 +10,7 @@ import pytest
 
 import bench
 from bench import files, results, store
+from bench.audit import audit
 from bench.errors import DataError, InputError
 from bench.results import Run, noise
 from bench.store import Store
@@ -191,6 +192,8 @@ def test_lanes_without_a_result_are_interrupted_rows(copy: Path, run: Run) -> No
     assert 0 < len(lost) < len(run.lanes)
     assert lost[["train_loss", "validation_metric", "test_metric"]].isna().all(axis=None)
     assert np.isinf(lost["steps_to_target"]).all(), "a miss stays a miss"
+    assert lost["parameters"].isna().all(), "how many there are is known of what was trained"
+    assert not [finding.text for finding in audit(found) if "unlike numbers" in finding.text]
     whole = run.lanes.set_index("lane")
     same = found.lanes[found.lanes["status"] != "interrupted"].set_index("lane")
     pd.testing.assert_frame_equal(same, whole.loc[same.index])
@@ -262,6 +265,21 @@ def test_a_program_that_was_halved_is_as_fast_as_its_narrow_chunks() -> None:
         (found,) = results.throughput([entry | one for one in entries], manifest).to_dict("records")
         assert (found["width"], found["step_s_median"], found["lanes"]) == (width, step_s, lanes)
         assert found["lane_steps_per_s"] == pytest.approx(width / step_s)
+
+
+def test_the_lanes_of_a_mixed_chunk_are_counted_by_activation() -> None:
+    entry = shard_entry(0, 0.0, 9.0) | {"task": "t", "program": "p", "program_bytes": 1, "cache": "off"}
+    chunk = {"optimizer": "sgd", "steps": 10, "first": False, "lanes": 10, "width": 10, "seconds": 1.0}
+    manifest = {
+        "cells": [["t", activation, "sgd", []] for activation in ("relu", "tanh")], "environment": {},
+        "execution": {"workers": 1},
+        "programs": {"p": {"width": 10, "steps": 10, "batch_size": 8, "lane_step_flops": 1}},
+    }  # fmt: skip
+    mixed = [{**chunk, "activations": {"relu": 7, "tanh": 3}}, {**chunk, "activations": {"tanh": 10}}]
+    found = results.throughput([entry | {"chunks": mixed}], manifest)
+    assert found["lanes"].tolist() == [7, 13]
+    earlier = [{**chunk, "activations": ["relu"]}, {**chunk, "activations": ["tanh"]}]
+    assert results.throughput([entry | {"chunks": earlier}], manifest)["lanes"].tolist() == [10, 10]
 
 
 # --- exhibits -------------------------------------------------------------------------------------------------------

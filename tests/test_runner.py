@@ -139,7 +139,8 @@ class Site:
 
     def run(self, committed: Committed | None = None) -> bool:
         with patch("bench.runner.wait", self.wait):
-            return self.runner.run(committed)
+            self.runner.committed = lambda shard: (committed or {}).get(shard, [])
+            return self.runner.run()
 
     def wait(self, futures: list[Future[Any]], **_: Any) -> None:
         """While the runner waits, time goes on for the workers: for those that `pick` picks."""
@@ -329,6 +330,23 @@ def test_a_death_costs_a_retry_and_nothing_else(small: Plan, phase: str) -> None
     assert Counter(site.begun) == {shard: TRIES if shard == victim else 1 for shard in site.committed}
 
 
+@pytest.mark.parametrize("execute", [trained, dying("00001-tune-000", TRIES)])
+def test_what_is_left_of_each_program_is_known_without_a_sum_over_its_shards(
+    small: Plan, execute: Callable[[Shard], Result]
+) -> None:
+    left: list[int] = []
+
+    def signals(site: Site) -> int:
+        waiting = site.runner.ready
+        sums = {p: sum(s.lane_steps * s.program.lane_step_flops for s in shards) for p, shards in waiting.items()}
+        assert sums == site.runner.work
+        left.append(sum(sums.values()))
+        return 0
+
+    finished(small, execute=execute, signals=signals)
+    assert left[0] > 0 == left[-1]
+
+
 def test_the_second_shard_in_hand_goes_back_uncounted(small: Plan) -> None:
     first, second = ids(small.tune_shards(small.blocks[0]))[:2]
     site = finished(made(["tanh"], ["sgd"]), workers=1, execute=dying(first, TRIES))
@@ -415,6 +433,16 @@ def test_a_worker_that_dies_while_stopping_is_not_tried_again(small: Plan) -> No
 
 
 # --- going on -------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_committed_is_asked_for_when_its_block_comes_to_it(small: Plan) -> None:
+    whole, asked = finished(small).committed, list[str]()
+    site = Site(small)
+    site.runner.committed = lambda shard: asked.append(shard) or whole[shard]
+    assert site.runner.run()
+    assert Counter(asked) == Counter(whole.keys()), "each once"
+    assert not site.runner.rows, "none is kept"
+    assert [shard.partition("-")[0] for shard in asked] == sorted(shard.partition("-")[0] for shard in asked)
 
 
 @given(st.data())

@@ -1,5 +1,6 @@
 """Measured shards on other numbers of workers."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,21 @@ def test_evaluation_waits_for_the_tuning_of_its_block() -> None:
     assert seconds(chain, 8) == 7.0
     assert seconds([*chain, shard("00000-tune-001", "a", 4.0)], 2) == 9.0  # both tunings side by side, then 5
     assert seconds([*chain, shard("00001-tune-000", "a", 4.0)], 2) == 7.0  # another block's is not waited for
+
+
+def test_what_begins_is_what_is_loaded_and_else_the_longest() -> None:
+    given = [("a", 5.0, 1.0), ("a", 1.0, 0.0), ("b", 4.0, 1.0), ("b", 3.0, 0.0)]
+    shards = [shard(f"0000{i}-tune-000", program, work, load) for i, (program, work, load) in enumerate(given)]
+    # Two workers: a 0-6, b 0-5, b 5-8, a 6-7. Three: a 0-6, b 0-5, b (loaded again) 0-4, a 4-6.
+    assert [seconds(shards, workers) for workers in (1, 2, 3)] == [15.0, 8.0, 6.0]
+
+
+def test_ten_thousand_shards_are_placed_at_once() -> None:
+    names = [(f"{i // 10:05d}", "evaluate" if i % 10 > 7 else "tune", i % 10) for i in range(10_000)]
+    many = [shard(f"{block}-{phase}-{i:03d}", "abc"[i % 3], 1.0 + i) for block, phase, i in names]
+    begun = time.process_time()
+    assert seconds(many, 4) == pytest.approx(sum(1.0 + i for *_, i in names) / 4, rel=0.01)
+    assert time.process_time() - begun < 5, "it takes minutes where every shard is looked at for every other"
 
 
 def test_lanes_an_hour_are_lanes_over_the_time() -> None:

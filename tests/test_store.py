@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bench import files, store
+from bench import files, parquet, store
 from bench.errors import DataError, InputError, LockedError
 from bench.store import Store
 
@@ -92,6 +93,15 @@ def problems(run: Path) -> list[str]:
     return store.verify(run, PLANNED)
 
 
+def rows_in(run: Path) -> dict[str, list[Row]]:
+    """By shard, with all their columns."""
+    found: dict[str, list[Row]] = defaultdict(list)
+    for part in store.parts(run, store.read_journal(run)):
+        for row in parquet.rows_of(part.read()):
+            found[row["shard"]].append(row)
+    return dict(found)
+
+
 def same(a: Any, b: Any) -> bool:
     """Equal, where not a number equals itself."""
     return json.dumps(a, sort_keys=True) == json.dumps(b, sort_keys=True)
@@ -109,8 +119,22 @@ def test_a_shard_is_read_as_it_was_written(tmp_path: Path) -> None:
     ]
     with Store(tmp_path) as held:
         held.commit("s", rows, {})
-        found = held.rows(store.read_journal(tmp_path))
-    assert same(found, {"s": rows})
+    assert same(rows_in(tmp_path), {"s": rows})
+
+
+@pytest.mark.parametrize("begun, files_read", [("run", 3), ("packed", 1)])
+def test_what_a_run_goes_on_from_is_read_a_file_at_a_time_and_without_curves(
+    begun: str, files_read: int, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, read = request.getfixturevalue(begun), list[Path]()
+    whole, original = rows_in(path), files.read
+    monkeypatch.setattr(files, "read", lambda file, *told: read.append(file) or original(file, *told))
+    rows = Store(path).rows(store.read_journal(path))
+    assert not read, "nothing before it is asked for"
+    for number, shard in enumerate(whole, 1):
+        assert same(rows(shard), [{name: row[name] for name in parquet.LANE_COLUMNS} for row in whole[shard]])
+        assert len(read) == min(number, files_read)
+    assert rows("another") == []
 
 
 def test_the_journal_tells_what_each_commit_was_given(run: Path) -> None:
@@ -125,7 +149,7 @@ def test_a_shard_committed_again_replaces_the_first(run: Path) -> None:
     with Store(run) as held:
         held.commit("shard-1", again, {"train_s": 2.0})
         held.write_manifest({"schema": store.SCHEMA_VERSION, "name": "small"})
-        assert {found["learning_rate"] for found in held.rows(store.read_journal(run))["shard-1"]} == {0.5}
+        assert {found["learning_rate"] for found in held.rows(store.read_journal(run))("shard-1")} == {0.5}
         assert problems(run) == []
         assert sorted(entry["shard"] for entry in held.recover()) == ["shard-0", "shard-1", "shard-2"]
         assert problems(run) == []
@@ -259,10 +283,6 @@ def test_recovery_of_a_whole_run_changes_nothing(run: Path) -> None:
 
 
 # --- packed ---------------------------------------------------------------------------------------------------------
-
-
-def rows_in(run: Path) -> dict[str, list[Row]]:
-    return Store(run).rows(store.read_journal(run))
 
 
 def pack(run: Path) -> Path:

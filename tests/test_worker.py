@@ -105,6 +105,13 @@ def test_without_a_gpu_a_worker_would_look_for_the_first(monkeypatch: pytest.Mon
     assert worker.gpus() == ["2", "10"]
 
 
+@pytest.mark.parametrize("hidden", ["", "-1"])
+def test_no_gpu_is_looked_for_where_all_are_hidden(monkeypatch: pytest.MonkeyPatch, hidden: str) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+    assert worker.count("gpu") == 1
+    assert worker.environment("gpu", 0)["CUDA_VISIBLE_DEVICES"] == hidden
+
+
 def test_programs_are_kept_in_the_cache_folder(one: Worker, cache_home: Path) -> None:
     assert Path(asked(one, compile_cache)).is_relative_to(cache_home)
 

@@ -167,7 +167,7 @@ def test_plan(benchmark: Any) -> None:
 def test_store(benchmark: Any, tmp_path: Path) -> None:
     """Twenty shards of ten lanes committed and read, beside as many files written, flushed, renamed and read."""
     from bench.launch import failed_rows
-    from bench.store import Store, read_journal
+    from bench.store import Store, parts, read_journal
 
     shard = shards(("relu",), ("adam",))["relu", "adam"]
     rows = [row for _ in range(2) for row in failed_rows(shard, "")]
@@ -177,7 +177,7 @@ def test_store(benchmark: Any, tmp_path: Path) -> None:
         with Store(tmp_path / "run") as held:
             for number in range(20):
                 held.commit(f"{number:05d}", [row | {"shard": f"{number:05d}"} for row in rows], {})
-            assert sum(map(len, held.rows(read_journal(held.path)).values())) == 20 * len(rows)
+            assert sum(len(part.read()) for part in parts(held.path, read_journal(held.path))) == 20 * len(rows)
 
     def reference() -> None:
         for number in range(20):
