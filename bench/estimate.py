@@ -41,10 +41,10 @@ PRICES = {
     "reconstruction": Price(0.36, 2.5),
     "generation": Price(0.31, 3.5),
     "control": Price(0.06, 2.5),
-    "landscape": Price(0.05, 0.4),
+    "landscape": Price(0.05, 0.9),
 }
 PERCEPTRON, CONVOLUTIONAL, REUSED = Price(0.40, 1.6), Price(0.16, 2.4), 10  # FLOP an example by a weight
-MORE = 1 / 6  # of compiling the first optimizer of a program: what each of the others takes
+MORE, ALONE = 1 / 6, 2.0  # of compiling a program's first optimizer: what each other takes; one that searches lines
 START_S = 2.0
 # FLOP/s of a large product on one worker, where none was measured: of slow and of fast ones. A GPU's are a guess and
 # are not measured, as small networks wait for the launches of its kernels.
@@ -88,7 +88,8 @@ def price(task: Task) -> Price:
 
 def compile_s(program: Program) -> float:
     """Seconds to trace and compile a program."""
-    return price(program.task).compile_s * (1 + MORE * (len(program.optimizers) - 1))
+    others = len(program.optimizers) - 1
+    return price(program.task).compile_s * (ALONE if program.optimizers[0].alone else 1 + MORE * others)
 
 
 def step_s(program: Program, flops_per_s: float) -> float:
