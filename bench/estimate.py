@@ -11,7 +11,6 @@ from bench import rates
 from bench.plan import Plan
 from bench.program import Program
 from bench.tasks import Task
-from bench.worker import count
 
 
 class Price(NamedTuple):
@@ -52,9 +51,8 @@ UNMEASURED = {"cpu": (60e9, 270e9), "gpu": (5e12, 50e12)}
 SPREAD = 1.5  # times as long, or as short, as estimated: most runs lie within
 
 
-def estimate(plan: Plan) -> dict[str, Any]:
-    """`estimated_s` with a worker on every core, nothing compiled before, no report; and how that was reckoned."""
-    workers = count(plan.device)
+def estimate(plan: Plan, workers: int) -> dict[str, Any]:
+    """`estimated_s` with so many workers, nothing compiled before, no report; its range, and how that was reckoned."""
     compiling = sum(compile_s(program) for program in plan.programs) / min(workers, len(plan.programs))
 
     def seconds(flops_per_s: float) -> float:

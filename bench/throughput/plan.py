@@ -54,7 +54,7 @@ class Plan:
 
     def seconds(self, flops_per_s: float) -> float:
         """How long it takes, roughly, where a large product has this rate: its busy workers all do the same."""
-        return START_S + sum(CEILINGS_S + sum(cell_s(p, g, flops_per_s) for p in g.programs) for g in self.groups)
+        return START_S + sum(group_s(group, flops_per_s) for group in self.groups)
 
     @property
     def sha256(self) -> str:
@@ -78,8 +78,13 @@ class Plan:
         }
 
 
-def cell_s(program: Program, group: Group, flops_per_s: float) -> float:
-    """How long one cell of a group takes, roughly: compiled, warmed up and sampled by the protocol of `timing`."""
+def group_s(group: Group, flops_per_s: float) -> float:
+    """How long a group takes, roughly."""
+    return CEILINGS_S + sum(_cell_s(program, group, flops_per_s) for program in group.programs)
+
+
+def _cell_s(program: Program, group: Group, flops_per_s: float) -> float:
+    """One cell, compiled, warmed up and sampled by the protocol of `timing`."""
     reached = price(program.task).share * flops_per_s / program.width
     idle_s = evaluation_flops(program) / reached
     steps_s = max(program.lane_step_flops / reached, wanted_s(idle_s))
