@@ -330,6 +330,8 @@ def test_a_run_against_itself_and_against_one_half_as_fast(timed: Path) -> None:
     same = compare(run, MadeUp(run, "cpu", 1.0))
     assert same.cells["verdict"].tolist() == ["level"] * 4
     assert same.slower(0.1) == [] and "none can be told apart" in same.sentences[0]
+    assert same.speed.interval == " (0.952 to 1.05)"  # not of no width, as cells that agree would have it
+    assert " are not told apart" in same.sentences[1]
     half = compare(run, MadeUp(run, "cpu", 20.0))
     assert half.cells["ratio"].tolist() == pytest.approx([0.05] * 4)
     assert half.cells["verdict"].tolist() == ["slower"] * 4 and len(half.slower(0.1)) == 5
