@@ -152,12 +152,17 @@ def plan(
         return
     typer.echo(f"{wanted.name}: {wanted.description}")
     for key, value in facts.items():
-        text = f"{value:,}" if isinstance(value, int) else value
+        text = " to ".join(f"{end:,}" for end in value) if isinstance(value, list) else _counted(value)
         typer.echo(f"  {key.replace('_', ' '):<20} {text}")
+
+
+def _counted(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _convergence_facts(wanted: Any, device: str) -> dict[str, Any]:
     from bench import plan as planning
+    from bench import worker
     from bench.estimate import estimate
 
     made = planning.make(wanted, device)
@@ -169,7 +174,7 @@ def _convergence_facts(wanted: Any, device: str) -> dict[str, Any]:
         "lane_steps": made.lane_steps,
         "chunk_width": max(program.width for program in made.programs),
         "training_flops": made.flops,
-        **estimate(made),
+        **estimate(made, worker.count(device)),
     }
 
 
@@ -347,7 +352,7 @@ def info(
     as_json: Json = False,
 ) -> None:
     """This machine as a run records it."""
-    from bench import machine, worker
+    from bench import machine, rates, worker
     from bench.launch import pick_device
 
     device = pick_device("auto")
@@ -355,6 +360,7 @@ def info(
     try:
         found = {**machine.describe(), **one.submit(worker.describe).result()}
         found["gemm_flops_per_s"] = one.submit(worker.gemm_rate).result()
+        rates.remember(device, found["gemm_flops_per_s"])
         if measure:
             found |= {"caches": machine.caches(), **_measured(one, device)}
     finally:

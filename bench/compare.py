@@ -13,7 +13,7 @@ from bench.errors import DataError, InputError
 from bench.stats import CELL, Floats, Metric, cell_label, finished, scores
 from bench.stats.moderated import resolution
 from bench.stats.pairs import holm
-from bench.stats.throughput import geometric_mean, log_half
+from bench.stats.throughput import Speedup, geometric_mean, log_half, repeated
 
 COLUMNS = [
     *CELL,
@@ -24,20 +24,9 @@ COLUMNS = [
 LEVEL = 0.01  # of the whole family: a comparison is made again and again, and one alarm in twenty would be ignored
 SAME = ("version", "data_sha256", "metric", "target")  # of a task, or its numbers mean different things
 TRUSTED = ("no", "noisy")  # timings that a single cell may be judged by
-
-
-@dataclass(frozen=True)
-class Ratio:
-    """How many times as fast the second run is, over all cells, and its 95 % interval (NaN: one cell)."""
-
-    middle: float
-    low: float
-    high: float
-
-    @property
-    def interval(self) -> str:
-        """` (1.01 to 1.09)`, or nothing where there is none."""
-        return f" ({self.low:.3g} to {self.high:.3g})" if np.isfinite(self.low) else ""
+REPEAT = (
+    0.10  # the speeds of two equal runs differ by up to this: of three of `quick` on two quiet cores by up to 8.7 %
+)
 
 
 @dataclass(frozen=True)
@@ -51,7 +40,7 @@ class Comparison:
     names: tuple[str, str]
     cells: pd.DataFrame
     metrics: Mapping[str, Metric]
-    speed: Ratio
+    speed: Speedup
     missing: int
     gone: tuple[str, ...] = ()
     renewed: tuple[str, ...] = ()
@@ -70,29 +59,25 @@ class Comparison:
         rest = f" {number - known} cells have too few seeds to be tested." if known < number else ""
         if number and (lost := len(self.cells) - number):
             rest += f" {lost} cells have no result in one of them."
-        speed = "Speeds were not measured."
-        if np.isfinite(self.speed.middle):
-            speed = f"{b} trains {self.speed.middle:.3g} times as fast as {a}{self.speed.interval}."
         only = (f"{self.missing} cells are in one run only and left out.",) if self.missing else ()
         renewed = (f"Not the same in both runs, whatever the name: {', '.join(self.renewed)}.",) if self.renewed else ()
-        return *renewed, first + rest, speed, *self._soonest(), *only
+        return *renewed, first + rest, self.speed.sentence(a, b), *self._soonest(), *only
 
     def _soonest(self) -> Iterator[str]:
-        ratio = self.cells["seconds_ratio"]
-        both = ratio[np.isfinite(ratio)]
-        if len(both):
-            middle = float(np.exp(np.log(both).mean()))
-            yield f"{self.names[1]} needs {1 / middle:.3g} times the seconds to the target (mean of {len(both)} cells)."
+        needed = 1 / self.cells["seconds_ratio"].replace(0, np.nan)
+        middle, low, high = geometric_mean(needed)
+        if np.isfinite(middle):
+            number = int((np.isfinite(needed) & (needed > 0)).sum())
+            low, high = repeated(middle, np.log(high / low) / 2, REPEAT)
+            span = f" ({low:.3g} to {high:.3g})" if np.isfinite(low) else ""
+            of = f"mean of {number} cells" if number > 1 else "one cell"
+            yield f"{self.names[1]} needs {middle:.3g}{span} times the seconds to the target: {of}."
 
     def slower(self, share: float) -> list[str]:
         """What is surely slower in the second run by more than `share`: whole intervals below `1 - share`."""
-        found = (
-            [f"all cells together {self.speed.middle:.3g}{self.speed.interval} times as fast"]
-            if self.speed.high < 1 - share
-            else []
-        )
         sure = self.cells[self.cells["sure"] & (self.cells["speed_ratio_high"] < 1 - share)]
-        return found + [f"{_name(row)} {row['speed_ratio']:.3g} times as fast" for _, row in sure.iterrows()]
+        each = [f"{_name(row)} {row['speed_ratio']:.3g} times as fast" for _, row in sure.iterrows()]
+        return self.speed.slower(share, "cells") + each
 
     def worse(self) -> list[str]:
         """The cells that are worse in the second run."""
@@ -115,8 +100,8 @@ def compare(a: Run, b: Run) -> Comparison:
 
     Scores: mean difference `b - a` of the test metric with its 95 % t interval; paired by seed where both evaluated
     the same seeds, otherwise Welch's; p-values adjusted by Holm over all cells. Speeds: the ratio of the medians of
-    the time of a step, `a / b`, for one worker and one network, with the interval that the two medians' intervals give
-    on a log scale. `seconds_ratio` is seconds to target of `a` over `b`: above 1, `b` is sooner. Raises `DataError`
+    the time of a step, `a / b`, for one worker and one network, with the interval that the two medians' intervals and
+    `REPEAT` give on a log scale. `seconds_ratio` is seconds to target of `a` over `b`: above 1, `b` is sooner. Raises `DataError`
     where the two cannot be compared. Source: Welch, The Generalization of Student's Problem, 1947; Holm 1979.
     """
     tables = [run.convergence.set_index(CELL) for run in (a, b)]
@@ -130,14 +115,10 @@ def compare(a: Run, b: Run) -> Comparison:
     cells = pd.concat([pd.DataFrame(rows), tested, steps, timed], axis=1)[COLUMNS]
     missing = len(tables[0]) + len(tables[1]) - 2 * len(shared)
     metrics = {task: Metric.of(entry) for task, entry in tasks.items()}
+    speed = Speedup.over(cells[["speed_ratio", "speed_ratio_low", "speed_ratio_high"]], REPEAT)
     gone = tuple(_called(*cell) for cell in tables[0].index.difference(shared, sort=False))
     renewed = tuple(_renewed(a, b, shared))
-    return Comparison(_names(a, b), cells, metrics, overall(cells["speed_ratio"]), missing, gone, renewed)
-
-
-def overall(ratios: "pd.Series[float]") -> Ratio:
-    """The geometric mean of `ratios` [cells] and the t interval of its logarithm."""
-    return Ratio(*geometric_mean(ratios))
+    return Comparison(_names(a, b), cells, metrics, speed, missing, gone, renewed)
 
 
 def percent(text: str, where: str) -> float:
@@ -286,7 +267,7 @@ def _times(frames: list[pd.DataFrame], shared: list[Any]) -> pd.DataFrame:
         half = np.hypot(log_half(a), log_half(b))
         ratio = step_a / step_b
     sure = [one in TRUSTED and other in TRUSTED for one, other in zip(a["noisy"], b["noisy"], strict=True)]
-    low, high = ratio * np.exp(-half), ratio * np.exp(half)
+    low, high = repeated(ratio, half, REPEAT)
     return pd.DataFrame(
         {
             "speed_a": 1 / step_a, "speed_b": 1 / step_b, "speed_ratio": ratio,

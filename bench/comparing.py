@@ -71,7 +71,7 @@ def as_table(found: Comparison) -> Table:
         Column("s to target B", True, "seconds of one worker for one network"),
         Column("A / B", True, "seconds to target; above 1: B is sooner"),
         Column("speed B / A", True, "steps of single networks a second; above 1: B is faster"),
-        Column("its interval", True, "95 %, from those of the two medians"),
+        Column("its interval", True, "95 %, of the two medians and of what differs from run to run"),
     )
     return Table(columns, tuple(_row(row, found, several) for row in ordered.to_dict("records")))
 

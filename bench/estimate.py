@@ -1,25 +1,101 @@
-"""How long a plan will take, roughly: its arithmetic at an assumed rate. A measured rate is in each run's tables."""
+"""How long a plan will take, roughly: its arithmetic at a part of the rate of a large product, and its compiling.
 
-import os
-from typing import Any
+That rate is the one last measured on this machine (`bench.rates`). Where there is none, the estimate is a wide range.
+"""
 
+from collections.abc import Callable
+from math import sqrt
+from typing import Any, NamedTuple
+
+from bench import rates
 from bench.plan import Plan
-
-# Assumed of one worker; measured on two kinds of AMD EPYC core: 40 to 62 GFLOP/s, 0.7 to 2 s to trace and compile each
-# optimizer of a program. Every worker loads about every program.
-CPU_FLOPS_PER_S, COMPILE_S, START_S = 40e9, 1.0, 4.0
-GPU_FLOPS_PER_S = 2e12
+from bench.program import Program
+from bench.tasks import Task
 
 
-def estimate(plan: Plan) -> dict[str, Any]:
-    """`estimated_s` with every core, nothing cached, no report; and how that was reckoned."""
-    cpu = plan.device == "cpu"
-    workers = (os.cpu_count() or 1) if cpu else 1
-    rate = CPU_FLOPS_PER_S if cpu else GPU_FLOPS_PER_S
-    compiling = COMPILE_S * sum(len(program.optimizers) for program in plan.programs)
-    seconds = START_S + compiling + (plan.flops + plan.evaluation_flops) / (rate * workers)
-    per_program = f"{COMPILE_S:.0f} s to compile an optimizer of a program"
+class Price(NamedTuple):
+    """What a task costs a core: the `share` of the rate of a large product that its steps and evaluations reach, and
+    the seconds to trace and compile one activation with one optimizer.
+    """
+
+    share: float
+    compile_s: float
+
+
+# Measured on one AMD EPYC core with vectors of 512 bits. By the name of a task, else by its kind, else as a perceptron
+# where each weight meets a sample once, as a convolutional network where it meets many pixels of it.
+PRICES = {
+    "digits_rnn": Price(0.16, 2.0),
+    "digits_lstm": Price(0.08, 3.6),
+    "digits_gru": Price(0.08, 3.4),
+    "adding_rnn": Price(0.30, 2.0),
+    "sunspots_rnn": Price(0.05, 4.5),
+    "macro_rnn": Price(0.11, 3.0),
+    "digits_transformer": Price(0.15, 5.2),
+    "modular_transformer": Price(0.15, 5.2),
+    "segmentation": Price(0.08, 4.0),
+    "detection": Price(0.20, 4.2),
+    "super-resolution": Price(0.25, 2.6),
+    "colorization": Price(0.40, 2.6),
+    "reconstruction": Price(0.36, 2.5),
+    "generation": Price(0.31, 3.5),
+    "control": Price(0.06, 2.5),
+    "landscape": Price(0.05, 0.9),
+}
+PERCEPTRON, CONVOLUTIONAL, REUSED = Price(0.40, 1.6), Price(0.16, 2.4), 10  # FLOP an example by a weight
+MORE, ALONE = 1 / 6, 2.0  # of compiling a program's first optimizer: what each other takes; one that searches lines
+START_S = 2.0
+# FLOP/s of a large product on one worker, where none was measured: of slow and of fast ones. A GPU's are a guess and
+# are not measured, as small networks wait for the launches of its kernels.
+UNMEASURED = {"cpu": (60e9, 270e9), "gpu": (5e12, 50e12)}
+SPREAD = 1.5  # times as long, or as short, as estimated: most runs lie within
+
+
+def estimate(plan: Plan, workers: int) -> dict[str, Any]:
+    """`estimated_s` with so many workers, nothing compiled before, no report; its range, and how that was reckoned."""
+    compiling = sum(compile_s(program) for program in plan.programs) / min(workers, len(plan.programs))
+
+    def seconds(flops_per_s: float) -> float:
+        return START_S + compiling + plan.summed(lambda p: step_s(p, flops_per_s)) / workers
+
+    return told(seconds, plan.device, workers)
+
+
+def told(seconds: Callable[[float], float], device: str, workers: int) -> dict[str, Any]:
+    """What `seconds` says at the rate of this machine, within what it may be off, or else at all likely ones."""
+    known = rates.known(device) if device == "cpu" else None
+    slow, fast = (known, known) if known else UNMEASURED[device]
+    low, high = seconds(fast) / SPREAD, seconds(slow) * SPREAD
+    measured = (
+        f"{known / 1e9:,.0f} GFLOP/s each in large products, as last measured here"
+        if known
+        else f"{slow / 1e9:,.0f} to {fast / 1e9:,.0f} GFLOP/s each in large products, for nothing was measured here"
+    )
     return {
-        "estimated_s": round(seconds),
-        "assumed": f"{workers} workers at {rate / 1e9:.0f} GFLOP/s each, {per_program}",
+        "estimated_s": round(sqrt(low * high)),
+        "estimated_range_s": [round(low), round(high)],
+        "assumed": f"{workers} worker{'s' * (workers > 1)} of {measured}; nothing compiled before",
     }
+
+
+def price(task: Task) -> Price:
+    """That of the task's entry, whatever its options; of its kind; or of those that are like it."""
+    usual = PERCEPTRON if task.flops < REUSED * task.parameters else CONVOLUTIONAL
+    return PRICES.get(task.name.partition("(")[0]) or PRICES.get(task.kind, usual)
+
+
+def compile_s(program: Program) -> float:
+    """Seconds to trace and compile a program."""
+    others = len(program.optimizers) - 1
+    return price(program.task).compile_s * (ALONE if program.optimizers[0].alone else 1 + MORE * others)
+
+
+def step_s(program: Program, flops_per_s: float) -> float:
+    """Seconds of a step of a lane at this rate of a large product, with its part of the evaluation that follows."""
+    flops = program.lane_step_flops + evaluation_flops(program) / program.eval_every
+    return flops / (price(program.task).share * flops_per_s)
+
+
+def evaluation_flops(program: Program) -> float:
+    """Of evaluating a lane once: a forward pass, a third of a step's arithmetic, over the validation data."""
+    return program.task.samples.validation * program.task.flops / 3

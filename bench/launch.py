@@ -16,7 +16,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
-from bench import cluster, files, machine, plan, store, suite, worker
+from bench import cluster, files, machine, plan, rates, store, suite, worker
 from bench.budget import Trial
 from bench.errors import DataError, InputError, Interrupted, ResourceError, in_words
 from bench.plan import Plan
@@ -73,6 +73,8 @@ def run(
         if manifest["status"] == "complete":
             held.pack()
         found = _write_tables(held, manifest)
+    if not dask and (rate := manifest["execution"].get("gemm_flops_per_s")):
+        rates.remember(made.device, rate)
     if not complete:
         raise Interrupted(
             f"{path}: got a signal with {progress.done:,} of {made.lanes:,} lanes done; expected to finish",

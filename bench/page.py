@@ -1,7 +1,6 @@
 """What a report shows of its runs, in words and numbers, before any template."""
 
 import json
-import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ from bench.audit import Finding, Run, audit
 from bench.choice import Choice, choice
 from bench.heat import Heat, heat
 from bench.labels import NO_ACTIVATION, duration, joined
+from bench.machine import cores
 from bench.optimizers import OPTIMIZERS
 from bench.search import rungs, searched, values_told
 from bench.stats import Metric, cell_label, noun
@@ -167,7 +167,7 @@ def _sections(run: Run, names: Iterator[str], drawn: Mapping[str, figures.Style]
     """The sections of a run; those of a large one, which take seconds each to draw, in a process a core."""
     tasks = list(run.manifest["tasks"])
     jobs = [(Slice.of(run, task), task, next(names), drawn, several) for task in tasks]
-    workers = min(os.cpu_count() or 1, len(tasks), MOST_WORKERS)
+    workers = min(len(cores()), len(tasks), MOST_WORKERS)
     if workers == 1 or len(run.convergence) < MANY_CELLS:
         return tuple(_section(*job) for job in jobs)
     from loky import ProcessPoolExecutor

@@ -74,20 +74,15 @@ class Plan:
     @property
     def lane_steps(self) -> int:
         """Steps of all lanes."""
-        return self._summed(lambda program: 1)
+        return int(self.summed(lambda program: 1))
 
     @property
     def flops(self) -> int:
         """Floating-point operations of all training steps."""
-        return self._summed(lambda program: program.lane_step_flops)
+        return int(self.summed(lambda program: program.lane_step_flops))
 
-    @property
-    def evaluation_flops(self) -> int:
-        """Those of all evaluations between steps: a forward pass, a third of a step's, of the validation data."""
-        return self._summed(lambda p: p.task.samples.validation * p.task.flops // (3 * p.eval_every))
-
-    def _summed(self, of: Callable[[Program], int]) -> int:
-        """Over all steps of all lanes."""
+    def summed(self, of: Callable[[Program], float]) -> float:
+        """What `of` says of a step of a lane, over all steps of all lanes."""
         return sum(
             self.budget.lanes(len(cell.trials), block.program.steps)[1] * of(block.program)
             for block in self.blocks

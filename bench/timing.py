@@ -38,13 +38,17 @@ def warm_up(call: Call, clock: Clock = time.perf_counter) -> list[float]:
     return found
 
 
+def wanted_s(idle_s: float) -> float:
+    """What the steps of a sample should take where a call without any takes `idle_s`: to exceed it by `OVER_IDLE`."""
+    return max(LEAST_S, min(max(SAMPLE_S, OVER_IDLE * idle_s), MOST_S / 2 - idle_s))
+
+
 def steps_per_sample(call: Callable[[int], Any], idle_s: float = 0.0, clock: Clock = time.perf_counter) -> int:
     """How many steps one call should take, so that a sample is long enough to time and no longer than `MOST_S`.
 
-    `call(steps)` takes `idle_s` when it has none; what its steps take is to exceed that by `OVER_IDLE`, too.
+    `call(steps)` takes `idle_s` when it has none.
     """
-    wanted = max(LEAST_S, min(max(SAMPLE_S, OVER_IDLE * idle_s), MOST_S / 2 - idle_s))
-    steps = 1
+    wanted, steps = wanted_s(idle_s), 1
     while steps < MOST_STEPS:
         spent = seconds(lambda: call(steps), clock) - idle_s  # noqa: B023 - called at once
         if spent >= 0.8 * wanted:

@@ -20,6 +20,7 @@ from loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
 
 from bench.datasets import cache_folder
 from bench.errors import Raised, in_words
+from bench.machine import cores
 
 BrokenWorker = BrokenProcessPool
 
@@ -46,13 +47,6 @@ def environment(device: str, index: int) -> dict[str, str]:
         own = gpus()[index % len(gpus())]
         return {**common, "CUDA_VISIBLE_DEVICES": own, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     return {**common, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-
-
-def cores() -> list[int]:
-    """The cores that this process may use."""
-    if sys.platform == "linux":
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
 
 
 def gpus() -> list[str]:

@@ -2,15 +2,15 @@
 
 import json
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import stats as scipy_stats
 from synthetic import REGRESSION, SyntheticRun, make_run, task_entry
 
-from bench.compare import COLUMNS, Comparison, compare, overall, percent
+from bench.compare import COLUMNS, REPEAT, Comparison, compare, percent
 from bench.comparing import as_json, lines, render
 from bench.errors import DataError, InputError
 from bench.verdicts import holm
@@ -145,11 +145,35 @@ def test_what_is_surely_slower_is_found(run: SyntheticRun) -> None:
     assert len(few.slower(0.1)) == 1  # single cells of few samples are not judged
 
 
-def test_the_interval_of_a_ratio_is_that_of_both_times() -> None:
+def test_the_interval_of_a_ratio_is_that_of_both_times_and_of_what_differs_from_run_to_run() -> None:
     run = make_run(["relu"], ["sgd"])
-    found = compare(run, run).cells.iloc[0]
-    half = np.log(1.03 / 0.98) / 2 * np.sqrt(2)
-    assert [found["speed_ratio_low"], found["speed_ratio_high"]] == pytest.approx([np.exp(-half), np.exp(half)])
+    found = compare(run, run)
+    half = np.hypot(np.log(1.03 / 0.98) / 2 * np.sqrt(2), np.log(1 + REPEAT))
+    for ends in (found.cells.iloc[0][["speed_ratio_low", "speed_ratio_high"]], [found.speed.low, found.speed.high]):
+        assert list(ends) == pytest.approx([np.exp(-half), np.exp(half)])
+    text = f"are not told apart: {found.names[1]} trains 1 times as fast ({np.exp(-half):.3g} to {np.exp(half):.3g})."
+    assert text in found.sentences[1]
+
+
+@pytest.mark.parametrize("factor", [1.05, 1.4])
+def test_cells_that_agree_do_not_hide_what_differs_from_run_to_run(run: SyntheticRun, factor: float) -> None:
+    found = compare(run, slowed(run, factor))
+    whole = f" ({1 / factor / (1 + REPEAT):.3g} to {1 / factor * (1 + REPEAT):.3g})"
+    assert found.speed.interval == whole
+    told = {1.05: "are not told apart: other trains 0.952 times as fast", 1.4: "other trains 0.714 times as fast as"}
+    assert told[factor] in found.sentences[1] and whole in found.sentences[1]
+
+
+def test_seconds_to_target_are_told_with_their_interval(run: SyntheticRun) -> None:
+    assert f"needs 4 ({4 / 1.1:.3g} to {4 * 1.1:.3g}) times the seconds" in compare(run, slowed(run, 4.0)).sentences[2]
+
+
+def test_a_target_met_at_once_is_left_out_of_the_mean(run: SyntheticRun) -> None:
+    found = compare(run, run)
+    at_once = found.cells.assign(seconds_ratio=[0.0, np.nan, 0.5, 0.5])
+    assert "needs 2 (" in replace(found, cells=at_once).sentences[2]
+    assert "mean of 2 cells" in replace(found, cells=at_once).sentences[2]
+    assert len(replace(found, cells=found.cells.assign(seconds_ratio=0.0)).sentences) == 2
 
 
 def test_the_width_of_a_chunk_is_taken_out_of_the_ratio(run: SyntheticRun) -> None:
@@ -163,14 +187,6 @@ def test_seconds_to_target_are_set_against_each_other(run: SyntheticRun) -> None
     assert reached.any()
     assert found.loc[reached, "seconds_ratio"].to_numpy() == pytest.approx(0.25)
     assert not np.isfinite(found.loc[~reached, "seconds_ratio"]).any()
-
-
-def test_overall_is_the_geometric_mean_with_its_t_interval() -> None:
-    found = overall(pd.Series([0.5, 2.0, 1.0, np.nan]))
-    low, high = scipy_stats.t.interval(0.95, 2, 0, np.log(2) / np.sqrt(3))
-    assert [found.middle, found.low, found.high] == pytest.approx([1, np.exp(low), np.exp(high)])
-    assert np.isnan(overall(pd.Series([1.0])).low)
-    assert np.isnan(overall(pd.Series([], dtype=float)).middle)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ import psutil
 import pytest
 
 import bench
-from bench import launch, plan, shard, store, worker
+from bench import launch, plan, rates, shard, store, worker
 from bench import suite as suites
 from bench.activations import ACTIVATIONS
 from bench.errors import DataError, InputError, Interrupted
@@ -183,6 +183,16 @@ def test_a_complete_run_resumed_stays_as_it_is(smoke_run: Path, tmp_path: Path) 
     assert_alike(path, smoke_run)
     assert problems(path) == []
     assert_times_add_up(run)
+
+
+def test_a_run_keeps_the_rate_of_this_machine_for_plans(
+    smoke_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path(shutil.copytree(smoke_run, tmp_path / "again"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert rates.known("cpu") is None
+    again = launch.run(resume=path)
+    assert rates.known("cpu") == again.manifest["execution"]["gemm_flops_per_s"]
 
 
 @pytest.mark.parametrize("lane_steps", [100, pytest.param(500, marks=pytest.mark.slow)])

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from bench import plan, suite
 from bench.activations import ACTIVATIONS
 from bench.errors import InputError
-from bench.estimate import estimate
 from bench.locate import suite_files
 from bench.optimizers import OPTIMIZERS
 from bench.plan import Plan
@@ -246,7 +245,6 @@ class TestPlan:
     def test_every_suite_plans(self, file: Path, device: str) -> None:
         made = plan.make(suite.read(file), device)
         assert made.lanes == sum(1 for _ in made.planned())
-        assert estimate(made)["estimated_s"] > 0
 
     def test_a_billion_lanes_are_refused(self) -> None:
         rates, seeds = {"low": 1e-6, "high": 1.0, "num": 1000}, {"tune": 100_000, "evaluate": 100_000}
@@ -377,19 +375,3 @@ def test_more_evaluations_than_a_curve_can_show_are_refused() -> None:
     ):
         plan.make(changed(steps=20_000, eval_every=1))
     assert plan.make(changed(steps=20_000, eval_every=2))
-
-
-class TestEstimate:
-    def test_grows_with_the_work(self) -> None:
-        short, long = (estimate(plan.make(changed(steps=steps)))["estimated_s"] for steps in (500, 50_000))
-        assert long > 10 * short
-
-    def test_counts_evaluations(self) -> None:
-        rare, often = (estimate(plan.make(changed(steps=10_000, eval_every=n)))["estimated_s"] for n in (1000, 1))
-        assert often > 1.5 * rare
-
-    @DEVICES
-    def test_says_what_it_assumes(self, device: str) -> None:
-        found = estimate(plan.make(changed(), device))
-        assert "GFLOP/s" in found["assumed"]
-        assert isinstance(found["estimated_s"], int)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats as scipy_stats
 
 from bench.stats import throughput as stats
 
@@ -38,6 +39,24 @@ def test_the_geometric_mean_of_a_ratio_and_its_inverse_is_one() -> None:
     assert low < 1 < high and low * high == pytest.approx(1.0)
     assert np.isnan(stats.geometric_mean(pd.Series(dtype=float))[0])
     assert np.isnan(stats.geometric_mean(pd.Series([3.0]))[1])
+
+
+def test_all_cells_are_as_fast_as_their_mean_with_its_t_interval_and_what_differs_from_run_to_run() -> None:
+    ratios = pd.DataFrame({"ratio": [0.5, 2.0, 1.0, np.nan, 0.0]}).assign(low=0.1, high=9.0)
+    found = stats.Speedup.over(ratios, 0.0)
+    low, high = scipy_stats.t.interval(0.95, 2, 0, np.log(2) / np.sqrt(3))
+    assert [found.middle, found.low, found.high, found.cells] == pytest.approx([1, np.exp(low), np.exp(high), 3])
+    wider = stats.Speedup.over(ratios, 0.5)
+    assert np.log(wider.high) == pytest.approx(np.hypot(high, np.log(1.5))) == pytest.approx(-np.log(wider.low))
+
+
+def test_a_single_cell_has_its_own_interval_and_none_has_no_speed() -> None:
+    ratios = pd.DataFrame({"ratio": [3.0], "low": [2.0], "high": [5.0]})
+    one, none = stats.Speedup.over(ratios, 0.1), stats.Speedup.over(ratios[:0], 0.1)
+    assert (one.middle, one.low, one.high) == (3.0, 2.0, 5.0)
+    assert one.sentence("a", "b") == "b trains 3 times as fast as a (2 to 5)."
+    assert none.sentence("a", "b") == "Speeds were not measured."
+    assert stats.Speedup.over(ratios / 100, 0.1).slower(0.1, "cells") == []  # it is judged as a cell
 
 
 def test_a_cost_is_relative_to_the_reference_in_the_same_setting() -> None:

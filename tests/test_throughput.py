@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from bench import kinds, store
+from bench import kinds, rates, store
 from bench.cli import app
 from bench.errors import DataError, InputError, Interrupted, ResourceError
 from bench.throughput import launch, page, plan
@@ -94,7 +94,8 @@ def test_it_verifies_and_a_changed_byte_does_not(timed: Path, copied: Path) -> N
     assert bench("verify", copied).exit_code == 3
 
 
-def test_a_run_goes_on_where_it_was_killed(copied: Path) -> None:
+def test_a_run_goes_on_where_it_was_killed(copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     lines = (copied / store.JOURNAL).read_bytes().splitlines(keepends=True)
     (copied / store.JOURNAL).write_bytes(lines[0] + lines[1][:40])
     seen = list[str]()
@@ -104,6 +105,7 @@ def test_a_run_goes_on_where_it_was_killed(copied: Path) -> None:
     assert len(seen) == 1
     assert len(run.throughput) == 4 and run.manifest["status"] == "complete"
     assert (copied / store.JOURNAL).read_bytes().startswith(lines[0])
+    assert rates.known("cpu") == run.throughput["gemm_flops_per_s"].iloc[-1]  # for plans to come
     assert bench("verify", copied).exit_code == 0
 
 
@@ -328,6 +330,8 @@ def test_a_run_against_itself_and_against_one_half_as_fast(timed: Path) -> None:
     same = compare(run, MadeUp(run, "cpu", 1.0))
     assert same.cells["verdict"].tolist() == ["level"] * 4
     assert same.slower(0.1) == [] and "none can be told apart" in same.sentences[0]
+    assert same.speed.interval == " (0.952 to 1.05)"  # not of no width, as cells that agree would have it
+    assert " are not told apart" in same.sentences[1]
     half = compare(run, MadeUp(run, "cpu", 20.0))
     assert half.cells["ratio"].tolist() == pytest.approx([0.05] * 4)
     assert half.cells["verdict"].tolist() == ["slower"] * 4 and len(half.slower(0.1)) == 5

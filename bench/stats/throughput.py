@@ -5,6 +5,7 @@ Ratios carry the 95 % interval that those of the two medians give on a log scale
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -52,6 +53,60 @@ def geometric_mean(ratios: "pd.Series[float]") -> tuple[float, float, float]:
     return float(np.exp(middle)), float(np.exp(middle - half)), float(np.exp(middle + half))
 
 
+@dataclass(frozen=True)
+class Speedup:
+    """How many times as fast a second run is as a first, over `cells` cells, and its 95 % interval (NaN: no speeds)."""
+
+    middle: float
+    low: float
+    high: float
+    cells: int
+
+    @classmethod
+    def over(cls, ratios: pd.DataFrame, repeat: float) -> "Speedup":
+        """Of a frame of three columns, the ratio of each cell and the ends of its interval, as `repeated` gives them.
+
+        The geometric mean with the t interval of its logarithm, and in it what two runs of the same differ by, which is
+        all cells' at once; of a single cell its own interval.
+        """
+        known = ratios[np.isfinite(ratios.iloc[:, 0]) & (ratios.iloc[:, 0] > 0)]
+        if len(known) == 1:
+            return cls(*map(float, known.iloc[0]), cells=1)
+        middle, low, high = geometric_mean(known.iloc[:, 0])
+        return cls(middle, *map(float, repeated(middle, np.log(high / low) / 2, repeat)), cells=len(known))
+
+    @property
+    def interval(self) -> str:
+        """` (1.01 to 1.09)`, or nothing where there is none."""
+        return f" ({self.low:.3g} to {self.high:.3g})" if np.isfinite(self.low) else ""
+
+    def sentence(self, first: str, second: str) -> str:
+        """What it comes to, of runs of these names."""
+        if not self.cells:
+            return "Speeds were not measured."
+        if self.low < 1 < self.high:
+            return f"The speeds of {first} and {second} are not told apart: {second} trains {self}."
+        return f"{second} trains {self.middle:.3g} times as fast as {first}{self.interval}."
+
+    def __str__(self) -> str:
+        return f"{self.middle:.3g} times as fast{self.interval}"
+
+    def slower(self, share: float, what: str) -> list[str]:
+        """What is said where all cells together are surely slower by more than `share`; one cell speaks for itself."""
+        sure = self.cells > 1 and self.high < 1 - share
+        return [f"all {what} together {self}"] if sure else []
+
+
+def repeated(ratio: Floats | float, half: Floats | float, repeat: float) -> tuple[Floats, Floats]:
+    """The ends of the interval of a ratio of two runs, `half` in logarithms of that which the samples within them give.
+
+    Samples of one process know nothing of what differs from one run to the next: `repeat` is the 95 % bound of what
+    two runs of the same differ by, independent of the rest, so that half = sqrt(half^2 + log(1 + repeat)^2).
+    """
+    whole = np.hypot(half, np.log1p(repeat))
+    return ratio * np.exp(-whole), ratio * np.exp(whole)
+
+
 def log_half(frame: pd.DataFrame, suffix: str = "") -> Floats:
     """Half of the interval of the median step time, in logarithms."""
     low, high = (np.log(frame[f"step_s_{end}{suffix}"].to_numpy(dtype=float)) for end in ("low", "high"))
@@ -59,12 +114,16 @@ def log_half(frame: pd.DataFrame, suffix: str = "") -> Floats:
     return half
 
 
-def ratios(pairs: pd.DataFrame, of: str, over: str) -> pd.DataFrame:
-    """`pairs` with the ratio of the lane-step times of suffix `of` over those of `over`, and its interval."""
+def ratios(pairs: pd.DataFrame, of: str, over: str, repeat: float = 0.0) -> pd.DataFrame:
+    """`pairs` with the ratio of the lane-step times of suffix `of` over those of `over`, and its interval.
+
+    `repeat` as in `repeated`, for pairs from two runs; within one both are of the same processes.
+    """
     steps = [pairs[f"step_s_median{s}"] / pairs[f"width{s}"] for s in (of, over)]
     half = np.hypot(log_half(pairs, of), log_half(pairs, over))
     ratio = steps[0] / steps[1]
-    return pairs.assign(ratio=ratio, ratio_low=ratio * np.exp(-half), ratio_high=ratio * np.exp(half))
+    low, high = repeated(ratio, half, repeat)
+    return pairs.assign(ratio=ratio, ratio_low=low, ratio_high=high)
 
 
 def relative_cost(frame: pd.DataFrame, side: str, reference: str) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from bench.stats import cell_label
 from bench.stats import throughput as stats
 from bench.throughput.page import SETTING, Section, count, machine_of, number, page, table, text, times
 
-REPEAT = 0.05  # two runs of the same on a quiet machine differ by up to this: less is told of none
+REPEAT = 0.05  # two runs of the same on a quiet machine differ by up to this
 TRUSTED = ("no", "noisy")
 JOINED = [name for name in stats.KEY if name != "device"]  # a GPU's run is compared with a CPU's
 
@@ -32,34 +32,30 @@ class SpeedComparison:
     gone: tuple[str, ...] = ()
 
     @property
-    def overall(self) -> tuple[float, float, float]:
-        """The geometric mean of the ratios of cells and its t interval."""
-        return stats.geometric_mean(self.cells["ratio"])
+    def speed(self) -> stats.Speedup:
+        """All timings together."""
+        return stats.Speedup.over(self.cells[list(stats.RATIO)], REPEAT)
 
     @property
     def sentences(self) -> tuple[str, ...]:
         """What it comes to, in words."""
         counts = self.cells["verdict"].value_counts()
         faster, slower = (int(counts.get(word, 0)) for word in ("faster", "slower"))
-        (a, b), (middle, low, high) = self.names, self.overall
+        a, b = self.names
         told = (
             f"{faster} faster and {slower} slower in {b} than in {a}" if faster + slower else "none can be told apart"
         )
-        first = f"Of {len(self.cells)} timings that both have {told} (interval beyond {REPEAT * 100:.0f} %)."
-        span = f" ({low:.3g} to {high:.3g})" if np.isfinite(low) else ""
+        first = f"Of {len(self.cells)} timings that both have {told} (95 %, with {REPEAT * 100:.0f} % from run to run)."
         rest = (f"{self.missing} timings are in one run only and left out.",) if self.missing else ()
         doubt = int((~self.cells["sure"]).sum())
         noise = (f"{doubt} timings were unstable or had few samples: no verdict on them.",) if doubt else ()
-        return first, f"{b} trains {middle:.3g} times as fast as {a}{span}.", *rest, *noise
+        return first, self.speed.sentence(a, b), *rest, *noise
 
     def slower(self, share: float) -> list[str]:
         """What is surely slower in B by more than `share`: whole intervals below `1 - share`."""
-        middle, low, high = self.overall
-        found = (
-            [f"all timings together {middle:.3g} ({low:.3g} to {high:.3g}) times as fast"] if high < 1 - share else []
-        )
         sure = self.cells[self.cells["sure"] & (self.cells["ratio_high"] < 1 - share)]
-        return found + [f"{_name(row)} {row['ratio']:.3g} times as fast" for row in sure.to_dict("records")]
+        each = [f"{_name(row)} {row['ratio']:.3g} times as fast" for row in sure.to_dict("records")]
+        return self.speed.slower(share, "timings") + each
 
     def worse(self) -> list[str]:
         """Nothing: a throughput run reaches no score."""
@@ -75,18 +71,18 @@ class SpeedComparison:
 
 
 def compare(a: Any, b: Any) -> SpeedComparison:
-    """Compare throughput run `b` with `a`: the ratio of lane-step times `a / b`, with the interval of both medians.
+    """Compare throughput run `b` with `a`: the ratio of lane-step times `a / b`, with its interval.
 
-    A cell is faster or slower where its interval lies beyond `REPEAT` of 1 and neither timing was unstable. Raises
-    `DataError` where they have no setting in common.
+    That is of both medians and of what differs by `REPEAT` from run to run. A cell is faster or slower where it does
+    not hold 1 and neither timing was unstable. Raises `DataError` where they have no setting in common.
     """
     timed = [stats.timed(run.throughput) for run in (a, b)]
     pairs = timed[0].merge(timed[1], on=JOINED, suffixes=("_a", "_b"))
     if pairs.empty:
         raise DataError(f"{b.name}: got no cell and setting that {a.name} has; expected the same suite", "bench plan")
-    found = stats.ratios(pairs.assign(width_a=pairs["width"], width_b=pairs["width"]), "_a", "_b")
+    found = stats.ratios(pairs.assign(width_a=pairs["width"], width_b=pairs["width"]), "_a", "_b", REPEAT)
     sure = found["noisy_a"].isin(TRUSTED) & found["noisy_b"].isin(TRUSTED)
-    faster, slower = found["ratio_low"] > 1 + REPEAT, found["ratio_high"] < 1 - REPEAT
+    faster, slower = found["ratio_low"] > 1, found["ratio_high"] < 1
     verdict = np.select([~sure, faster, slower], ["", "faster", "slower"], "level")
     shown = found[[*JOINED, "device_a", "device_b", "step_s_median_a", "step_s_median_b", *stats.RATIO]]
     names = (a.name, b.name) if a.name != b.name else (f"{a.name} (first)", f"{b.name} (second)")
@@ -144,7 +140,7 @@ READERS = [
     text("A on", "device_a"),
     text("B on", "device_b"),
     number("B / A", "ratio", times, "lane-steps a second; above 1: B is faster"),
-    number("from", "ratio_low", times, "95 % interval, from those of the two medians"),
+    number("from", "ratio_low", times, "95 % interval, of the two medians and of what differs from run to run"),
     number("to", "ratio_high", times),
-    text("B is", "verdict", "level: the interval is within 5 % of 1; empty: a timing was unstable"),
+    text("B is", "verdict", "level: the interval holds 1; empty: a timing was unstable"),
 ]

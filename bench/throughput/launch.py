@@ -6,9 +6,10 @@ from concurrent.futures import Future, wait
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from bench import files, launch, machine, store, worker
+from bench import files, launch, machine, rates, store, worker
 from bench.errors import DataError, InputError, Interrupted, ResourceError, in_words
 from bench.throughput import plan
 from bench.throughput.plan import Group, Plan
@@ -130,6 +131,8 @@ def _measure(
             break
         held.enter({"shard": group.id, "session": len(manifest["execution"]["sessions"]) - 1, **entry})
         done.add(group.id)
+        if "workers" in entry:
+            rates.remember(group.device, median(told["gemm_flops_per_s"] for told in entry["workers"]))
     session["finished"] = time.time()
     return len(done) == len(made.groups)
 

@@ -5,16 +5,19 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
+from math import ceil
 from typing import Any
 
 from bench.errors import InputError, ResourceError
+from bench.estimate import START_S, compile_s, evaluation_flops, price, told
 from bench.program import NO_ACTIVATION, ORDER_BYTES, Program
 from bench.tasks import Task
 from bench.throughput.suite import PRECISIONS, ThroughputSuite, most_workers
+from bench.timing import wanted_s
 
 ORDER_ENTRIES, LEAST_STEPS, MOST_STEPS = 2**21, 16, 512  # of the table of samples that a call is given
 OUT_OF_MEMORY = "out of memory"  # why a cell has no timing
-COMPILE_S, WARM_S = 2.0, 0.5  # assumed of a cell, beside its samples
+CEILINGS_S, WARM_UPS = 0.7, 4  # assumed: of a group; of a cell, in samples, finding their length among them
 
 
 @dataclass(frozen=True)
@@ -49,10 +52,9 @@ class Plan:
         """How many cells are timed, at all settings together."""
         return sum(len(group.programs) for group in self.groups)
 
-    @property
-    def estimated_s(self) -> float:
-        """A guess: compiling, warming up, and samples of which a part is evaluation."""
-        return self.cells * (COMPILE_S + WARM_S + 1.5 * self.suite.seconds)
+    def seconds(self, flops_per_s: float) -> float:
+        """How long it takes, roughly, where a large product has this rate: its busy workers all do the same."""
+        return START_S + sum(group_s(group, flops_per_s) for group in self.groups)
 
     @property
     def sha256(self) -> str:
@@ -72,8 +74,22 @@ class Plan:
             "cells": len(self.suite.tasks) * len(self.suite.activations) * len(self.suite.optimizers),
             "timings": self.cells,
             "groups": len(self.groups),
-            "estimated_s": round(self.estimated_s),
+            **told(self.seconds, self.devices[0], max(group.workers for group in self.groups)),
         }
+
+
+def group_s(group: Group, flops_per_s: float) -> float:
+    """How long a group takes, roughly."""
+    return CEILINGS_S + sum(_cell_s(program, group, flops_per_s) for program in group.programs)
+
+
+def _cell_s(program: Program, group: Group, flops_per_s: float) -> float:
+    """One cell, compiled, warmed up and sampled by the protocol of `timing`."""
+    reached = price(program.task).share * flops_per_s / program.width
+    idle_s = evaluation_flops(program) / reached
+    steps_s = max(program.lane_step_flops / reached, wanted_s(idle_s))
+    samples = max(group.samples, ceil(group.seconds / (steps_s + idle_s)))
+    return compile_s(program) + (WARM_UPS + samples) * (steps_s + idle_s) + samples * idle_s
 
 
 def make(suite: ThroughputSuite, devices: Sequence[str], workers: int | None = None) -> Plan:

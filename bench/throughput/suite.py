@@ -1,6 +1,5 @@
 """A suite file of `kind = "throughput"`: which cells, on what settings, and how many samples each gets."""
 
-import os
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
@@ -10,6 +9,7 @@ from pydantic_core import InitErrorDetails
 from bench import timing
 from bench.checks import listed, number, one_of, refused, repeated, whole
 from bench.entries import ActivationEntry, BatchSize, OptimizerEntry, TaskEntry, at_most_the_data
+from bench.machine import cores
 from bench.suite import SuiteFile
 
 ALL = "all"  # workers: one a core, or one a GPU
@@ -91,6 +91,4 @@ def _of_training(entry: TaskEntry | OptimizerEntry) -> dict[str, Any]:
 
 def most_workers(device: str) -> int:
     """How many can be busy without sharing a core; a GPU has one."""
-    if device == "gpu":
-        return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return 1 if device == "gpu" else len(cores())
