@@ -1,6 +1,7 @@
 """What a suite names: activations, optimizers, schedules and tasks with their arguments, and factors over them."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
@@ -238,9 +239,19 @@ class TaskEntry(Entry):
         """Those that the table says a suite may set."""
         return TASKS[name].accepts
 
+    @cached_property
+    def task(self) -> Task:
+        """The table's entry as it was when this was read: what is read later of the same file leaves it alone."""
+        return TASKS[self.name]
+
+    @model_validator(mode="after")
+    def _kept(self) -> Self:
+        _ = self.task
+        return self
+
     def resolve(self) -> Task:
         """The table's entry with these options."""
-        return TASKS[self.name].configured(self.arguments)
+        return self.task.configured(self.arguments)
 
     @model_validator(mode="before")
     @classmethod
@@ -269,11 +280,13 @@ class TaskEntry(Entry):
     @field_validator("batch_size")
     @classmethod
     def _within_data(cls, batch_size: int | None, info: ValidationInfo) -> int | None:
-        return at_most_the_data(batch_size, [info.data["name"]]) if batch_size and "name" in info.data else batch_size
+        if not batch_size or "name" not in info.data:
+            return batch_size
+        return at_most_the_data(batch_size, [TASKS[info.data["name"]]])
 
 
-def at_most_the_data(batch_size: int, names: Iterable[str]) -> int:
-    found = [task for task in map(TASKS.__getitem__, names) if task.samples.train]
+def at_most_the_data(batch_size: int, tasks: Iterable[Task]) -> int:
+    found = [task for task in tasks if task.samples.train]
     if found:
         least = min(found, key=lambda task: task.samples.train)
         if batch_size > least.samples.train:

@@ -168,19 +168,17 @@ def row(shard: Shard, lane: Lane, outcome: Outcome, i: int) -> Row:
     """The i-th lane of an outcome as plain values: the columns of the results and its curves as lists."""
     program = shard.program
     ends = [end for _, end in program.windows_of(shard.steps)]
-    stopped_at = int(outcome.stopped_at[i])
     train_loss, validation_loss, metric = (
         np.asarray(curve[i][: len(ends)], np.float64)
         for curve in (outcome.train_loss, outcome.validation_loss, outcome.validation_metric)
     )
-    if stopped_at < 0 and not np.isfinite(validation_loss[-1]):
-        stopped_at = shard.steps
-    ok = stopped_at < 0
+    stopped_at = train.diverged_at(int(outcome.stopped_at[i]), validation_loss[-1], shard.steps)
+    ok = stopped_at is None
     tested = ok and lane.phase == "evaluate"  # test data have no part in tuning
     return {
         **shard.identity(lane),
         "status": "ok" if ok else "diverged",
-        "stopped_at": None if ok else stopped_at,
+        "stopped_at": stopped_at,
         "train_loss": train_loss[-1],
         "validation_loss": validation_loss[-1],
         "validation_metric": metric[-1],

@@ -3,11 +3,12 @@
 import json
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import saved, worker
+from bench import datasets, worker
 from bench.datasets import cache_folder
 from bench.errors import DataError, InputError, ResourceError
 from bench.lanes import Lane
@@ -15,6 +16,7 @@ from bench.plan import make
 from bench.program import Program
 from bench.saved import Network
 from bench.suite import Suite, single
+from bench.tasks import Task
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,7 +44,8 @@ def fit(
     lane = Lane("", task.name, *labels, "evaluate", learning_rate, seed)
     if task.dataset:
         task.dataset.check(task.dataset)
-    data = jax.device_put(task.load(task))
+    loaded = task.load(task)
+    data = jax.device_put(loaded)
     one = jax.device_put(jax.tree.map(lambda x: x[0] if np.ndim(x) else x, execute.traced_lanes(program, [lane])))
     of = train.phases(task, program.activations, program.optimizers, steps=program.steps, full_batch=program.full_batch)
     window = jax.jit(lambda one, data, carry, bounds: of(one, data).window(carry, bounds))
@@ -55,17 +58,18 @@ def fit(
         if int(carry.stopped_at) >= 0:
             break
     outcome, trained = jax.device_get(finish(one, data, carry, last))
-    stopped_at = int(carry.stopped_at)
+    stopped_at = train.diverged_at(int(carry.stopped_at), curve[1], program.steps)
     return Network(
         suite,
         learning_rate,
         seed,
         arrays=named(trained),
-        scales=saved.scales(task.dataset) if task.dataset else {},
+        shape=input_shape(task, loaded),
+        scales=datasets.scales(task.dataset) if task.dataset else {},
         scores={
             "metric": task.metric.name,
-            "status": "ok" if stopped_at < 0 else "diverged",
-            "stopped_at": None if stopped_at < 0 else stopped_at,
+            "status": "ok" if stopped_at is None else "diverged",
+            "stopped_at": stopped_at,
             **dict(zip(("train_loss", "validation_loss", "validation_metric"), curve, strict=True)),
             "test_loss": float(outcome.test_loss),
             "test_metric": float(outcome.test_metric),
@@ -75,6 +79,8 @@ def fit(
 
 def predict(network: Network, x: "np.ndarray") -> "np.ndarray":
     """What the network says of raw examples x [samples, ...]: outputs [samples, ...], a regression's in raw units.
+
+    x are as the data set has them; of images without colours also without an axis for these.
 
     Raises `InputError` where the network diverged, the task predicts nothing, or x has another shape or values that are
     no numbers, `DataError` where the arrays are not those of the network.
@@ -92,24 +98,34 @@ def predict(network: Network, x: "np.ndarray") -> "np.ndarray":
     program = program_of(network.suite)
     task = program.task
     problem = task.build(task, program.activations, jnp.int32(0))
-    if problem.predict is None or "x" not in network.scales:
+    if problem.predict is None or network.shape is None or task.dataset is None:
         raise InputError(f"task {task.name}: got a task that predicts nothing; expected one that maps x to y")
-    expected = network.scales["x"].offset.shape
-    if x.shape[1:] != expected or not np.issubdtype(x.dtype, np.number):
+    expected = task.dataset.shape
+    if (*x.shape[1:], 1) == expected:
+        x = x[..., None]
+    if x.shape[1:] != expected or x.dtype.kind not in "biuf":
         raise InputError(
             f"x: got {x.dtype} of the shape {x.shape}; expected numbers of the shape {('samples', *expected)}"
         )
     if not len(x):
         raise InputError("x: got 0 samples; expected one or more")
     with np.errstate(over="ignore"):
-        scaled = network.scales["x"](x)
+        scaled = network.scales["x"](x).reshape(-1, *network.shape)
     if not np.isfinite(scaled).all():
         raise InputError("x: got nan, or more than a float32 holds; expected finite numbers")
     like = jax.eval_shape(problem.init, jax.random.key(0))
     outputs = jax.jit(problem.predict)(*restored(network.arrays, like), scaled)
     found = np.asarray(outputs)
-    y = network.scales.get("y")
-    return y.inverse(found) if y and y.offset.size == found[0].size else found  # an autoencoder's outputs are like x
+    y = network.scales.get("y") if task.kind == "regression" else None
+    return y.inverse(found) if y else found
+
+
+def input_shape(task: Task, data: Mapping[str, Any]) -> tuple[int, ...] | None:
+    """The shape of an x as the network takes it; None where it is made of the data set in another way than scaled."""
+    import jax
+
+    x = next(iter(jax.tree.leaves(data["train"])), None)
+    return x.shape[1:] if task.dataset and x is not None and prod(x.shape[1:]) == prod(task.dataset.shape) else None
 
 
 def program_of(suite: Suite) -> Program:

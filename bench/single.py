@@ -5,12 +5,15 @@ import math
 import re
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bench.errors import FAILED_LANES, BenchError, InputError
 from bench.say import complain, say
+
+if TYPE_CHECKING:
+    from bench.suite import Suite
 
 DEFAULTS: dict[str, Any] = {
     "activation": "relu", "optimizer": "adam", "learning_rate": 0.001, "steps": 500, "batch_size": 64,
@@ -47,16 +50,7 @@ def train(
             "batch_size": batch_size, "eval_every": eval_every,
         }.items() if of is not None
     }  # fmt: skip
-    if best and set_here:
-        options = ", ".join(f"--{key.replace('_', '-')}" for key in set_here)
-        raise InputError(f"--best {best}: got {options} beside it; expected one or the other")
-    seeds = {"tune": [int(seed == 0)], "evaluate": [seed]}
-    if best:
-        found, rate = fit.cell_of(best, task)
-        given = _parsed({**found.described(), "seeds": seeds})
-    else:
-        given = _parsed({**_cell(task, {**DEFAULTS, **set_here}), "seeds": seeds})
-        rate = given.learning_rates.low
+    given, rate = _chosen(task, set_here, best, seed)
     work = given.works[0]
     metric, cell = work.task.metric, given.tuned_optimizers[0][0].label
     if work.task.uses_activation:
@@ -64,22 +58,42 @@ def train(
     say(f"{work.task.name}: {cell}, learning rate {rate:g}, {work.steps:,} steps of {work.batch_size}")
 
     def observe(step: int, train_loss: float, validation_loss: float, score: float) -> None:
+        if step == 0:  # what forbids to write is told before hours of training, and what forbids to train leaves nothing
+            _writable(out)
         bar = f"  {'█' * round(24 * score)}" if metric.scale == 100 and 0 <= score <= 1 else ""
         losses = f"train loss {_number(train_loss)}  validation loss {_number(validation_loss)}"
         say(f"step {step:>7,}  {losses}  {metric.name} {metric.told(score)}{bar}")
 
-    out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=out):  # what forbids to write is told before hours of training, not after
-        pass
     network = fit.fit(given, rate, seed, device, observe)
     network.save(out)
-    scores = network.scores
-    if scores["status"] == "diverged":
-        complain(f"error: {out}: got a loss that is not finite at step {scores['stopped_at']}; expected one")
+    if network.scores["status"] == "diverged":
+        complain(f"error: {out}: got a loss that is not finite at step {network.scores['stopped_at']}; expected one")
         complain("hint: a smaller --learning-rate")
         raise typer.Exit(FAILED_LANES)
-    say(f"test {metric.name}: {metric.told(scores['test_metric'])}")
+    say(f"test {metric.name}: {metric.told(network.scores['test_metric'])}")
     say(f"model: {out}")
+
+
+def _writable(folder: Path) -> None:
+    """Make the directory and try it. Raises `OSError`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
+
+
+def _chosen(task: str, set_here: dict[str, Any], best: Path | None, seed: int) -> tuple["Suite", float]:
+    """The suite of the one cell, and its learning rate: what leads a run, or what was set here."""
+    from bench import fit
+
+    seeds = {"tune": [int(seed == 0)], "evaluate": [seed]}
+    if best and set_here:
+        options = ", ".join(f"--{key.replace('_', '-')}" for key in set_here)
+        raise InputError(f"--best {best}: got {options} beside it; expected one or the other")
+    if best:
+        found, rate = fit.cell_of(best, task)
+        return _parsed({**found.described(), "seeds": seeds}), rate
+    given = _parsed({**_cell(task, {**DEFAULTS, **set_here}), "seeds": seeds})
+    return given, given.learning_rates.low
 
 
 OPTIONS = {  # what sets a key of the suite of one cell
@@ -89,7 +103,7 @@ OPTIONS = {  # what sets a key of the suite of one cell
 }  # fmt: skip
 
 
-def _parsed(values: dict[str, Any]) -> Any:
+def _parsed(values: dict[str, Any]) -> "Suite":
     """The suite of one cell. Raises `InputError` in terms of the command line."""
     from bench.suite import parse
 
@@ -122,15 +136,21 @@ def _cell(task: str, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _entry(told: str) -> dict[str, Any]:
-    """An entry of a suite as its label tells it: a name and, in parentheses, its arguments."""
-    if not told.endswith(")") or "(" not in told:
+    """An entry of a suite as its label tells it: a name and, in parentheses, its arguments, which may be such again."""
+    found = CALL.fullmatch(told)
+    if not found:
         return {"name": told}
-    name, _, inner = told[:-1].rpartition("(")
-    pairs = (part.partition("=") for part in inner.split(","))
-    return {"name": name, **{key.strip(): _value(text.strip()) for key, _, text in pairs}}
+    pairs = (part.partition("=") for part in BETWEEN.split(found["inner"]))
+    return {"name": found["name"], **{key.strip(): _value(text.strip()) for key, _, text in pairs}}
+
+
+CALL = re.compile(r"(?P<name>.+?)\((?P<inner>([^()]|\([^()]*\))*)\)")  # arguments may have parentheses of their own
+BETWEEN = re.compile(r",(?![^(]*\))")  # a comma outside of those
 
 
 def _value(text: str) -> Any:
+    if CALL.fullmatch(text):
+        return _entry(text)
     try:
         return json.loads({"True": "true", "False": "false"}.get(text, text))
     except ValueError:
@@ -181,7 +201,7 @@ def _agreement(found: dict[str, Any], y: Any) -> str:
     import numpy as np
 
     outputs = found["outputs"]
-    if not np.issubdtype(y.dtype, np.number) and y.dtype != bool:
+    if y.dtype.kind not in "biuf":
         raise InputError(f"y: got {y.dtype}; expected numbers")
     if "classes" not in found and y.size != outputs.size:
         return ""

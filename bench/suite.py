@@ -30,7 +30,7 @@ from bench.entries import (
 from bench.errors import InputError
 from bench.locate import locate, suite_files
 from bench.optimizers import OPTIMIZERS, Optimizer
-from bench.tasks import TASKS, Task
+from bench.tasks import Task
 
 GRID = Tuning()
 ON_A_GRID = refused("a number, or a range and a [tuning] whose method is not grid", "a range")
@@ -155,7 +155,7 @@ class Suite(SuiteFile):
     @field_validator("batch_size")
     @classmethod
     def _within_data(cls, batch_size: int, info: ValidationInfo) -> int:
-        return at_most_the_data(batch_size, [e.name for e in info.data.get("tasks", []) if not e.batch_size])
+        return at_most_the_data(batch_size, [e.task for e in info.data.get("tasks", []) if not e.batch_size])
 
     @field_validator("factors")
     @classmethod
@@ -238,7 +238,7 @@ def _under(place: tuple[int | str, ...], details: InitErrorDetails) -> InitError
 def _label(entry: TaskEntry, named: bool) -> str:
     """The task's name with the options that were set; `named`: also its length of training, where others are alike."""
     told = {key: of for key in ("batch_size", "steps") if named and (of := getattr(entry, key))}
-    return TASKS[entry.name].label({**entry.arguments, **told})
+    return entry.task.label({**entry.arguments, **told})
 
 
 def single(

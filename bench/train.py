@@ -1,5 +1,6 @@
 """The pure training function: everything that a lane varies is an argument, everything else a closure."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -172,6 +173,13 @@ def train(
         return made.finish(carry, curves)
 
     return run
+
+
+def diverged_at(stopped_at: int, validation_loss: float, steps: int) -> int | None:
+    """The step whose loss was not finite, the last where it is that of what the steps made, None where none was."""
+    if stopped_at >= 0:
+        return stopped_at
+    return None if math.isfinite(validation_loss) else steps
 
 
 def masked(carry: Carry, value: Array) -> Array:

@@ -136,7 +136,7 @@ class TestCache:
             file.write_bytes(contents[damage])
         assert same(arrays(WINE), first)
         if damage != "directory":
-            assert same(WINE.scale(base._cached(WINE), WINE), first)  # type: ignore[arg-type]
+            assert same(base.scaled(base._cached(WINE), WINE), first)  # type: ignore[arg-type]
 
     def test_can_do_without_a_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / "file").touch()

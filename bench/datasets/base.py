@@ -7,9 +7,12 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Array = Any
 Parts = Mapping[str, tuple[Array, Array]]  # name of the part -> (x [samples, ...], y [samples, ...])
@@ -25,6 +28,30 @@ class Samples(NamedTuple):
     test: int
 
 
+class Scale(NamedTuple):
+    """x -> (x - mean) / deviation, by the last axes: how raw numbers become those that a network is given.
+
+    All in float64 but the result: far from 0, where a float32 holds no more than the mean, the difference is still there.
+    """
+
+    mean: "np.ndarray"
+    deviation: "np.ndarray"
+
+    def __call__(self, x: Array) -> Array:
+        """Scaled, as float32."""
+        import numpy as np
+
+        scaled = np.empty(x.shape, np.float32)
+        block = max(1, 2**22 // max(1, x[:1].size))  # float64 in between: of a few samples at a time
+        for start in range(0, len(x), block):
+            scaled[start : start + block] = (x[start : start + block] - self.mean) / self.deviation
+        return scaled
+
+    def inverse(self, scaled: Array) -> Array:
+        """The raw numbers back, as float64."""
+        return scaled * self.deviation + self.mean
+
+
 def declared(dataset: "Dataset") -> str:
     """The checksum in the table, of data that come with a package."""
     return dataset.sha256
@@ -35,7 +62,8 @@ class Dataset:
     """An entry of the table: where the arrays come from and what they must be.
 
     `parts(dataset)` gives the arrays as the source has them, split, and raises `DataError` where they are not what the
-    checksum says. `scale(parts, dataset)` makes of them what training is given, by numbers of the training part alone.
+    checksum says. `scales(train, dataset)` are how x and, where it is a number, y of all parts are scaled for training,
+    by the training part alone.
     `check(dataset)` gives the checksum of the data that are there, and raises `ResourceError` where there are none.
     `sha256` is of the split arrays before scaling; empty where only a first download can tell it.
     """
@@ -48,7 +76,7 @@ class Dataset:
     shape: tuple[int, ...]  # of the x of one sample
     classes: int  # 0: y are numbers
     parts: Callable[["Dataset"], Parts] = field(compare=False)
-    scale: Callable[[Parts, "Dataset"], Parts] = field(compare=False)
+    scales: Callable[[tuple[Array, Array], "Dataset"], dict[str, Scale]] = field(compare=False)
     check: Callable[["Dataset"], str] = field(default=declared, compare=False)
     sha256: str = ""
 
@@ -58,7 +86,18 @@ def arrays(dataset: Dataset) -> dict[str, tuple[Array, Array]]:
 
     Raises `DataError` where the source is not what the table says, `ResourceError` where it is not there.
     """
-    return dict(dataset.scale(dataset.parts(dataset), dataset))
+    return scaled(dataset.parts(dataset), dataset)
+
+
+def scaled(parts: Parts, dataset: Dataset) -> dict[str, tuple[Array, Array]]:
+    """The parts by the scales of the training part; y without one are classes."""
+    by = dataset.scales(parts["train"], dataset)
+    return {part: (by["x"](x), by["y"](y) if "y" in by else y.astype("int32")) for part, (x, y) in parts.items()}
+
+
+def scales(dataset: Dataset) -> dict[str, Scale]:
+    """How x and, where it is a number, y are scaled. Raises what `arrays` does."""
+    return dataset.scales(dataset.parts(dataset)["train"], dataset)
 
 
 def checksum(parts: Parts, names: tuple[str, ...] = SPLITS) -> str:

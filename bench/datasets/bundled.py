@@ -28,7 +28,7 @@ def table(loader: str, name: str, summary: str, samples: Samples, features: int,
         shape=(features,),
         classes=classes,
         parts=partial(cached, partial(split, loader)),
-        scale=by_feature,
+        scales=by_feature,
         sha256=sha256,
     )
 

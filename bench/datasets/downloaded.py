@@ -206,7 +206,7 @@ def images(
         shape=shape,
         classes=10,
         parts=stored,
-        scale=by_channel,
+        scales=by_channel,
         check=recorded,
     )
     return Download(dataset, number, pixels, last, md5)
@@ -248,7 +248,7 @@ DOWNLOADS = (
             shape=(8,),
             classes=0,
             parts=stored,
-            scale=by_feature,
+            scales=by_feature,
             check=recorded,
         ),
         537,

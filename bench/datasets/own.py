@@ -69,7 +69,7 @@ def described(path: Path, samples: Samples, shape: tuple[int, ...], classes: int
         shape=shape,
         classes=classes,
         parts=partial(parts, path),
-        scale=by_channel if len(shape) > 1 else by_feature,
+        scales=by_channel if len(shape) > 1 else by_feature,
         check=partial(check, path),
         sha256=sha256,
     )

@@ -39,7 +39,7 @@ DATASETS = (
         shape=(SIDE, SIDE, 3),
         classes=0,
         parts=partial(cached, split),
-        scale=unit,
+        scales=unit,
         sha256="0a96bf5abe6a611412a9f002d8f86753abc7101fdf315086f6cbd1701daef180",
     ),
 )

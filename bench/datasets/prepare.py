@@ -2,12 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from bench.datasets.base import SPLIT_SEED, Array, Dataset, Parts
+from bench.datasets.base import SPLIT_SEED, Array, Dataset, Parts, Scale
 
 if TYPE_CHECKING:
     import numpy as np
-
-Scaler = tuple["np.ndarray", "np.ndarray"]  # what is subtracted, what is divided by
 
 
 def halves(x: Array, y: Array, size: int, classes: int) -> list[Array]:
@@ -25,45 +23,31 @@ def with_validation(train: tuple[Array, Array], test: tuple[Array, Array], datas
     return {"train": (x, y), "validation": (x_validation, y_validation), "test": test}
 
 
-def by_feature(parts: Parts, dataset: Dataset) -> Parts:
+def by_feature(train: tuple[Array, Array], dataset: Dataset) -> dict[str, Scale]:
     """Each feature of x, and y where it is a number, with mean 0 and deviation 1 on the training part."""
-    return _scaled(parts, dataset, axes=(0,))
+    return _standard(train, dataset, axes=(0,))
 
 
-def by_channel(parts: Parts, dataset: Dataset) -> Parts:
+def by_channel(train: tuple[Array, Array], dataset: Dataset) -> dict[str, Scale]:
     """The same with one mean and deviation for each index of the last axis: channels of images, series of windows."""
-    return _scaled(parts, dataset, axes=tuple(range(len(dataset.shape))))
+    return _standard(train, dataset, axes=tuple(range(len(dataset.shape))))
 
 
-def unit(parts: Parts, dataset: Dataset) -> Parts:
+def unit(train: tuple[Array, Array], dataset: Dataset) -> dict[str, Scale]:
     """Pixels from 0 to 1, in x and in y."""
     import numpy as np
 
-    return {part: (x / np.float32(255), y / np.float32(255)) for part, (x, y) in parts.items()}
+    pixels = Scale(np.array(0.0), np.array(255.0))
+    return {"x": pixels, "y": pixels}
 
 
-def _scaled(parts: Parts, dataset: Dataset, axes: tuple[int, ...]) -> Parts:
-    import numpy as np
-
-    x_by = _scaler(parts["train"][0], axes)
-    if dataset.classes:
-        return {part: (_scale(x, x_by), y.astype(np.int32)) for part, (x, y) in parts.items()}
-    y_by = _scaler(parts["train"][1], (0,))
-    return {part: (_scale(x, x_by), _scale(y, y_by)) for part, (x, y) in parts.items()}
+def _standard(train: tuple[Array, Array], dataset: Dataset, axes: tuple[int, ...]) -> dict[str, Scale]:
+    x, y = train
+    return {"x": _scale(x, axes), **({} if dataset.classes else {"y": _scale(y, (0,))})}
 
 
-def _scaler(values: "np.ndarray", axes: tuple[int, ...]) -> Scaler:
+def _scale(values: "np.ndarray", axes: tuple[int, ...]) -> Scale:
     import numpy as np
 
     mean, deviation = values.mean(axes, dtype=np.float64), values.std(axes, dtype=np.float64)
-    return mean, np.where(deviation > 0, deviation, 1.0)  # a constant feature stays 0
-
-
-def _scale(values: "np.ndarray", by: Scaler) -> "np.ndarray":
-    import numpy as np
-
-    scaled = np.empty(values.shape, np.float32)
-    block = max(1, 2**22 // max(1, values[:1].size))  # float64 in between: of a few samples at a time
-    for start in range(0, len(values), block):
-        scaled[start : start + block] = (values[start : start + block] - by[0]) / by[1]
-    return scaled
+    return Scale(np.asarray(mean), np.where(deviation > 0, deviation, 1.0))  # a constant feature stays 0

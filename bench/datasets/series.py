@@ -74,7 +74,7 @@ DATASETS = (
         shape=(16, 1),
         classes=0,
         parts=partial(cached, partial(split, sunspots)),
-        scale=by_channel,
+        scales=by_channel,
         sha256="44b2a6785820f6ee0412508cad32ede9ec4e44556d92ae531a2226ea4e5791e0",
     ),
     Dataset(
@@ -86,7 +86,7 @@ DATASETS = (
         shape=(8, 4),
         classes=0,
         parts=partial(cached, partial(split, macrodata)),
-        scale=by_channel,
+        scales=by_channel,
         sha256="329e0a1f13aeecae861216fbfe31b7d4902fc3fa5403e5c414fe0b6555213531",
     ),
 )

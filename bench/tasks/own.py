@@ -3,6 +3,9 @@
 import importlib.util
 import re
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +21,7 @@ from bench.tasks.families import FAMILIES, entry
 
 PERFECT = 1.0  # accuracy, R² and share of variance: what is aimed at where the suite names no target
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,50}"
+_known: ContextVar[Mapping[str, Any] | None] = ContextVar("known", default=None)  # of the `.npz` that is read
 
 
 def task(path: Path, model: str = "", target: float = PERFECT) -> Task:
@@ -29,24 +33,46 @@ def task(path: Path, model: str = "", target: float = PERFECT) -> Task:
     if not re.fullmatch(NAME, path.stem):
         expected = "letters, digits and . _ - before .npz, as they name the task"
         raise InputError(f"{path}: got the name {path.stem!r}; expected {expected}")
-    dataset = own.dataset(path)
-    baseline = 0.0 if model == "autoencoder" else constant_score(path, dataset)
+    dataset, baseline = _arrays(path, model)
     return replace(entry(dataset, model, f"{path.stem}_{model}", target, baseline), file=str(path))
 
 
-def facts(dataset: Dataset, model: str) -> dict[str, Any]:
-    """What a trained network needs to know of the `.npz` that it was trained on, as plain values."""
+def _arrays(path: Path, model: str) -> tuple[Dataset, float]:
+    """The data set of a `.npz`, or what is known of it, and what a constant scores on it."""
+    if known := _known.get():
+        shape = tuple(known["shape"])
+        dataset = own.described(path, Samples(*known["samples"]), shape, known["classes"], known["sha256"])
+        return dataset, known["baseline"]
+    dataset = own.dataset(path)
+    return dataset, 0.0 if model == "autoencoder" else constant_score(path, dataset)
+
+
+def facts(task: Task) -> dict[str, Any]:
+    """What a trained network needs to know of the `.npz` of its task, as plain values; nothing of other tasks."""
+    dataset = task.dataset
+    if not dataset or Path(task.file).suffix in ("", ".py"):
+        return {}
     return {
-        "file": dataset.source, "model": model, "samples": list(dataset.samples), "shape": list(dataset.shape),
-        "classes": dataset.classes, "sha256": dataset.sha256,
+        "samples": list(dataset.samples), "shape": list(dataset.shape), "classes": dataset.classes,
+        "sha256": dataset.sha256, "baseline": task.baseline,
     }  # fmt: skip
 
 
-def remembered(file: str, model: str, samples: list[int], shape: list[int], classes: int, sha256: str) -> Task:
-    """The task of these facts, whether its file is still there or not."""
-    path = Path(file)
-    dataset = own.described(path, Samples(*samples), tuple(shape), classes, sha256)
-    return replace(entry(dataset, model, f"{path.stem}_{model}", PERFECT, 0.0), file=file)
+@contextmanager
+def remembered(known: Mapping[str, Any]) -> Iterator[None]:
+    """Where the suite of a model is read: by these facts of its `.npz`, whether that is still there or not.
+
+    Tasks of files that are in the table have no part in it, and are there again afterwards.
+    """
+    before, token = dict(TASKS), _known.set(known)
+    for name in [name for name, task in before.items() if task.file]:
+        del TASKS[name]
+    try:
+        yield
+    finally:
+        _known.reset(token)
+        TASKS.clear()
+        TASKS.update(before)
 
 
 def enter(task: Task) -> None:
