@@ -353,8 +353,9 @@ def _commands(run: Run) -> tuple[str, ...]:
 
 
 def _from_python(manifest: Mapping[str, Any], stored: str) -> list[str]:
-    file = f"{manifest['suite']['name']}.toml"
-    lines = [f"cat > {file} << 'END'", *toml.text(manifest["suite"]).splitlines(), "END"]
+    set_ = {"name": "", **{key: value for key, value in manifest["suite"].items() if value}}  # its name first
+    file = f"{set_['name']}.toml"
+    lines = [f"cat > {file} << 'END'", *toml.text(set_).splitlines(), "END"]
     own = [
         f"the {kind[:-1]} {name}"
         for kind in ("activations", "optimizers", "tasks")
