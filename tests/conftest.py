@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,22 @@ def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         del os.environ["XDG_CACHE_HOME"]
     else:
         os.environ["XDG_CACHE_HOME"] = before
+
+
+@pytest.fixture(autouse=True)
+def tables() -> Iterator[None]:
+    """What a test registers is gone after it."""
+    from bench.activations import ACTIVATIONS
+    from bench.optimizers import OPTIMIZERS
+    from bench.tasks import TASKS
+
+    shared: list[dict[str, Any]] = [ACTIVATIONS, OPTIMIZERS, TASKS]
+    before = [dict(table) for table in shared]
+    yield
+    for table, entries in zip(shared, before, strict=True):
+        if table.keys() != entries.keys() or any(table[name] is not entries[name] for name in entries):
+            table.clear()
+            table.update(entries)
 
 
 @pytest.fixture(scope="session")
