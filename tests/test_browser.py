@@ -238,8 +238,20 @@ def test_a_phone_shows_names_whole_and_the_leaders_without_scrolling(visit: Any,
     assert page.inner_text(".shown") == "1,000 of 1,000 cells"
 
 
+def test_tasks_of_a_long_page_open_on_demand_and_print_whole(visit: Any, many: Path) -> None:
+    page = visit(many)
+    assert page.evaluate("document.documentElement.scrollHeight") < 12_000
+    page.click("a[href='#task-b']")
+    assert page.locator("#section-b .heat").is_visible() and not page.locator("#section-a .heat").is_visible()
+    cell = visit(many, "#cell=a:leaky_relu0%20%2B%20schedule_free_adamw")
+    assert cell.locator("#section-a .cell h3").is_visible()
+    page.emulate_media(media="print")
+    assert page.locator("#section-a .heat").evaluate("one => one.checkVisibility({ contentVisibilityAuto: true })")
+
+
 def test_a_desk_shows_all_columns_of_a_table_of_cells(visit: Any, many: Path) -> None:
     page = visit(many)
+    page.eval_on_selector_all("details.rest", "all => all.forEach(one => { one.open = true; })")
     boxes = page.eval_on_selector_all(
         "[aria-label^='All cells']", "all => all.map(one => one.scrollWidth - one.clientWidth)"
     )

@@ -197,6 +197,12 @@ const showTip = (target, x, y) => {
   tip.style.top = `${y + 18 + tip.offsetHeight > innerHeight ? Math.max(4, y - tip.offsetHeight - 10) : y + 18}px`;
 };
 
+// A place of the page, opened where it is folded away
+const reveal = (place) => {
+  for (let fold = place?.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
+  place?.scrollIntoView();
+};
+
 // What follows from the view
 const FILTERS = ["activation", "optimizer"];
 const show = () => {
@@ -216,6 +222,9 @@ const show = () => {
     for (const panel of all("g[data-a]", section.root)) {
       panel.classList.toggle("out", Boolean(view.activation) && section.task.activations[panel.dataset.a] !== view.activation);
     }
+    const { slug } = section.task;
+    const rest = section.root.querySelector("details.rest");
+    if (rest && [view.task, view.at.replace(/^task-/, ""), view.cell.split(":")[0]].includes(slug)) rest.open = true;
     colour(section);
     openCell(section);
   }
@@ -274,7 +283,7 @@ document.addEventListener("click", (event) => {
     const at = link.getAttribute("href").slice(1);
     const place = document.getElementById(at);
     write(place?.closest("[hidden]") ? { at, task: "" } : { at });
-    place?.scrollIntoView();
+    reveal(place);
     return;
   }
   const { section, found } = opened(event.target) ?? {};
@@ -305,7 +314,7 @@ document.addEventListener("keydown", (event) => {
   next.tabIndex = 0;
   next.focus();
 });
-window.addEventListener("hashchange", () => { Object.assign(view, read()); show(); document.getElementById(view.at)?.scrollIntoView(); });
+window.addEventListener("hashchange", () => { Object.assign(view, read()); show(); reveal(document.getElementById(view.at)); });
 if (sections.length) show();
 if (view.cell) document.querySelector(".cell:not([hidden])")?.scrollIntoView({ block: "nearest" });
-else if (view.at) document.getElementById(view.at)?.scrollIntoView();
+else if (view.at) reveal(document.getElementById(view.at));
