@@ -35,8 +35,8 @@ def test_xla_folds_no_transposition_into_the_gradient_by_x() -> None:
     folded = "rhs_contracting_dims={1}"
 
     def compiled(of: object) -> str:
-        gradient = jax.grad(lambda x: jnp.sin(of(x, kernel)).sum())  # type: ignore[operator]
-        return str(jax.jit(gradient).lower(x).compile().as_text())
+        gradient = jax.grad(lambda x, kernel: jnp.sin(of(x, kernel)).sum())  # type: ignore[operator]
+        return str(jax.jit(gradient).lower(x, kernel).compile().as_text())
 
     assert folded in compiled(jnp.matmul), "or this shows nothing"
     assert folded not in compiled(product)
