@@ -24,7 +24,9 @@ COLUMNS = [
 LEVEL = 0.01  # of the whole family: a comparison is made again and again, and one alarm in twenty would be ignored
 SAME = ("version", "data_sha256", "metric", "target")  # of a task, or its numbers mean different things
 TRUSTED = ("no", "noisy")  # timings that a single cell may be judged by
-REPEAT = 0.10  # the speeds of two equal runs differ by up to this: of three of `quick` on two quiet cores by up to 8.7 %
+REPEAT = (
+    0.10  # the speeds of two equal runs differ by up to this: of three of `quick` on two quiet cores by up to 8.7 %
+)
 
 
 @dataclass(frozen=True)
