@@ -169,9 +169,9 @@ def _speeds(frame: pd.DataFrame, runs: Sequence[Any]) -> Iterator[Section | None
         "roofline",
         "How near the machine's limits",
         (
-            "Arithmetic of the optimizer and of the activation is not counted. Here each cell is a program of its own and "
-            "evaluations are taken off its time. A convergence run's programs hold many activations and optimizers, and "
-            "its steps are timed with their evaluations: the share of a rate that it tells is lower.",
+            "Arithmetic of the optimizer and of the activation is not counted. Here each cell is a program of its own "
+            "and evaluations are taken off its time. A convergence run's programs hold many activations and optimizers, "
+            "and its steps are timed with their evaluations: the share of a rate that it tells is lower.",
         ),
         figures=(roofline,) if roofline else (),
     )
