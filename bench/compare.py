@@ -13,7 +13,7 @@ from bench.errors import DataError, InputError
 from bench.stats import CELL, Floats, Metric, cell_label, finished, scores
 from bench.stats.moderated import resolution
 from bench.stats.pairs import holm
-from bench.stats.throughput import Speedup, geometric_mean, log_half, repeated
+from bench.stats.throughput import Speedup, log_half, repeated
 
 COLUMNS = [
     *CELL,
@@ -24,9 +24,7 @@ COLUMNS = [
 LEVEL = 0.01  # of the whole family: a comparison is made again and again, and one alarm in twenty would be ignored
 SAME = ("version", "data_sha256", "metric", "target")  # of a task, or its numbers mean different things
 TRUSTED = ("no", "noisy")  # timings that a single cell may be judged by
-REPEAT = (
-    0.10  # the speeds of two equal runs differ by up to this: of three of `quick` on two quiet cores by up to 8.7 %
-)
+REPEAT = 0.10  # the speeds of two equal runs differ by up to this: those of three of `quick` by up to 8.7 %
 
 
 @dataclass(frozen=True)
@@ -65,13 +63,10 @@ class Comparison:
 
     def _soonest(self) -> Iterator[str]:
         needed = 1 / self.cells["seconds_ratio"].replace(0, np.nan)
-        middle, low, high = geometric_mean(needed)
-        if np.isfinite(middle):
-            number = int((np.isfinite(needed) & (needed > 0)).sum())
-            low, high = repeated(middle, np.log(high / low) / 2, REPEAT)
-            span = f" ({low:.3g} to {high:.3g})" if np.isfinite(low) else ""
-            of = f"mean of {number} cells" if number > 1 else "one cell"
-            yield f"{self.names[1]} needs {middle:.3g}{span} times the seconds to the target: {of}."
+        found = Speedup.over(pd.DataFrame({"ratio": needed}).assign(low=np.nan, high=np.nan), REPEAT)
+        if found.cells:
+            of = f"mean of {found.cells} cells" if found.cells > 1 else "one cell"
+            yield f"{self.names[1]} needs {found.middle:.3g}{found.interval} times the seconds to the target: {of}."
 
     def slower(self, share: float) -> list[str]:
         """What is surely slower in the second run by more than `share`: whole intervals below `1 - share`."""
@@ -101,8 +96,9 @@ def compare(a: Run, b: Run) -> Comparison:
     Scores: mean difference `b - a` of the test metric with its 95 % t interval; paired by seed where both evaluated
     the same seeds, otherwise Welch's; p-values adjusted by Holm over all cells. Speeds: the ratio of the medians of
     the time of a step, `a / b`, for one worker and one network, with the interval that the two medians' intervals and
-    `REPEAT` give on a log scale. `seconds_ratio` is seconds to target of `a` over `b`: above 1, `b` is sooner. Raises `DataError`
-    where the two cannot be compared. Source: Welch, The Generalization of Student's Problem, 1947; Holm 1979.
+    `REPEAT` give on a log scale. `seconds_ratio` is seconds to target of `a` over `b`: above 1, `b` is sooner.
+    Raises `DataError` where the two cannot be compared. Source: Welch, The Generalization of Student's Problem, 1947;
+    Holm 1979.
     """
     tables = [run.convergence.set_index(CELL) for run in (a, b)]
     shared = [cell for cell in tables[0].index if cell in tables[1].index]

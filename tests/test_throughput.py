@@ -314,6 +314,24 @@ class MadeUp:
         self.throughput = frame.assign(lane_steps_per_s=frame["lane_steps_per_s"] / factor)
 
 
+def test_rates_say_whether_they_are_of_a_worker_or_of_all(timed: Path) -> None:
+    run = kinds.load(timed)
+    one, two = run.throughput, run.throughput.assign(workers=2)
+    rate = one["lane_steps_per_s"].max()
+    assert f" {rate:,.0f} lane-steps a second of one worker (cpu, " in next(page.headline(one))
+    told = f" {2 * rate:,.0f} lane-steps a second of 2 workers together, {rate:,.0f} of each (cpu, "
+    assert told in next(page.headline(two))
+    text = page.render([run])["index.html"].decode()
+    assert ">lane-steps/s per worker<" in text and "the share of a rate that it tells is lower" in text
+
+
+def test_settings_that_all_timings_share_are_told_once_and_take_no_columns(timed: Path) -> None:
+    run = kinds.load(timed)
+    text = page.render([run])["report.md"].decode()
+    assert "All of them: task wine\\_mlp, device cpu, precision float32, batch 16, workers 1." in text
+    assert "| activation | optimizer | width | step, ms |" in text  # two widths
+
+
 def test_two_devices_are_set_against_each_other(timed: Path, smoke_run: Path) -> None:
     run = kinds.load(timed)
     both = page.render([run, MadeUp(run, "gpu", 0.1)])

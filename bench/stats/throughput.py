@@ -71,9 +71,11 @@ class Speedup:
         """
         known = ratios[np.isfinite(ratios.iloc[:, 0]) & (ratios.iloc[:, 0] > 0)]
         if len(known) == 1:
-            return cls(*map(float, known.iloc[0]), cells=1)
+            middle, low, high = (float(value) for value in known.iloc[0])
+            return cls(middle, low, high, 1)
         middle, low, high = geometric_mean(known.iloc[:, 0])
-        return cls(middle, *map(float, repeated(middle, np.log(high / low) / 2, repeat)), cells=len(known))
+        ends = repeated(np.array(middle), np.log(high / low) / 2, repeat)
+        return cls(middle, float(ends[0]), float(ends[1]), len(known))
 
     @property
     def interval(self) -> str:
@@ -97,7 +99,7 @@ class Speedup:
         return [f"all {what} together {self}"] if sure else []
 
 
-def repeated(ratio: Floats | float, half: Floats | float, repeat: float) -> tuple[Floats, Floats]:
+def repeated(ratio: Floats, half: Floats | float, repeat: float) -> tuple[Floats, Floats]:
     """The ends of the interval of a ratio of two runs, `half` in logarithms of that which the samples within them give.
 
     Samples of one process know nothing of what differs from one run to the next: `repeat` is the 95 % bound of what

@@ -93,7 +93,7 @@ def _fastest(frame: pd.DataFrame) -> Iterator[str]:
     best = frame.loc[rate.idxmax()]
     yield (
         f"Fastest: {cell_label(best['activation'], best['optimizer'])} on {best['task']}, {rate.max():,.0f} lane-steps "
-        f"a second ({best['device']}, batch {best['batch_size']}, width {best['width']}, {_busy(best['workers'])})."
+        f"a second of {_together(best)} ({best['device']}, batch {best['batch_size']}, width {best['width']})."
     )
     for side, reference in REFERENCES.items():
         costs = stats.mean_cost(stats.relative_cost(frame, side, reference), side)
@@ -112,6 +112,12 @@ def _fastest(frame: pd.DataFrame) -> Iterator[str]:
         )
     if "gpu" not in set(frame["device"]):
         yield NO_GPU
+
+
+def _together(row: "pd.Series[Any]") -> str:
+    """Whose rate that of the whole machine is, and of how much each of its workers has a part."""
+    each = f"{row['workers']} workers together, {row['lane_steps_per_s']:,.0f} of each"
+    return each if row["workers"] > 1 else "one worker"
 
 
 def _too_large(frame: pd.DataFrame) -> pd.DataFrame:
@@ -162,12 +168,17 @@ def _speeds(frame: pd.DataFrame, runs: Sequence[Any]) -> Iterator[Section | None
     yield Section(
         "roofline",
         "How near the machine's limits",
-        ("Arithmetic of the optimizer and of the activation is not counted.",),
+        (
+            "Arithmetic of the optimizer and of the activation is not counted. Here each cell is a program of its own "
+            "and evaluations are taken off its time. A convergence run's programs hold many activations and "
+            "optimizers, and its steps are timed with their evaluations: the share of a rate that it tells is lower.",
+        ),
         figures=(roofline,) if roofline else (),
     )
     yield Section("compile", "What compiling takes", tables=(("compile", table(_compiles(frame), COMPILE)),))
     yield _where(runs)
-    yield Section("cells", "Every timing", tables=(("every cell and setting", table(frame, EVERY)),))
+    readers, alike = _varied(frame)
+    yield Section("cells", "Every timing", alike, (("every cell and setting", table(frame, readers)),))
 
 
 def _devices(frame: pd.DataFrame) -> tuple[tuple[str, ...], tuple[tuple[str, Table], ...]]:
@@ -221,6 +232,14 @@ def table(frame: pd.DataFrame, readers: Sequence[Read]) -> Table:
     return Table(columns, tuple(rows))
 
 
+def _varied(frame: pd.DataFrame) -> tuple[list[Read], tuple[str, ...]]:
+    """The columns of `EVERY` less those of a setting that is the same in all rows, and a sentence that tells these."""
+    rows = frame.to_dict("records")
+    alike = [one for one in SETTINGS if len({one[3](row) for row in rows}) == 1]
+    told = ", ".join(f"{title} {text(read(rows[0]))}" for title, _, _, read, text in alike)
+    return [one for one in EVERY if one not in alike], (f"All of them: {told}.",) if alike else ()
+
+
 def _key(value: Any) -> str:
     if isinstance(value, str):
         return value
@@ -271,8 +290,9 @@ def _cost_readers(side: str) -> list[Read]:
     ]
 
 
+TASK = text("task", "task")
 SETTING: list[Read] = [
-    text("task", "task"),
+    TASK,
     text("activation", "activation"),
     text("optimizer", "optimizer"),
 ]
@@ -301,14 +321,15 @@ TARGET: list[Read] = [
     number("steps", "steps_to_target", count),
     number("seconds", "seconds", lambda value: _plain(value) if np.isfinite(value) else "never"),
 ]
-LACKING: list[Read] = [
-    *SETTING,
+MACHINE: list[Read] = [
     text("device", "device"),
     text("precision", "precision"),
     number("batch", "batch_size", count),
     number("width", "width", count, "lanes a chunk"),
     number("workers", "workers", count, "busy at once"),
 ]
+SETTINGS = [TASK, *MACHINE]
+LACKING: list[Read] = [*SETTING, *MACHINE]
 EVERY: list[Read] = [
     *LACKING,
     number("step, ms", "step_s_median", lambda value: _plain(value * 1e3), "median, of a whole chunk on one worker"),
@@ -316,7 +337,7 @@ EVERY: list[Read] = [
     number("to", "step_s_high", lambda value: _plain(value * 1e3)),
     number("samples", "samples", count),
     text("noisy", "noisy", "interquartile range over median: noisy from .10, unstable from .25"),
-    number("lane-steps/s", "lane_steps_per_s", count, "of one worker"),
+    number("lane-steps/s per worker", "lane_steps_per_s", count, "of one worker while all are busy"),
     number("of peak", "peak_share", _percent, "of the rate of a large product, measured beside it"),
     number("memory, MB", "peak_memory_bytes", lambda value: f"{value / 1e6:.1f}", "XLA's own account"),
 ]
