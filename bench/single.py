@@ -58,9 +58,7 @@ def train(
     say(f"{work.task.name}: {cell}, learning rate {rate:g}, {work.steps:,} steps of {work.batch_size}")
 
     def observe(step: int, train_loss: float, validation_loss: float, score: float) -> None:
-        if (
-            step == 0
-        ):  # what forbids to write is told before hours of training, and what forbids to train leaves nothing
+        if step == 0:  # before hours of training, and after all that may forbid them: that leaves nothing behind
             _writable(out)
         bar = f"  {'█' * round(24 * score)}" if metric.scale == 100 and 0 <= score <= 1 else ""
         losses = f"train loss {_number(train_loss)}  validation loss {_number(validation_loss)}"

@@ -1,5 +1,6 @@
 """One network: the same numbers as in a run, kept on disk, and asked again."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from bench import fit, saved
+from bench.datasets import DATASETS, arrays, own
 from bench.errors import DataError, InputError
 from bench.results import load
 from bench.suite import Suite, single
@@ -48,15 +50,27 @@ def test_what_was_saved_predicts_the_same(wine: saved.Network, tmp_path: Path) -
     assert (outputs.argmax(1) == y).mean() > 0.95
 
 
+@pytest.fixture(autouse=True)
+def table() -> Iterator[None]:
+    """What a test enters is gone after it."""
+    before = dict(TASKS)
+    yield
+    TASKS.clear()
+    TASKS.update(before)
+
+
+def archive(path: Path, x: np.ndarray, y: np.ndarray) -> Path:
+    """Five in six for training."""
+    cut = len(x) * 5 // 6
+    np.savez(path, x_train=x[:cut], y_train=y[:cut], x_test=x[cut:], y_test=y[cut:])
+    return path
+
+
 @pytest.fixture
-def mine(tmp_path: Path) -> Iterator[Path]:
-    """A user's own regression, whose task is gone afterwards."""
+def mine(tmp_path: Path) -> Path:
+    """A user's own regression."""
     x = np.random.default_rng(0).normal(3, 2, (72, 4))
-    y = x.sum(1)
-    np.savez(tmp_path / "mine.npz", x_train=x[:60], y_train=y[:60], x_test=x[60:], y_test=y[60:])
-    yield tmp_path / "mine.npz"
-    for model in ("mlp", "autoencoder"):
-        TASKS.pop(f"mine_{model}", None)
+    return archive(tmp_path / "mine.npz", x, x.sum(1))
 
 
 def test_a_model_of_a_users_own_data_needs_them_no_more(mine: Path, tmp_path: Path) -> None:
@@ -69,7 +83,71 @@ def test_a_model_of_a_users_own_data_needs_them_no_more(mine: Path, tmp_path: Pa
     del TASKS["mine_mlp"]
     again = saved.load(tmp_path / "model")
     np.testing.assert_array_equal(fit.predict(again, x), outputs)
-    assert outputs.shape == (3, 1)
+    assert outputs.shape == (3, 1) and again.suite == given and "mine_mlp" not in TASKS
+    again.save(tmp_path / "copy")
+    assert (tmp_path / "copy" / saved.DESCRIPTION).read_text() == (tmp_path / "model" / saved.DESCRIPTION).read_text()
+
+
+def test_a_model_that_is_read_leaves_tasks_of_that_name_alone(mine: Path, tmp_path: Path) -> None:
+    given = suite(batch_size=16, tasks=[{"file": str(mine), "model": "mlp", "target": 0.5}])
+    fit.fit(given, 0.03, 2).save(tmp_path / "model")
+    entered = TASKS["mine_mlp"]
+    saved.load(tmp_path / "model")
+    assert TASKS["mine_mlp"] is entered
+    del TASKS["mine_mlp"]
+    (tmp_path / "other").mkdir()
+    other = Path(mine.rename(tmp_path / "other" / mine.name))
+    suite(batch_size=16, tasks=[{"file": str(other), "model": "mlp"}])
+    assert saved.load(tmp_path / "model").suite.tasks[0].file == str(mine)
+    assert TASKS["mine_mlp"].file == str(other)
+
+
+@pytest.mark.parametrize(("mean", "deviation"), [(2000, 1), (1e5, 10), (1.7e9, 1e5)])
+def test_features_far_from_0_are_scaled_as_in_training(mean: float, deviation: float, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    y = random.integers(0, 2, 120)
+    x = mean + deviation * (random.normal(size=(120, 3)) + 2 * y[:, None])
+    path = archive(tmp_path / "far.npz", x, y)
+    network = fit.fit(suite(batch_size=16, tasks=[{"file": str(path), "model": "mlp", "width": 8}]), 0.03, 2)
+    network.save(tmp_path / "model")
+    network, tested = saved.load(tmp_path / "model"), x[100:]
+    np.testing.assert_array_equal(network.scales["x"](tested), arrays(own.dataset(path))["test"][0])
+    agreed = (fit.predict(network, tested).argmax(1) == y[100:]).mean()
+    assert agreed == pytest.approx(network.scores["test_metric"]) and agreed > 0.9
+
+
+def test_targets_far_from_0_are_predicted_where_they_lie(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(120, 3))
+    y = 1e6 + 3 * x[:, 0]
+    path = archive(tmp_path / "far.npz", x, y)
+    network = fit.fit(suite(batch_size=16, tasks=[{"file": str(path), "model": "mlp", "width": 8}]), 0.03, 2)
+    outputs, tested = fit.predict(network, x[100:])[:, 0], y[100:]
+    explained = 1 - np.square(outputs - tested).sum() / np.square(tested - tested.mean()).sum()
+    assert explained == pytest.approx(network.scores["test_metric"], abs=0.01) and explained > 0.8
+
+
+@pytest.mark.parametrize(
+    ("x", "model"),
+    [
+        (np.random.default_rng(0).integers(0, 256, (72, 8, 8)).astype(np.uint8), "cnn"),
+        (np.random.default_rng(0).random((72, 4)) > 0.5, "mlp"),
+    ],
+)
+def test_the_data_of_the_training_are_data_to_predict(x: np.ndarray, model: str, tmp_path: Path) -> None:
+    path = archive(tmp_path / "mine.npz", x, np.arange(72) % 2)
+    given = suite(batch_size=16, tasks=[{"file": str(path), "model": model, "width": 4}], steps=1, eval_every=1)
+    network = fit.fit(given, 0.03, 2)
+    assert fit.predict(network, x).shape == (72, 2)
+    with pytest.raises(InputError, match="expected numbers"):
+        fit.predict(network, x.astype(complex))
+
+
+def test_what_is_made_of_the_data_set_takes_another_shape_or_predicts_nothing() -> None:
+    few = {"steps": 1, "eval_every": 1, "batch_size": 8}
+    x = DATASETS["digits"].parts(DATASETS["digits"])["test"][0][:3]
+    assert fit.predict(fit.fit(suite("digits_cnn", **few), 0.01, 0), x).shape == (3, 10)
+    with pytest.raises(InputError, match="got a task that predicts nothing"):
+        fit.predict(fit.fit(suite("digits_detection", **few), 0.01, 0), x)
 
 
 def test_what_an_autoencoder_gives_is_like_x_not_y(mine: Path) -> None:
@@ -91,6 +169,13 @@ def test_a_network_that_diverges_says_so() -> None:
     assert scores["status"] == "diverged" and scores["stopped_at"] < 40
 
 
+def test_a_network_that_its_last_step_made_worthless_diverged_there() -> None:
+    given = suite(activations=["relu"], optimizers=["sgd"], steps=1, eval_every=1)
+    network = fit.fit(given, 1e25, 0)
+    assert (network.scores["status"], network.scores["stopped_at"]) == ("diverged", 1)
+    assert math.isfinite(network.scores["train_loss"])
+
+
 def test_damage_is_noticed(wine: saved.Network, tmp_path: Path) -> None:
     wine.save(tmp_path)
     file = tmp_path / saved.ARRAYS
@@ -107,7 +192,7 @@ def test_damage_is_noticed(wine: saved.Network, tmp_path: Path) -> None:
         ("tanh", "relu", "contents that do not match their checksum"),
         ('"sha256"', '"sha"', "contents that do not match their checksum"),
         ('"learning_rate"', '"rate"', "contents that do not match their checksum"),
-        ('"schema": 2', '"schema": 1', "got schema 1; expected 2"),
+        ('"schema": 3', '"schema": 2', "got schema 2; expected 3"),
         ("{", "[", "not JSON"),
     ],
 )

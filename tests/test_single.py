@@ -105,9 +105,18 @@ def test_a_folder_that_cannot_be_written_is_told_before_training(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("note.txt").write_text("mine")
-    monkeypatch.setattr("bench.fit.fit", lambda *_: pytest.fail("it has trained"))
     code, output = bench("train", "wine_mlp", "--out", "note.txt/x", *SHORT)
-    assert code == 4 and "error: note.txt/x: got Not a directory" in output
+    assert code == 4 and "error: note.txt/x: got Not a directory" in output and "step " not in output
+
+
+@pytest.mark.parametrize("missing", [["wine_mlp", "--device", "gpu"], ["mnist_mlp"]])
+def test_where_something_is_missing_nothing_is_left(
+    missing: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    code, _ = bench("train", *missing, "--out", str(tmp_path / "model"), *SHORT)
+    assert code == 4 and not (tmp_path / "model").exists()
 
 
 def test_data_of_a_users_own_are_trained_on_and_names_have_arguments(tmp_path: Path) -> None:
@@ -129,10 +138,26 @@ def test_data_of_a_users_own_are_trained_on_and_names_have_arguments(tmp_path: P
         ("wine_mlp(width=16,initialization=he)", {"name": "wine_mlp", "width": 16, "initialization": "he"}),
         ("a (1)/mine.npz(model=cnn)", {"name": "a (1)/mine.npz", "model": "cnn"}),
         ("adam(", {"name": "adam("}),
+        ("adam)", {"name": "adam)"}),
+        (
+            "sgd(momentum=0.5, schedule=cosine(final=0.1,peak=0.2),nesterov=True)",
+            {
+                "name": "sgd",
+                "momentum": 0.5,
+                "schedule": {"name": "cosine", "final": 0.1, "peak": 0.2},
+                "nesterov": True,
+            },
+        ),
     ],
 )
 def test_an_entry_is_read_as_its_label_tells_it(told: str, entry: dict[str, object]) -> None:
     assert _entry(told) == entry
+
+
+def test_the_label_of_what_was_trained_trains_it_again(tmp_path: Path) -> None:
+    label = "sgd(schedule=cosine(final=0.1))"
+    code, output = bench("train", "wine_mlp", "--optimizer", label, "--out", str(tmp_path / "model"), *SHORT)
+    assert code == 0 and output.startswith(f"wine_mlp: relu + {label}, ")
 
 
 def test_what_is_wrong_is_told_once() -> None:

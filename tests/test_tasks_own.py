@@ -105,6 +105,15 @@ def test_what_is_kept_of_a_suite_is_read_from_another_folder(
     assert suite.parse(given.described()) == given
 
 
+def test_a_suite_keeps_what_it_said_of_a_file_that_another_names_too(images: Path) -> None:
+    file = {"file": str(images), "model": "mlp"}
+    first = suite.parse(SUITE | {"tasks": [file | {"target": 0.5}]})
+    swept = suite.parse(SUITE | {"tasks": [file | {"target": 0.6}], "factors": {"width": [4, 8]}})
+    last = suite.parse(SUITE | {"tasks": [file | {"target": 0.9}]})
+    for given, target in ((first, 0.5), (swept, 0.6), (last, 0.9)):
+        assert {work.task.target for work in given.works} == {target} == {given.described()["tasks"][0]["target"]}
+
+
 def test_no_file_takes_the_name_of_another_task(images: Path, tmp_path: Path) -> None:
     wine, other = images.rename(tmp_path / "wine.npz"), tmp_path / "own.py"
     before = dict(TASKS)

@@ -31,7 +31,7 @@ class Samples(NamedTuple):
 class Scale(NamedTuple):
     """x -> (x - mean) / deviation, by the last axes: how raw numbers become those that a network is given.
 
-    All in float64 but the result: far from 0, where a float32 holds no more than the mean, the difference is still there.
+    All in float64 but the result: far from 0 a float32 would hold the mean and nothing of the difference.
     """
 
     mean: "np.ndarray"
