@@ -142,6 +142,7 @@ def test_the_data_of_the_training_are_data_to_predict(x: np.ndarray, model: str,
         fit.predict(network, x.astype(complex))
 
 
+@pytest.mark.slow
 def test_what_is_made_of_the_data_set_takes_another_shape_or_predicts_nothing() -> None:
     few = {"steps": 1, "eval_every": 1, "batch_size": 8}
     x = DATASETS["digits"].parts(DATASETS["digits"])["test"][0][:3]
