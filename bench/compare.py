@@ -83,8 +83,9 @@ class Comparison:
         return [*self._named(self.cells["verdict"] == ""), *self.gone]
 
     def untimed(self) -> list[str]:
-        """The cells of the first run whose speeds cannot be compared."""
-        return [*self._named(self.cells["speed_ratio"].isna()), *self.gone]
+        """The cells of the first run whose speeds cannot be compared, or whose single timing cannot be trusted."""
+        doubted = ~self.cells["sure"] & (self.speed.cells < 2)
+        return [*self._named(self.cells["speed_ratio"].isna() | doubted), *self.gone]
 
     def _named(self, which: "pd.Series[bool]") -> list[str]:
         return [_name(row) for _, row in self.cells[which].iterrows()]

@@ -201,14 +201,19 @@ def verdicts(runs: Sequence[Any]) -> list[str]:
     return found
 
 
-def comparison(runs: Sequence[Any]) -> tuple[Callable[..., Any], ModuleType]:
-    """What compares two runs of one kind, and the module that shows what it found. Raises `DataError`."""
+def comparison(runs: Sequence[Any], scores: bool = False) -> tuple[Callable[..., Any], ModuleType]:
+    """What compares two runs of one kind, and the module that shows what it found.
+
+    Raises `DataError` for two kinds, and `InputError` where `scores` are to be compared of runs that have none.
+    """
     kinds = [getattr(run, "kind", CONVERGENCE) for run in runs]
     if len(set(kinds)) > 1:
         raise DataError(
             f"{runs[1].name}: got a {kinds[1]} run; expected a {kinds[0]} run as {runs[0].name} is",
             "bench report of both gives the seconds to target",
         )
+    if scores and kinds[0] == THROUGHPUT:
+        raise InputError("--fail-if-worse: got throughput runs, which reach no score", "--fail-if-slower is for them")
     compare, shown = COMPARED[kinds[0]]
     return import_module(compare).compare, import_module(shown)
 

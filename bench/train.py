@@ -101,7 +101,7 @@ def phases(
         def step(t: Array, carry: Carry) -> Carry:
             batch = data["train"]
             if not full_batch:
-                batch = jax.tree.map(lambda values: values[lane.order[t]], batch)
+                batch = jax.tree.map(lambda values: values[lane.order[t % len(lane.order)]], batch)
             key = jax.random.fold_in(noise_key, t)
             loss, gradients, state = problem.gradient(carry.parameters, carry.state, batch, key)
             objective = lambda p: problem.objective(p, carry.state, batch, key)  # noqa: E731

@@ -143,6 +143,10 @@ def test_what_is_surely_slower_is_found(run: SyntheticRun) -> None:
     assert a_little.slower(0.1) == []
     few = compare(run, slowed(run, 2.0, noisy="few"))
     assert len(few.slower(0.1)) == 1  # single cells of few samples are not judged
+    assert few.untimed() == []
+    one = make_run(["relu"], ["sgd"])
+    doubted = compare(one, slowed(one, 10.0, noisy="few"))
+    assert doubted.slower(0.1) == [] and doubted.untimed() == ["digits_mlp: relu + sgd"]
 
 
 def test_the_interval_of_a_ratio_is_that_of_both_times_and_of_what_differs_from_run_to_run() -> None:

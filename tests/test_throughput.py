@@ -236,12 +236,13 @@ class Stopped:
         self.received = [2] * times
 
 
-@pytest.mark.parametrize(("times", "groups"), [(1, 1), (2, 0)])
+@pytest.mark.parametrize(("times", "failed", "groups"), [(1, {}, 1), (1, {"error": "its own"}, 0), (2, {}, 0)])
 def test_a_signal_ends_the_run_after_the_group_in_hand_a_second_at_once(
-    timed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int, groups: int
+    timed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int, failed: dict[str, str], groups: int
 ) -> None:
     signals = Stopped(0)
     entry = {key: value for key, value in kinds.load(timed).journal[0].items() if key not in ("shard", "session")}
+    entry |= failed
 
     def attempt(*_: object) -> dict[str, Any] | None:
         signals.received += [2] * times
@@ -360,6 +361,36 @@ def test_a_run_against_itself_and_against_one_half_as_fast(timed: Path) -> None:
     lacking.throughput = lacking.throughput.iloc[1:]
     assert same.untimed() == compare(lacking, run).untimed() == []
     assert len(compare(run, lacking).untimed()) == 1
+
+
+def test_each_device_is_compared_with_itself_and_with_another_only_where_it_must(timed: Path) -> None:
+    cpu = kinds.load(timed)
+    cpu.throughput["noisy"] = "no"
+    gpu = MadeUp(cpu, "gpu", 0.1)
+    both = MadeUp(cpu, "cpu", 1.0)
+    both.throughput = pd.concat([cpu.throughput, gpu.throughput], ignore_index=True)
+    same = compare(both, both)
+    assert len(same.cells) == 8 and same.missing == 0 and same.untimed() == same.slower(0.1) == []
+    assert (same.cells["device_a"] == same.cells["device_b"]).all()
+    assert len(compare(cpu, gpu).cells) == 4 and set(compare(cpu, gpu).cells["device_b"]) == {"gpu"}
+    half = compare(cpu, both)
+    assert len(half.cells) == 4 and set(half.cells["device_b"]) == {"cpu"} and half.missing == 4
+
+
+def test_a_single_timing_that_cannot_be_trusted_is_said_not_to_be_judged(timed: Path) -> None:
+    run = kinds.load(timed)
+    run.throughput = run.throughput.iloc[:1].assign(noisy="no")
+    unsure = MadeUp(run, "cpu", 10.0)
+    assert compare(run, unsure).untimed() == [] and len(compare(run, unsure).slower(0.1)) == 1
+    unsure.throughput["noisy"] = "few"
+    found = compare(run, unsure)
+    assert found.slower(0.1) == [] and len(found.untimed()) == 1
+
+
+def test_runs_without_scores_cannot_fail_for_being_worse(timed: Path, tmp_path: Path) -> None:
+    refused = bench("compare", timed, timed, "--fail-if-worse", "--out", tmp_path / "page")
+    assert refused.exit_code == InputError.exit_code and "--fail-if-worse: got throughput runs" in refused.stderr
+    assert not (tmp_path / "page").exists()
 
 
 def test_comparing_at_the_command_line(timed: Path, smoke_run: Path, tmp_path: Path) -> None:

@@ -219,6 +219,19 @@ def test_no_learning_rate_seed_cell_or_number_of_steps_compiles_again(wine: Benc
     assert outcome.validation_loss[0][-1] == outcome.validation_loss[0][-2]
 
 
+def test_steps_beyond_the_order_of_samples_begin_it_anew(wine: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    twice = execute.padded([(0, 0), (0, 60)], len(wine.windows))
+    found = wine.run([lane("tanh", "adam", 0.01, 0)], windows=twice)
+    one = execute.order
+    monkeypatch.setattr(
+        execute, "order", lambda samples, batch, steps, seed: np.tile(one(samples, batch, 30, seed), (2, 1))
+    )
+    longer = Bench(program(steps=60, eval_every=60))
+    expected = longer.run([lane("tanh", "adam", 0.01, 0)])
+    np.testing.assert_allclose(found.train_loss[0][1], expected.train_loss[0][1], rtol=1e-5)
+    np.testing.assert_allclose(found.validation_loss[0][1], expected.validation_loss[0][1], rtol=1e-5)
+
+
 def test_windows_of_no_steps_only_evaluate(wine: Bench) -> None:
     outcome = wine.run([lane("tanh", "adam", 0.01, 0)], windows=np.zeros_like(wine.windows))
     assert len(set(outcome.validation_loss[0].tolist())) == 1

@@ -16,7 +16,7 @@ from bench.throughput.page import SETTING, Section, count, machine_of, number, p
 
 REPEAT = 0.05  # two runs of the same on a quiet machine differ by up to this
 TRUSTED = ("no", "noisy")
-JOINED = [name for name in stats.KEY if name != "device"]  # a GPU's run is compared with a CPU's
+JOINED = [name for name in stats.KEY if name != "device"]
 
 
 @dataclass(frozen=True)
@@ -57,17 +57,10 @@ class SpeedComparison:
         each = [f"{_name(row)} {row['ratio']:.3g} times as fast" for row in sure.to_dict("records")]
         return self.speed.slower(share, "timings") + each
 
-    def worse(self) -> list[str]:
-        """Nothing: a throughput run reaches no score."""
-        return []
-
-    def untested(self) -> list[str]:
-        """Nothing, likewise."""
-        return []
-
     def untimed(self) -> list[str]:
-        """What A has timed and B has not."""
-        return list(self.gone)
+        """What A has timed and B has not, or where a single timing cannot be trusted."""
+        doubted = self.cells[~self.cells["sure"]] if self.speed.cells < 2 else self.cells[:0]
+        return [*map(_name, doubted.to_dict("records")), *self.gone]
 
 
 def compare(a: Any, b: Any) -> SpeedComparison:
@@ -76,8 +69,8 @@ def compare(a: Any, b: Any) -> SpeedComparison:
     That is of both medians and of what differs by `REPEAT` from run to run. A cell is faster or slower where it does
     not hold 1 and neither timing was unstable. Raises `DataError` where they have no setting in common.
     """
-    timed = [stats.timed(run.throughput) for run in (a, b)]
-    pairs = timed[0].merge(timed[1], on=JOINED, suffixes=("_a", "_b"))
+    timed = _sided(*[stats.timed(run.throughput) for run in (a, b)])
+    pairs = timed[0].merge(timed[1], on=[*JOINED, "side"], suffixes=("_a", "_b"))
     if pairs.empty:
         raise DataError(f"{b.name}: got no cell and setting that {a.name} has; expected the same suite", "bench plan")
     found = stats.ratios(pairs.assign(width_a=pairs["width"], width_b=pairs["width"]), "_a", "_b", REPEAT)
@@ -87,10 +80,20 @@ def compare(a: Any, b: Any) -> SpeedComparison:
     shown = found[[*JOINED, "device_a", "device_b", "step_s_median_a", "step_s_median_b", *stats.RATIO]]
     names = (a.name, b.name) if a.name != b.name else (f"{a.name} (first)", f"{b.name} (second)")
     missing = sum(map(len, timed)) - 2 * len(pairs)
-    both = pd.MultiIndex.from_frame(pairs[JOINED])
-    gone = timed[0][~pd.MultiIndex.from_frame(timed[0][JOINED]).isin(both)]
+    both = pd.MultiIndex.from_frame(pairs[[*JOINED, "side"]])
+    gone = timed[0][~pd.MultiIndex.from_frame(timed[0][[*JOINED, "side"]]).isin(both)]
     told = tuple(_name(row) for row in gone.to_dict("records"))
     return SpeedComparison(names, shown.assign(sure=sure, verdict=verdict), missing, told)
+
+
+def _sided(a: pd.DataFrame, b: pd.DataFrame) -> list[pd.DataFrame]:
+    """Both with a column `side`: the device, but nothing for tasks that the two timed on no device in common.
+
+    So a GPU's run is compared with a CPU's, and of two runs of both devices each with its own.
+    """
+    on = [set(frame[["task", "device"]].itertuples(index=False, name=None)) for frame in (a, b)]
+    shared = {task for task, _ in on[0] & on[1]}
+    return [frame.assign(side=frame["device"].where(frame["task"].isin(shared), "")) for frame in (a, b)]
 
 
 def lines(found: SpeedComparison) -> list[str]:

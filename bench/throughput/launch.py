@@ -64,7 +64,7 @@ def run(
         found = _write_tables(held, manifest)
     if not complete:
         raise Interrupted(
-            f"{path}: got a signal with {len(found.journal):,} of {len(made.groups):,} groups measured; "
+            f"{path}: got a signal with {len(found.journal) - len(errors):,} of {len(made.groups):,} groups measured; "
             "expected to finish",
             f"what is done is kept: bench run --resume {path}",
             exit_code=128 + signals.received[0],
