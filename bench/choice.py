@@ -43,7 +43,7 @@ def choice(verdict: Verdict, cells: Table) -> Choice:
 
 
 def _with(head: str, which: str, names: Sequence[str], last: str, what: str) -> Choice:
-    own = f"{head} or, {'each ' * bool(which)}at its own,"
+    own = f"{head} or, each at its own, {which}" if which else f"{head} or, at its own,"
     if len(names) > FEW:
-        return Choice(f"{own} {which} the {len(names)} below.", f"{len(names)} that {what}", tuple(names))
-    return Choice(f"{own} {which} {joined(names, last)}.".replace("  ", " "))
+        return Choice(f"{own} the {len(names)} below.", f"{len(names)} that {what}", tuple(names))
+    return Choice(f"{own} {joined(names, last)}.")

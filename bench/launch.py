@@ -3,10 +3,10 @@
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor, Future
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
@@ -16,14 +16,12 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
-from bench import cluster, files, machine, plan, rates, store, suite, worker
-from bench.budget import Trial
-from bench.errors import DataError, InputError, Interrupted, ResourceError, in_words
+from bench import cluster, files, manifests, plan, rates, store, suite, worker
+from bench.errors import InputError, Interrupted, ResourceError
 from bench.plan import Plan
-from bench.program import PROFILES, Program
+from bench.program import PROFILES
 from bench.runner import Progress, Row, Runner, rank
 from bench.shard import Shard
-from bench.tasks import Task
 
 if TYPE_CHECKING:
     from bench.results import Run
@@ -58,18 +56,18 @@ def run(
     path = directory(out, resume, wanted.name)
     data = {work.task.name: work.task.dataset.check(work.task.dataset) for work in wanted.works if work.task.dataset}
     if previous is not None and path is not None:
-        _check_same(path, made, previous, data)
-    manifest = previous or describe(made, wanted, command, data)
+        manifests.check_same(path, made, previous, data)
+    manifest = previous or manifests.describe(made, wanted, command, data)
     with ExitStack() as stack:
         session = Session(made, workers, dask, stack)
-        enter_code(path, manifest, made.programs, session.pool[0])
+        manifests.enter_code(path, manifest, made.programs, session.pool[0])
         import_ahead("bench.reporting" if for_report else "bench.results")
         path = path or dated(wanted.name)
         held = stack.enter_context(store.Store(path))
         signals = stack.enter_context(Signals())
         complete, progress = session.train(held, manifest, observe, signals)
         manifest["status"] = "interrupted" if not complete else "failed" if progress.failed else "complete"
-        manifest["finished"] = now()
+        manifest["finished"] = manifests.now()
         if manifest["status"] == "complete":
             held.pack()
         found = _write_tables(held, manifest)
@@ -212,81 +210,6 @@ def dated(name: str) -> Path:
             return path
 
 
-def describe(made: Plan, wanted: "suite.Suite", command: str, data: Mapping[str, str]) -> dict[str, Any]:
-    """The manifest of a run that is about to begin; `data` are the checksums of its tasks' data."""
-    tasks = {work.task.name: work.task for work in wanted.works}
-    programs = made.programs
-    activations = {a.label: a for program in programs for a in program.activations}
-    optimizers = {o.label: o for program in programs for o in program.optimizers}
-    return {
-        "schema": store.SCHEMA_VERSION,
-        "name": wanted.name,
-        "status": "running",
-        "created": now(),
-        "finished": None,
-        "command": command,
-        "device": made.device,
-        "suite": wanted.described(),
-        "plan": {"cells": len(made.cells), "lanes": made.lanes, "programs": len(programs),
-                 "lane_steps": made.lane_steps, "sha256": made.sha256},
-        "cells": [[*cell[:3], [_trial(trial) for trial in cell.trials]] for cell in made.cells],
-        "seeds": {"tune": wanted.seeds.tune_list(), "evaluate": wanted.seeds.evaluate_list()},
-        "programs": {
-            p.id: {"width": p.width, "steps": p.steps, "batch_size": p.batch_size, "mixed": p.mixed,
-                   "lane_step_flops": p.lane_step_flops, "activations": [a.label for a in p.activations],
-                   "optimizers": [o.label for o in p.optimizers]}
-            for p in programs
-        },
-        "tasks": {
-            name: _task(task, data.get(name)) for name, task in tasks.items()
-        },
-        "activations": {label: _entry(a) for label, a in activations.items()},
-        "optimizers": {label: _entry(o) | _searched(label, wanted) for label, o in optimizers.items()},
-        "environment": machine.describe(),
-        "execution": {"device": made.device, "workers": 0, "width": max(p.width for p in programs), "sessions": []},
-    }  # fmt: skip
-
-
-def _task(task: Task, data: str | None) -> dict[str, Any]:
-    """A task as plain values."""
-    return {
-        "base": task.name.partition("(")[0],
-        "options": dict(task.arguments),
-        "kind": task.kind,
-        "summary": task.summary,
-        "version": task.version,
-        "metric": task.metric.described(),
-        "target": task.target,
-        "baseline": task.baseline,
-        "baseline_is": task.baseline_is,
-        "samples": task.samples._asdict(),
-        "parameters": task.parameters,
-        "data_sha256": data,
-        "uses_activation": task.uses_activation,
-        "exhibit": task.exhibit,
-        "shown": task.shown(task) if task.shown else {},
-    }
-
-
-def _entry(entry: Any) -> dict[str, Any]:
-    return {"summary": entry.summary, "arguments": dict(entry.arguments)}
-
-
-def _trial(trial: Trial) -> Any:
-    """A trial as a plain value: its learning rate, and in a list with it what else was searched."""
-    return [trial.learning_rate, *trial.values] if trial.values else trial.learning_rate
-
-
-def _searched(label: str, wanted: "suite.Suite") -> dict[str, Any]:
-    """Where the learning rate and other numbers of an optimizer were searched; nothing of a grid."""
-    if wanted.tuning.grids:
-        return {}
-    (entry,) = (entry for entry in wanted.optimizer_entries if entry.resolve().label == label)
-    rates, multiplier = wanted.rates(entry)
-    ends = dict(zip(("low", "high"), rates.ends(multiplier), strict=True)) | {"scale": "log"}
-    return {"searched": {"learning_rate": ends, **{key: axis.model_dump() for key, axis in entry.ranges.items()}}}
-
-
 def failed_rows(shard: Shard, error: str) -> list[Row]:
     """The rows of a shard that could not be trained; the journal tells why."""
     return [shard.failed(lane) for lane in shard.lanes]
@@ -321,70 +244,6 @@ def _suite(given: "str | Path | suite.Suite | None", previous: Mapping[str, Any]
     return suite.parse(previous["suite"], "manifest")
 
 
-def _check_same(path: Path, made: Plan, previous: Mapping[str, Any], data: Mapping[str, str]) -> None:
-    if made.sha256 != previous["plan"]["sha256"]:
-        raise InputError(
-            f"--resume {path}: got a run of another suite or budget ({previous['name']}); expected one of this suite",
-            "leave SUITE out to go on with what was planned",
-        )
-    others = [name for name, sha256 in data.items() if previous["tasks"][name]["data_sha256"] != sha256]
-    if others:
-        raise DataError(
-            f"--resume {path}: got other data for {', '.join(others)}; expected those the run began with",
-            "put them back, or start a new run",
-        )
-    check_software(path, previous)
-
-
-def check_software(path: Path, previous: Mapping[str, Any]) -> None:
-    """Raise `DataError` where the run in `path` was begun with other versions of what can change a result."""
-    current, then = machine.describe()["packages"], previous["environment"]["packages"]
-    pairs = {name: (then.get(name), current.get(name)) for name in machine.COMPARABLE}
-    changed = [f"{name} {before}, now {after}" for name, (before, after) in pairs.items() if before != after]
-    if changed:
-        raise DataError(
-            f"--resume {path}: got results of other software ({'; '.join(changed)}); expected the same",
-            "install these versions, or start a new run",
-        )
-
-
-def _called(entry: Any) -> str:
-    return str(entry.name if isinstance(entry, Task) else entry.label)
-
-
-def enter_code(path: Path | None, manifest: Mapping[str, Any], programs: Sequence[Program], one: Executor) -> None:
-    """Enter into the manifest what each of a user's own entries computes, as the worker `one` finds it.
-
-    Raises `DataError` where that is not what it was when the run in `path` began: a name would mean two things.
-    """
-    sides: dict[str, list[Any]] = {
-        "tasks": [program.task for program in programs],
-        "activations": [one for program in programs for one in program.activations],
-        "optimizers": [one for program in programs for one in program.optimizers],
-    }
-    places = {(kind, _called(entry)): entry for kind, entries in sides.items() for entry in entries if entry.own}
-    if not places:
-        return
-    try:
-        codes = one.submit(worker.fingerprints, list(places.values())).result()
-    except Exception as error:  # of pickling, or of a process that died of it
-        names = ", ".join(label for _, label in places)
-        raise InputError(f"{names}: got {in_words(error)}; expected what a worker can be sent and trace") from error
-    found = [(kind, label, manifest[kind][label], code) for (kind, label), code in zip(places, codes, strict=True)]
-    changed = [
-        f"{kind[:-1]} {label}"
-        for kind, label, entry, code in found
-        if code and entry.get("code") and code != entry["code"]
-    ]
-    if changed:
-        raise DataError(
-            f"--resume {path}: got another {' and another '.join(changed)}; expected what the run began with",
-            "register that again, or start a new run",
-        )
-    for _, _, entry, code in found:
-        entry["code"] = code or entry.get("code", "")
-
-
 def _write_tables(held: store.Store, manifest: dict[str, Any]) -> "Run":
     from bench.results import Run
 
@@ -394,8 +253,3 @@ def _write_tables(held: store.Store, manifest: dict[str, Any]) -> "Run":
     digests[store.JOURNAL] = files.sha256((held.path / store.JOURNAL).read_bytes())
     held.write_manifest({**manifest, "files": digests})
     return Run(held.path)
-
-
-def now() -> str:
-    """The time in UTC, to the second."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

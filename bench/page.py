@@ -2,7 +2,6 @@
 
 import json
 import re
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench import crosstask, embedded, figures, stats, tables, toml
+from bench import crosstask, embedded, figures, stats, tables
 from bench.across import Across, across
 from bench.audit import Finding, Run, audit
 from bench.choice import Choice, choice
+from bench.commands import commands
 from bench.heat import Heat, heat
 from bench.labels import NO_ACTIVATION, duration, joined
 from bench.machine import cores
@@ -134,7 +134,7 @@ def _part(run: Run, slug: str, names: Iterator[str], several: bool) -> Part:
         figures=figures.of_run(run, slug),
         asked=_asked(run),
         environment=tuple(_flat(run.manifest["environment"])),
-        commands=_commands(run),
+        commands=commands(run),
         suite=json.dumps(run.manifest["suite"], indent=2, ensure_ascii=False),
     )
 
@@ -343,42 +343,6 @@ def _grid(tuned: pd.DataFrame, what: str) -> str:
     if most <= 1:
         return f"one {what}"
     return f"{'up to ' * (most < len(grid))}{most} {what}s between {grid[0]:g} and {grid[-1]:g}"
-
-
-def _commands(run: Run) -> tuple[str, ...]:
-    """Lines that make a run anew, check it and report it; of one from Python they write its suite first."""
-    stored, command = _place(run.path), run.manifest["command"]
-    start = [command] if command else _from_python(run.manifest, stored)
-    return "pip install -c constraints.txt -e .", *start, f"bench verify {stored}", f"bench report {stored}"
-
-
-def _from_python(manifest: Mapping[str, Any], stored: str) -> list[str]:
-    set_ = {"name": "", **{key: value for key, value in manifest["suite"].items() if value}}  # its name first
-    file = f"{set_['name']}.toml"
-    lines = [f"cat > {file} << 'END'", *toml.text(set_).splitlines(), "END"]
-    own = [
-        f"the {kind[:-1]} {name}"
-        for kind in ("activations", "optimizers", "tasks")
-        for name, entry in manifest[kind].items()
-        if "code" in entry
-    ]
-    if not own:
-        return [*lines, f"bench run {file} --out {stored}"]
-    return [
-        *lines,
-        f"# {joined(own)} must be registered in Python first, then there:",
-        f"# bench.run({json.dumps(file)}, out={json.dumps(shlex.split(stored)[0])})",
-    ]
-
-
-def _place(path: Path) -> str:
-    """A run's directory as a command names it: from here or, as in a checkout, under results; else as it was given."""
-    whole, here = path.resolve(), Path.cwd()
-    if whole.is_relative_to(here):
-        path = whole.relative_to(here)
-    elif whole.parent.name == "results":
-        path = Path("results", whole.name)
-    return shlex.quote(path.as_posix())
 
 
 def _effort(run: Run) -> str:

@@ -68,11 +68,13 @@ def mark(activation: str, optimizer: str, verdict: Verdict) -> str:
     return next((name for name, holds in marks.items() if holds), "")
 
 
-def _told(activation: str, optimizer: str, verdict: Verdict) -> str:
-    """The same in words."""
-    lost = verdict.lost.get((activation, optimizer))
-    rest = f"{verdict.how} on {lost} of {verdict.seeds}" if lost else ""
-    return WORDS.get(mark(activation, optimizer, verdict), rest)
+def _told(row: dict[str, Any], verdict: Verdict) -> str:
+    """The same in words; of a cell that was not evaluated, or has no leader to stand behind, nothing."""
+    lost = verdict.lost.get((row["activation"], row["optimizer"]))
+    if lost:
+        return f"{verdict.how} on {lost} of {verdict.seeds}"
+    scored = verdict.winner is not None and not np.isnan(row["test_metric"])
+    return WORDS.get(row["mark"], "behind" if scored else "")
 
 
 def cells(table: pd.DataFrame, throughput: pd.DataFrame, verdict: Verdict) -> Table:
@@ -89,7 +91,7 @@ def cells(table: pd.DataFrame, throughput: pd.DataFrame, verdict: Verdict) -> Ta
         pair = row["activation"], row["optimizer"]
         row["mark"] = mark(*pair, verdict)
         entries = tuple(read(row) for _, read in readers)
-        rows.append(Row(entries, row["mark"], cell_label(*pair), _told(*pair, verdict)))
+        rows.append(Row(entries, row["mark"], cell_label(*pair), _told(row, verdict)))
     return Table(tuple(column for column, _ in readers), tuple(rows))
 
 

@@ -7,20 +7,24 @@ from test_stats import ACCURACY, NO_TIMES, evaluated
 
 from bench import stats, tables
 from bench.choice import Choice, choice
-from bench.verdicts import verdict
+from bench.verdicts import Verdict, verdict
 
 NAN = float("nan")
 GOOD, NEAR, FAR = [0.97, 0.96, 0.98, 0.97, 0.975], [0.96, 0.97, 0.97, 0.975, 0.97], [0.11, 0.12, 0.10, 0.11, 0.12]
 LOST = [*GOOD[:4], NAN]
 
 
-def chosen(scores: dict[str, Sequence[float]]) -> Choice:
-    """The choice that these scores by optimizer leave."""
+def judged(scores: dict[str, Sequence[float]]) -> tuple[Verdict, tables.Table]:
+    """The verdict on these scores by optimizer, and the table of cells."""
     frame = evaluated({name: list(values) for name, values in scores.items()}).assign(hyperparameters="{}")
     table = stats.convergence(frame, NO_TIMES, ACCURACY).assign(found="", collapsed=False)
     found = verdict(frame, table, ACCURACY, "t")
-    speeds = NO_TIMES.assign(lane_steps_per_s=[])
-    return choice(found, tables.cells(table, speeds, found))
+    return found, tables.cells(table, NO_TIMES.assign(lane_steps_per_s=[]), found)
+
+
+def chosen(scores: dict[str, Sequence[float]]) -> Choice:
+    """The choice that these leave."""
+    return choice(*judged(scores))
 
 
 @pytest.mark.parametrize(
@@ -53,3 +57,11 @@ def test_a_long_list_stands_below() -> None:
     assert found.names == tuple(f"a + z{i}" for i in range(7))
     lost = chosen({"x": GOOD} | {f"y{i}": NEAR for i in range(9)} | {f"z{i}": LOST for i in range(7)})
     assert lost.label == "7 that diverged or can be told from the leader"
+
+
+def test_every_cell_has_its_verdict_in_words() -> None:
+    _, cells = judged({"x": GOOD, "y": NEAR, "z": FAR, "u": LOST})
+    words = {row.name: row.verdict for row in cells.rows}
+    assert words == {"a + x": "leader", "a + y": "not told apart", "a + z": "behind", "a + u": "diverged on 1 of 5"}
+    _, lost = judged({"x": [NAN] * 5, "y": [NAN] * 5})
+    assert {row.verdict for row in lost.rows} == {""}

@@ -1,7 +1,6 @@
 """One network: the same numbers as in a run, kept on disk, and asked again."""
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -48,15 +47,6 @@ def test_what_was_saved_predicts_the_same(wine: saved.Network, tmp_path: Path) -
     np.testing.assert_array_equal(fit.predict(again, x), outputs)
     assert again.suite == wine.suite and again.scores == wine.scores
     assert (outputs.argmax(1) == y).mean() > 0.95
-
-
-@pytest.fixture(autouse=True)
-def table() -> Iterator[None]:
-    """What a test enters is gone after it."""
-    before = dict(TASKS)
-    yield
-    TASKS.clear()
-    TASKS.update(before)
 
 
 def archive(path: Path, x: np.ndarray, y: np.ndarray) -> Path:

@@ -1,7 +1,6 @@
 """Whole runs with real processes: each lane once, the same bytes whatever happens on the way, and how a run stops."""
 
 import ast
-import json
 import os
 import random
 import shutil
@@ -10,32 +9,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 from unittest.mock import Mock
 
-import jax.numpy as jnp
 import numpy as np
-import optax
 import pandas as pd
 import psutil
 import pytest
 
 import bench
-from bench import launch, plan, rates, shard, store, worker
-from bench import suite as suites
-from bench.activations import ACTIVATIONS
+from bench import launch, rates, shard, store, worker
 from bench.errors import DataError, InputError, Interrupted
-from bench.optimizers import OPTIMIZERS
-from bench.plan import Plan
 from bench.results import Run, planned_lanes
 from bench.runner import Progress, Row
 from bench.store import JOURNAL, MANIFEST, Store
-from bench.tasks import TASKS
 
 MIDDLE = """
 name = "middle"
@@ -537,102 +526,3 @@ def test_lanes_of_an_activation_that_raises_are_failed_and_tried_again(tmp_path:
     kept = [one.lanes[one.lanes["activation"] == "tanh"] for one in (run, again)]
     pd.testing.assert_frame_equal(*kept)
     assert run.throughput["activation"].tolist() == ["tanh"] and len(again.throughput) == 2
-
-
-# --- what a user registers -------------------------------------------------------------------------------------------
-
-
-class Here(Executor):
-    """Carries out its calls at once."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
-        done: Future[Any] = Future()
-        done.set_result(fn(*args, **kwargs))
-        return done
-
-
-@pytest.fixture
-def registered() -> Iterator[Callable[[float], Plan]]:
-    """Registers an activation, an optimizer and a task of a scale, and plans a run of them."""
-    tables: list[dict[str, Any]] = [ACTIVATIONS, OPTIMIZERS, TASKS]
-    before = [dict(table) for table in tables]
-
-    def make(scale: float) -> Plan:
-        bench.register_activation("lam", lambda x: jnp.tanh(scale * x))
-        bench.register_optimizer("own", lambda learning_rate: optax.sgd(scale * learning_rate))
-        bench.register_task(replace(TASKS["wine_mlp"], name="cellar", target=scale))
-        named = {"tasks": ["cellar"], "activations": ["lam", "relu"], "optimizers": ["own", "sgd"]}
-        return plan.make(suites.parse(suites.read("smoke").described() | named))
-
-    yield make
-    for table, entries in zip(tables, before, strict=True):
-        table.clear()
-        table.update(entries)
-
-
-def entered(made: Plan, manifest: dict[str, Any]) -> dict[str, Any]:
-    launch.enter_code(Path("there"), manifest, made.programs, Here())
-    return manifest
-
-
-def test_a_manifest_tells_what_is_a_user_s_own(registered: Callable[[float], Plan]) -> None:
-    made = registered(0.5)
-    manifest = entered(made, launch.describe(made, made.suite, "", {}))
-    entries = {name: e for kind in ("tasks", "activations", "optimizers") for name, e in manifest[kind].items()}
-    assert {name for name, entry in entries.items() if "code" in entry} == {"lam", "own", "cellar"}
-    before = json.dumps(manifest)
-    assert json.dumps(entered(registered(0.5), manifest)) == before, "the same again is the same"
-
-
-def test_another_function_of_the_same_name_is_refused(registered: Callable[[float], Plan]) -> None:
-    made = registered(0.5)
-    manifest = entered(made, launch.describe(made, made.suite, "", {}))
-    before = json.dumps(manifest)
-    with pytest.raises(DataError) as caught:
-        entered(registered(3.0), manifest)
-    assert caught.value.problems == [
-        "--resume there: got another task cellar and another activation lam and another optimizer own; "
-        "expected what the run began with"
-    ]
-    assert json.dumps(manifest) == before
-
-
-def test_what_could_not_be_traced_may_be_mended(registered: Callable[[float], Plan]) -> None:
-    made = registered(0.5)
-    manifest = launch.describe(made, made.suite, "", {})
-    manifest["activations"]["lam"]["code"] = ""
-    assert len(entered(made, manifest)["activations"]["lam"]["code"]) == 16
-
-
-def test_what_cannot_be_sent_to_a_worker_is_told_before_anything_is_trained(
-    registered: Callable[[float], Plan],
-) -> None:
-    made = registered(0.5)
-    broken: Future[Any] = Future()
-    broken.set_exception(TypeError("cannot pickle a lock"))
-    with pytest.raises(InputError, match="cellar, lam, own: got TypeError: cannot pickle a lock; expected what a work"):
-        launch.enter_code(None, {}, made.programs, Mock(submit=lambda *_: broken))
-
-
-def test_nothing_is_asked_of_a_worker_where_all_is_built_in() -> None:
-    made = plan.make(suites.read("smoke"))
-    launch.enter_code(None, {}, made.programs, Mock(submit=lambda *_: pytest.fail("a worker was asked")))
-
-
-@pytest.mark.slow
-def test_a_run_goes_on_with_the_function_that_it_began_with_alone(
-    registered: Callable[[float], Plan], tmp_path: Path
-) -> None:
-    def stop(progress: Progress, rows: list[Row]) -> None:
-        os.kill(os.getpid(), signal.SIGINT)
-
-    path = tmp_path / "run"
-    with pytest.raises(Interrupted):
-        bench.run(registered(0.5).suite, out=path, workers=1, observe=stop)
-    before = contents(path)
-    registered(3.0)
-    with pytest.raises(DataError, match="another activation lam"):
-        bench.run(resume=path, workers=1, progress=False)
-    assert contents(path) == before
-    registered(0.5)
-    assert bench.run(resume=path, workers=1, progress=False).manifest["status"] == "complete"

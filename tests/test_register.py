@@ -15,7 +15,7 @@ import numpy as np
 import optax
 import pytest
 
-from bench import kinds, launch, plan, register_activation, register_optimizer, register_task, report, store, suite
+from bench import kinds, manifests, plan, register_activation, register_optimizer, register_task, report, store, suite
 from bench.activations import ACTIVATIONS
 from bench.errors import InputError
 from bench.fingerprint import fingerprint
@@ -68,7 +68,7 @@ class TestActivation:
     def test_is_asked_for_where_a_run_names_it_and_nobody_registered_it(self, tmp_path: Path) -> None:
         register_activation("half", lambda x: x / 2)
         made = plan.make(parsed(activations=["half"]))
-        manifest = launch.describe(made, made.suite, "bench", {})
+        manifest = manifests.describe(made, made.suite, "bench", {})
         with store.Store(tmp_path / "run") as held:
             held.write_manifest(manifest)
         assert kinds.wanted(None, tmp_path / "run")[1] == made.suite

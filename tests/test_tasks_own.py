@@ -1,7 +1,6 @@
 """Tasks of a user's own: arrays in a file, and a Python file."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,15 +43,6 @@ def images(tmp_path: Path) -> Path:
     x = random.normal(0, 1, (160, 8, 8, 1)) + np.where(y == 1, 1, -1)[:, None, None, None] * np.eye(8)[None, :, :, None]
     np.savez(tmp_path / "mine.npz", x_train=x[:120], y_train=y[:120], x_test=x[120:], y_test=y[120:])
     return tmp_path / "mine.npz"
-
-
-@pytest.fixture(autouse=True)
-def table() -> Iterator[None]:
-    """What a test enters is gone after it."""
-    before = dict(TASKS)
-    yield
-    TASKS.clear()
-    TASKS.update(before)
 
 
 @pytest.mark.parametrize("model", sorted(FAMILIES))

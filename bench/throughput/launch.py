@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from bench import files, launch, machine, rates, store, worker
+from bench import files, launch, machine, manifests, rates, store, worker
 from bench.errors import DataError, InputError, Interrupted, ResourceError, in_words
 from bench.throughput import plan
 from bench.throughput.plan import Group, Plan
@@ -52,7 +52,7 @@ def run(
     with ExitStack() as stack:
         pools = {name: Pool(name, made, stack) for name in devices}
         programs = [program for group in made.groups for program in group.programs]
-        launch.enter_code(path, manifest, programs, next(iter(pools.values())).workers[0])
+        manifests.enter_code(path, manifest, programs, next(iter(pools.values())).workers[0])
         launch.import_ahead(f"bench.throughput.{'page' if for_report else 'results'}")
         path = path or launch.dated(suite.name)
         held = stack.enter_context(store.Store(path))
@@ -60,7 +60,7 @@ def run(
         complete = _measure(held, manifest, made, pools, observe, signals)
         errors = [entry for entry in store.read_journal(path) if "error" in entry]
         manifest["status"] = "interrupted" if not complete else "failed" if errors else "complete"
-        manifest["finished"] = launch.now()
+        manifest["finished"] = manifests.now()
         found = _write_tables(held, manifest)
     if not complete:
         raise Interrupted(
@@ -200,7 +200,7 @@ def describe(made: Plan, command: str, workers: int | None) -> dict[str, Any]:
         "kind": "throughput",
         "name": made.suite.name,
         "status": "running",
-        "created": launch.now(),
+        "created": manifests.now(),
         "finished": None,
         "command": command,
         "device": ",".join(made.devices),
@@ -222,7 +222,7 @@ def _check_same(path: Path, made: Plan, previous: Mapping[str, Any]) -> None:
             f"--resume {path}: got a run of another suite or machine ({previous['name']}); expected one of this suite",
             "leave SUITE out to go on with what was planned",
         )
-    launch.check_software(path, previous)
+    manifests.check_software(path, previous)
     if previous["environment"]["processor"] != machine.describe()["processor"]:
         raise DataError(f"--resume {path}: got timings of another processor; expected this one", "start a new run")
 

@@ -1,0 +1,47 @@
+"""How to reproduce a run: the lines to type."""
+
+import json
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bench import toml
+from bench.audit import Run
+from bench.labels import joined
+
+
+def commands(run: Run) -> tuple[str, ...]:
+    """Lines that make a run anew, check it and report it; of one from Python they write its suite first."""
+    stored, command = _place(run.path), run.manifest["command"]
+    start = [command] if command else _from_python(run.manifest, stored)
+    return "pip install -c constraints.txt -e .", *start, f"bench verify {stored}", f"bench report {stored}"
+
+
+def _from_python(manifest: Mapping[str, Any], stored: str) -> list[str]:
+    set_ = {"name": "", **{key: value for key, value in manifest["suite"].items() if value}}  # its name first
+    file = f"{set_['name']}.toml"
+    lines = [f"cat > {file} << 'END'", *toml.text(set_).splitlines(), "END"]
+    own = [
+        f"the {kind[:-1]} {name}"
+        for kind in ("activations", "optimizers", "tasks")
+        for name, entry in manifest[kind].items()
+        if "code" in entry
+    ]
+    if not own:
+        return [*lines, f"bench run {file} --out {stored}"]
+    return [
+        *lines,
+        f"# {joined(own)} must be registered in Python first, then there:",
+        f"# bench.run({json.dumps(file)}, out={json.dumps(shlex.split(stored)[0])})",
+    ]
+
+
+def _place(path: Path) -> str:
+    """A run's directory as a command names it: from here or, as in a checkout, under results; else as it was given."""
+    whole, here = path.resolve(), Path.cwd()
+    if whole.is_relative_to(here):
+        path = whole.relative_to(here)
+    elif whole.parent.name == "results":
+        path = Path("results", whole.name)
+    return shlex.quote(path.as_posix())

@@ -1,0 +1,53 @@
+"""The lines that reproduce a run: those that are shown do it."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from synthetic import make_run
+
+from bench import suite
+from bench.commands import commands
+from bench.reporting import render
+
+
+def test_a_run_is_named_by_where_it_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run(["relu"], ["sgd"], evaluations=4)
+    run.manifest["command"] = "bench run mine.toml --out 'runs/my run'"
+    monkeypatch.chdir(tmp_path)
+    places = {
+        Path("runs/my run"): "'runs/my run'",
+        tmp_path / "runs" / "mine": "runs/mine",
+        tmp_path.parent / "results" / "quick": "results/quick",
+        tmp_path.parent / "runs" / "quick": str(tmp_path.parent / "runs" / "quick"),
+    }
+    for path, told in places.items():
+        run.path = path
+        first, *rest = commands(run)
+        assert first.startswith("pip install")
+        assert rest == [run.manifest["command"], f"bench verify {told}", f"bench report {told}"]
+
+
+def test_a_run_from_python_is_reproduced_by_its_suite_as_a_file(tmp_path: Path) -> None:
+    run = make_run(["relu"], ["sgd"], evaluations=4)
+    run.manifest |= {"command": "", "suite": suite.read("smoke").described()}
+    run.path = Path("runs/mine")
+    shown = commands(run)
+    assert shown[-3:] == ("bench run smoke.toml --out runs/mine", "bench verify runs/mine", "bench report runs/mine")
+    subprocess.run(["bash", "-ec", "\n".join(shown[1:-3])], cwd=tmp_path, check=True)
+    assert suite.read(tmp_path / "smoke.toml") == suite.read("smoke")
+    page = render([run])
+    assert "bench run smoke.toml --out runs/mine" in page["index.html"].decode()
+    assert "    bench run smoke.toml --out runs/mine\n" in page["report.md"].decode()
+
+
+def test_what_was_registered_is_asked_for() -> None:
+    run = make_run(["relu", "lam"], ["sgd", "own"], evaluations=4)
+    run.manifest |= {"command": "", "suite": suite.read("smoke").described()}
+    for kind, name in (("activations", "lam"), ("optimizers", "own")):
+        run.manifest[kind][name]["code"] = "0123456789abcdef"
+    run.path = Path("runs/my run")
+    assert commands(run)[-4:-2] == (
+        "# the activation lam and the optimizer own must be registered in Python first, then there:",
+        '# bench.run("smoke.toml", out="runs/my run")',
+    )
