@@ -1,6 +1,6 @@
 """The tables of docs/tasks.md: what the entries say of themselves, their options, and the best cell of stored runs.
 
-Refresh it with `python -m bench.catalogue docs/tasks.md results/*`.
+Refresh it with `python -m bench.catalogue docs/tasks.md results/quick results/standard`, the runs that come with it.
 """
 
 import csv

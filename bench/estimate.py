@@ -33,16 +33,16 @@ PRICES = {
     "macro_rnn": Price(0.11, 3.0),
     "digits_transformer": Price(0.15, 5.2),
     "modular_transformer": Price(0.15, 5.2),
-    "segmentation": Price(0.08, 4.0),
-    "detection": Price(0.20, 4.2),
-    "super-resolution": Price(0.25, 2.6),
-    "colorization": Price(0.40, 2.6),
+    "segmentation": Price(0.065, 4.8),
+    "detection": Price(0.20, 6.6),
+    "super-resolution": Price(0.25, 4.3),
+    "colorization": Price(0.40, 4.3),
     "reconstruction": Price(0.36, 2.5),
     "generation": Price(0.31, 3.5),
     "control": Price(0.06, 2.5),
     "landscape": Price(0.05, 0.9),
 }
-PERCEPTRON, CONVOLUTIONAL, REUSED = Price(0.40, 1.6), Price(0.16, 2.4), 10  # FLOP an example by a weight
+PERCEPTRON, CONVOLUTIONAL, REUSED = Price(0.40, 1.8), Price(0.16, 3.5), 10  # FLOP an example by a weight
 MORE, ALONE = 1 / 6, 2.0  # of compiling a program's first optimizer: what each other takes; one that searches lines
 START_S = 2.0
 # FLOP/s of a large product on one worker, where none was measured: of slow and of fast ones. A GPU's are a guess and

@@ -33,7 +33,7 @@ _used = ContextVar("used", default=True)
 
 @contextmanager
 def unused() -> Iterator[None]:
-    """Within it nothing fits: operations are counted as those of the convolution, whatever computes it."""
+    """Within it nothing fits: for what runs too seldom to pay for compiling it, and for counting operations."""
     token = _used.set(False)
     try:
         yield

@@ -16,7 +16,9 @@ HEAD = "task,activation,optimizer,rank,test_metric,steps_to_target\n"
 
 def test_the_page_is_fresh() -> None:
     page = PAGE.read_text("utf-8")
-    assert page == catalogue.refreshed(page, catalogue.best_cells((ROOT / "results").iterdir()))
+    _, _, command = page.partition("python -m bench.catalogue docs/tasks.md ")
+    runs = [ROOT / run for run in command.splitlines()[0].split()]  # not those that its user made beside them
+    assert runs and page == catalogue.refreshed(page, catalogue.best_cells(runs))
 
 
 def test_has_a_row_a_task_of_all_columns() -> None:
@@ -72,7 +74,6 @@ def test_the_command_in_the_page_refreshes_it(tmp_path: Path) -> None:
     catalogue.main([str(page), str(ROOT / "results" / "quick")])
     text = page.read_text("utf-8")
     assert text.startswith("before\n") and text.endswith("end\n") and "after\n" in text and "old" not in text
-    assert "python -m bench.catalogue docs/tasks.md results/*" in PAGE.read_text("utf-8")
 
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)

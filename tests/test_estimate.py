@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from bench import kinds, machine, plan, rates, suite
+from bench import kinds, machine, plan, rates, store, suite
 from bench.cli import app
 from bench.estimate import PRICES, SPREAD, estimate, price
 from bench.program import PROFILES
@@ -43,7 +43,7 @@ def took(run: str) -> float:
     return float(session["finished"] - session["started"])
 
 
-@pytest.mark.parametrize("run", ["quick", "standard", "throughput_quick"])
+@pytest.mark.parametrize("run", ["quick", "standard", "throughput", "throughput_quick"])
 def test_the_committed_runs_took_what_is_estimated_within_a_third(run: str) -> None:
     rates.remember("cpu", CORE)
     wanted = kinds.read(run)
@@ -55,11 +55,8 @@ def test_the_committed_runs_took_what_is_estimated_within_a_third(run: str) -> N
 
 
 def test_every_family_of_the_throughput_suite_took_what_is_estimated() -> None:
-    measured = {  # seconds of a group of nine cells on two such cores
-        "digits_mlp": 22, "digits_cnn": 29, "digits_segmentation": 113, "digits_detection": 58,
-        "photo_superresolution": 36, "digits_rnn": 25, "digits_lstm": 39, "digits_gru": 37, "digits_transformer": 57,
-        "digits_autoencoder": 27,
-    }  # fmt: skip
+    journal = store.read_journal(RESULTS / "throughput")  # a line a group of nine cells
+    measured = {entry["group"]["task"]: entry["wall_s"] for entry in journal}
     groups = throughput.make(kinds.read("throughput"), ["cpu"], 1).groups
     found = {group.programs[0].task.name: throughput.group_s(group, CORE) for group in groups}
     assert {task: found[task] for task in measured} == pytest.approx(measured, rel=0.33)

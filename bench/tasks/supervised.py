@@ -1,6 +1,7 @@
 """Supervised learning: a model, a loss and a metric make a problem."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +15,11 @@ if TYPE_CHECKING:
     from flax import nnx
     from jax import Array
 
-    from bench import layers, switch
+    from bench import layers, switch, winograd
     from bench.activations import Activation
 else:
     jax, jnp, nnx = Lazy("jax"), Lazy("jax.numpy"), Lazy("flax.nnx")
-    layers, switch = Lazy("bench.layers"), Lazy("bench.switch")
+    layers, switch, winograd = Lazy("bench.layers"), Lazy("bench.switch"), Lazy("bench.winograd")
 
 
 SLICE = 30  # images evaluated at once; twelve slices of the 359 digits of a part
@@ -51,7 +52,9 @@ def network(
         graph, choices = graphs[mode]
         picked = jax.tree.map(lambda _: index, choices)
         merged = nnx.merge(graph, parameters, picked, state, copy=True)
-        z = merged(x)
+        # Evaluating is short: what Winograd's algorithm saves there would not pay for compiling it.
+        with winograd.unused() if mode == "evaluate" else nullcontext():
+            z = merged(x)
         return z, nnx.state(merged, nnx.Not(nnx.Any(nnx.Param, switch.Choice)))
 
     return init, outputs
