@@ -9,6 +9,7 @@ from matplotlib.lines import Line2D
 
 from bench.figures import svg
 from bench.figures.style import DASHES, MARKERS, PALETTE
+from bench.labels import joined
 from bench.stats import Pair, cell_label
 
 MOST = 6  # cells that have a colour
@@ -44,10 +45,8 @@ def profiles(prefix: str, curves: pd.DataFrame, scores: "pd.Series[float]", task
 
 def _names(cells: Sequence[str]) -> str:
     """Cells that are alike: the first few by name."""
-    named, more = cells[:3], len(cells) - 3
-    if more > 0:
-        return f"{', '.join(named)} and {more} more"
-    return " and ".join([*[", ".join(named[:-1])] * (len(named) > 1), named[-1]])
+    more = len(cells) - 3
+    return joined([*cells[:3], f"{more} more"] if more > 0 else cells)
 
 
 def _draw(curves: pd.DataFrame, best: Sequence[Pair], tasks: int) -> Canvas:
