@@ -2,6 +2,7 @@
 
     suite = bench.Suite(name="mine", tasks=["wine_mlp"], ...)   # or a suite file, or the name of one
     run = bench.run(suite)          # run.lanes, run.curves, run.convergence, run.throughput: frames of pandas
+    print(bench.verdict(run))       # what leads, by how much and how sure that is
     bench.report(run)               # a page, figures, tables
     bench.load("results/quick")     # a run that was stored
 
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bench.errors import BenchError, InputError
-    from bench.kinds import load, report, run
+    from bench.kinds import load, report, run, verdict
     from bench.register import register_activation, register_optimizer, register_task
     from bench.results import Run
     from bench.suite import Suite
@@ -31,6 +32,7 @@ __all__ = [
     "register_task",
     "report",
     "run",
+    "verdict",
 ]
 
 _HOMES = {
@@ -44,6 +46,7 @@ _HOMES = {
     "register_task": "bench.register",
     "report": "bench.kinds",
     "run": "bench.kinds",
+    "verdict": "bench.kinds",
 }
 
 

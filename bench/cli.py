@@ -227,8 +227,7 @@ def _write_report(runs: list[Any], out: Path | None = None) -> None:
     from bench import kinds
 
     page = kinds.report(runs, out)
-    for sentence in kinds.verdicts(runs):
-        say(sentence)
+    say(kinds.verdict(runs))
     say(f"report:  {page}")
 
 

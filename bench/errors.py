@@ -1,7 +1,10 @@
 """What can go wrong, and the exit code that each kind of it has."""
 
+import sysconfig
+import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 
@@ -62,8 +65,20 @@ class Raised(Exception):  # noqa: N818 - what another error is told as
 
 
 def in_words(error: BaseException) -> str:
-    """Type and message, as `TypeError: no`."""
-    return str(error) if isinstance(error, Raised) else f"{type(error).__name__}: {error}"
+    """Type and message, and where it was in code of the user's, as `TypeError: no (mine.py, line 3)`."""
+    if isinstance(error, Raised):
+        return str(error)
+    first, *rest = f"{type(error).__name__}: {error}".splitlines()
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if not _installed(frame.filename)]
+    place = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
+    return "\n".join([first + place, *rest])
+
+
+@cache
+def _installed(file: str) -> bool:
+    """Whether it is code of Python, of a library or of this package, or none in a file."""
+    folders = [*map(sysconfig.get_path, ("stdlib", "platstdlib", "purelib", "platlib")), Path(__file__).parent]
+    return file.startswith("<") or any(Path(file).is_relative_to(folder) for folder in folders)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from bench.errors import Raised, in_words
 from bench.lanes import Lane
 from bench.program import Program
 
@@ -47,5 +48,5 @@ def _raised(trace: Callable[[Program], Any], program: Program) -> Exception | No
     try:
         trace(program)
     except Exception as error:  # whatever a user's function raises
-        return error.with_traceback(None)  # which would keep all that was traced
+        return Raised(in_words(error))  # itself it would keep all that was traced
     return None

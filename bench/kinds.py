@@ -189,16 +189,22 @@ def report(runs: Any, out: str | Path | None = None) -> Path:
 
     Raises `InputError` where they are no runs, or the folder is somebody else's.
     """
-    listed = [runs] if hasattr(runs, "manifest") else runs
+    listed = _listed(runs)
     kind = _of_runs(listed)
     found: Path = kind.get("report")(listed, out or Path("reports") / listed[0].name)
     return found
 
 
-def verdicts(runs: Sequence[Any]) -> list[str]:
-    """What the report of `runs` comes to, a sentence each."""
-    found: list[str] = _of_runs(runs).get("verdicts")(runs)
-    return found
+def verdict(runs: Any) -> str:
+    """What one or more runs come to, as a report of them begins: a line a task, or of how fast they were.
+
+    Arguments:
+        runs: a run, or a list of them.
+
+    Raises `InputError` where they are no runs.
+    """
+    listed = _listed(runs)
+    return "\n".join(_of_runs(listed).get("verdicts")(listed))
 
 
 def comparison(runs: Sequence[Any], scores: bool = False) -> tuple[Callable[..., Any], ModuleType]:
@@ -222,6 +228,10 @@ COMPARED = {
     CONVERGENCE: ("bench.compare", "bench.comparing"),
     THROUGHPUT: ("bench.throughput.compare", "bench.throughput.compare"),
 }
+
+
+def _listed(runs: Any) -> Any:
+    return [runs] if hasattr(runs, "manifest") else runs
 
 
 def _of_runs(runs: Sequence[Any]) -> Kind:

@@ -87,6 +87,16 @@ def test_a_report_is_of_one_run_or_of_several(monkeypatch: pytest.MonkeyPatch, t
     assert caught.value.hint == "bench.load(path) reads one"
 
 
+def test_a_verdict_is_of_one_run_or_of_several() -> None:
+    quick, timed = (bench.load(Path(__file__).parents[1] / "results" / name) for name in ("quick", "throughput_quick"))
+    line = bench.verdict(quick)
+    assert line.startswith("digits_mlp: ") and "cannot be told from it" in line and "\n" not in line
+    assert bench.verdict([quick, quick]) == f"{line}\n{line}"
+    assert bench.verdict(timed).startswith("Fastest:")
+    with pytest.raises(InputError, match="expected a run or a list of runs"):
+        bench.verdict("results/quick")
+
+
 def failing(run: Any, **known: Any) -> Any:
     """A run of which this is known without a file."""
     found = run.__new__(run)

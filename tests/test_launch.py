@@ -494,6 +494,9 @@ print(run.lanes.groupby(["activation", "status"]).size().to_dict(), run.manifest
 """
 
 
+RAISED = "ValueError: no such luck (script.py, line 10)"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("sharing", ["alone", "in the program of others"])
 def test_lanes_of_an_activation_that_raises_are_failed_and_tried_again(tmp_path: Path, sharing: str) -> None:
@@ -506,15 +509,15 @@ def test_lanes_of_an_activation_that_raises_are_failed_and_tried_again(tmp_path:
         assert first == "{('mine', 'failed'): 4, ('tanh', 'ok'): 4} failed\n", process.communicate()
         assert problems(path) == [], "each planned lane is there, as failed"
         run = bench.load(path)
-        assert {entry["error"] for entry in run.journal if "error" in entry} == {"ValueError: no such luck"}
+        assert {entry["error"] for entry in run.journal if "error" in entry} == {RAISED}
         failed = run.lanes[run.lanes["status"] == "failed"]
         assert failed["test_metric"].isna().all() and np.isinf(failed["steps_to_target"]).all()
         second, errors = process.communicate("go on\n", timeout=60)
     assert second == "{('mine', 'ok'): 4, ('tanh', 'ok'): 4} complete\n", errors
     warning, failures = errors.splitlines()
-    assert warning.startswith(f"{path}: got 4 failed lanes; expected none; ValueError: no such luck")
+    assert warning.startswith(f"{path}: got 4 failed lanes; expected none; {RAISED}")
     cell = {"task": "wine_mlp", "activation": "mine", "optimizer": "sgd"}
-    told = cell | {"error": "ValueError: no such luck", "lanes": 4}
+    told = cell | {"error": RAISED, "lanes": 4}
     assert ast.literal_eval(failures) == {key: [value] for key, value in told.items()}
     assert problems(path) == []
     again = bench.load(path)

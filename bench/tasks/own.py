@@ -14,7 +14,7 @@ from typing import Any
 from bench import checks
 from bench.datasets import Samples, own
 from bench.datasets.base import Dataset
-from bench.errors import InputError
+from bench.errors import InputError, in_words
 from bench.tasks import TASKS
 from bench.tasks.base import Task
 from bench.tasks.families import FAMILIES, entry
@@ -102,7 +102,7 @@ def _from_python(path: Path) -> Task:
     except FileNotFoundError:
         raise InputError(f"{path}: got no such file; expected a Python file with a TASK") from None
     except (Exception, SystemExit) as error:  # whatever the file raises
-        told = " ".join(f"{type(error).__name__}: {error}".split())
+        told = " ".join(in_words(error).split())
         raise InputError(f"{path}: got {told}; expected a Python file that runs") from None
     found = getattr(module, "TASK", None)
     if not isinstance(found, Task):

@@ -104,8 +104,8 @@ class Group:
             here, there = context.Pipe()
             own = scratch / f"{entrant.name.replace(' ', '-')}-{len(shares)}-{cores[0]}"
             environment = {
-                **dict(entrant.environment), "OMP_NUM_THREADS": str(len(cores)), "JAX_PLATFORMS": "cpu",
-                "CUDA_VISIBLE_DEVICES": "", "TORCHINDUCTOR_CACHE_DIR": str(own),
+                "OMP_NUM_THREADS": str(len(cores)), "JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": "",
+                "TORCHINDUCTOR_CACHE_DIR": str(own), **dict(entrant.environment),
             }  # fmt: skip
             of_process = cores, environment, entrant.module, own.with_suffix(".log"), there
             process = context.Process(target=serve, args=of_process, daemon=True)

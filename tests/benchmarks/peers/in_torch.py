@@ -1,5 +1,6 @@
 """PyTorch as its tutorials write it: eager, compiled, and an ensemble under `torch.func.vmap`."""
 
+import os
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import torch
 from raced import EVERY, RATE, Layer, Model, Work, gates
 from torch import nn
 
+DEVICE = os.environ.get("PEER_DEVICE", "cpu")
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "": nn.Identity}
 
 
@@ -59,7 +61,7 @@ def network(model: Model) -> nn.Sequential:
 
 
 def tensors(work: Work, part: str) -> tuple[torch.Tensor, torch.Tensor]:
-    x, y = (torch.from_numpy(np.ascontiguousarray(values)) for values in work.data[part])
+    x, y = (torch.from_numpy(np.ascontiguousarray(values)).to(DEVICE) for values in work.data[part])
     if x.ndim == 4:
         x = x.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
     return x, y if y.is_floating_point() else y.long()
@@ -74,7 +76,7 @@ class Eager:
     """One network; all data are in memory, batches are picked by index."""
 
     def __init__(self, work: Work) -> None:
-        made = network(work.model)
+        made = network(work.model).to(DEVICE)
         with torch.no_grad():
             for parameter, values in zip(made.parameters(), arrays(work), strict=True):
                 parameter.copy_(torch.from_numpy(values[0].copy()))
@@ -83,7 +85,7 @@ class Eager:
         self.optimizer = torch.optim.Adam([p for p in made.parameters() if p.requires_grad], lr=RATE, fused=True)
         self.loss = loss_of(work)
         (self.x, self.y), self.validation = tensors(work, "train"), tensors(work, "validation")
-        self.order = torch.from_numpy(work.order[0].astype(np.int64))
+        self.order = torch.from_numpy(work.order[0].astype(np.int64)).to(DEVICE)
 
     def prepared(self, network: nn.Module) -> Any:
         return network
@@ -107,7 +109,7 @@ class Eager:
         for window in self.order.split(EVERY) * repeats:
             total = sum(self.step(samples) for samples in window) / len(window)
             with torch.no_grad():
-                rows.append([total.numpy().reshape(-1), self.evaluate().numpy().reshape(-1)])
+                rows.append([total.numpy(force=True).reshape(-1), self.evaluate().numpy(force=True).reshape(-1)])
         return np.array(rows)
 
 
@@ -123,11 +125,11 @@ class Ensemble(Eager):
         super().__init__(work)
         names = [name for name, _ in self.network.named_parameters()]
         self.parameters = {
-            name: nn.Parameter(torch.from_numpy(values.copy()))
+            name: nn.Parameter(torch.from_numpy(values.copy()).to(DEVICE))
             for name, values in zip(names, arrays(work), strict=True)
         }
         self.optimizer = torch.optim.Adam(self.parameters.values(), lr=RATE, fused=True)
-        self.order = torch.from_numpy(work.order.astype(np.int64)).transpose(0, 1)
+        self.order = torch.from_numpy(work.order.astype(np.int64)).to(DEVICE).transpose(0, 1)
 
         def loss(parameters: Any, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
             return self.loss(torch.func.functional_call(self.network, parameters, (x,)), y)

@@ -87,17 +87,17 @@ MODELS = {
 }  # fmt: skip
 
 
-def plan_of(model: Model) -> Any:
-    """bench's plan for one cell: five networks."""
+def plan_of(model: Model, lanes: int = 5, device: str = "cpu") -> Any:
+    """bench's plan for one cell of so many networks."""
     from bench import plan, suite
 
     described = {
         "name": "race", "description": "One cell", "tasks": [{"name": model.task, **model.options}],
         "activations": [model.activation], "optimizers": ["adam"], "steps": model.steps, "batch_size": BATCH,
         "eval_every": EVERY, "learning_rates": {"low": RATE, "high": RATE, "num": 1},
-        "seeds": {"tune": 5, "evaluate": 5},
+        "seeds": {"tune": lanes, "evaluate": 5},
     }  # fmt: skip
-    return plan.make(suite.parse(described))
+    return plan.make(suite.parse(described), device)
 
 
 def work(model: Model, program: Any) -> Work:
