@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jax import Array, lax
+from jax import Array
 
 from bench import winograd
 from bench.layers import Activate, Recipe
@@ -22,18 +22,16 @@ FEW_CHANNELS = 3  # up to here a product of one row's pixels is too thin
 def convolve(x: Array, kernel: Array) -> Array:
     """Σ over the window of x W, x [n, h, w, c], kernel W [window, window, c, features] -> [n, h, w, features].
 
-    On a CPU matrix products: the gradient of XLA's own convolution takes 30 times as long in a loop, and under
-    `vmap` it becomes a grouped one, which is worse. Columns are brought together before the product and rows added
-    after it, so that neither side is `window`² times the image; of few channels both are brought together before.
-    Where it fits they are multiplied by Winograd's algorithm, which has half the products.
+    Matrix products: under `vmap` the gradient of XLA's own convolution is a grouped one with a kernel as large as the
+    image, and on a CPU it takes 30 times as long in a loop. There columns are brought together before the product and
+    rows added after it, so that neither side is `window`² times the image; of few channels, and on a GPU, both are
+    brought together before. Where it fits Winograd's algorithm multiplies them, with half the products.
     """
     window, _, channels, features = kernel.shape
-    if jax.default_backend() != "cpu":
-        return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
     if window == 1:
         return product(x, kernel[0, 0])
     columns = spread(x, window, COLUMNS)
-    if channels <= FEW_CHANNELS:
+    if channels <= FEW_CHANNELS or jax.default_backend() != "cpu":
         return product(spread(columns, window, ROWS), kernel.reshape(-1, features))
     if winograd.fits(x, kernel):
         return winograd.convolve(x, kernel)

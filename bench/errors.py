@@ -64,6 +64,13 @@ class Raised(Exception):  # noqa: N818 - what another error is told as
     """What a worker's call raised, in words."""
 
 
+def out_of_memory(error: BaseException) -> bool:
+    """Whether a host or device had too little memory, and not something else gone wrong."""
+    told = str(error).lower()
+    texts = ("resource_exhausted", "out of memory", "out_of_memory", "alloc_failed")
+    return isinstance(error, MemoryError) or any(text in told for text in texts)
+
+
 def in_words(error: BaseException) -> str:
     """Type and message, and where it was in code of the user's, as `TypeError: no (mine.py, line 3)`."""
     if isinstance(error, Raised):
@@ -77,7 +84,8 @@ def in_words(error: BaseException) -> str:
 @cache
 def _installed(file: str) -> bool:
     """Whether it is code of Python, of a library or of this package, or none in a file."""
-    folders = [*map(sysconfig.get_path, ("stdlib", "platstdlib", "purelib", "platlib")), Path(__file__).parent]
+    paths = sysconfig.get_paths()
+    folders = [paths[kind] for kind in ("stdlib", "platstdlib", "purelib", "platlib")] + [str(Path(__file__).parent)]
     return file.startswith("<") or any(Path(file).is_relative_to(folder) for folder in folders)
 
 

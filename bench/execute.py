@@ -15,7 +15,7 @@ import numpy as np
 from bench import faults, mesh, train
 from bench.compile import compile_lowered
 from bench.cost import Cost, cost
-from bench.errors import in_words
+from bench.errors import in_words, out_of_memory
 from bench.lanes import Lane
 from bench.losses import Metric
 from bench.program import Program
@@ -143,12 +143,6 @@ def _train(shard: Shard, lanes: list[Lane], timing: Timing) -> tuple[int, Outcom
     timing.evaluate_s += evaluate_s
     timing.train_s += seconds - evaluate_s
     return program.width, outcome
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether a host or device had too little memory, and not something else gone wrong."""
-    told = str(error).lower()
-    return isinstance(error, MemoryError) or "resource_exhausted" in told or "out of memory" in told
 
 
 def narrowed(program: Program) -> Program:
@@ -362,7 +356,9 @@ def _timed(loaded: Loaded, lanes: list[Lane], windows: np.ndarray) -> tuple[Outc
 
 
 def peak_resident_bytes() -> int:
-    """Of this process, so far."""
+    """Of this process, so far; where its device has a memory of its own, of that."""
+    if peak := (jax.local_devices()[0].memory_stats() or {}).get("peak_bytes_in_use"):
+        return int(peak)
     import resource
     import sys
 

@@ -138,13 +138,12 @@ def program_of(suite: Suite) -> Program:
 
 def prepare(device: str) -> None:
     """Get this process ready to train: what a worker has in its environment, before jax is imported."""
-    import sys
-
-    if "jax" not in sys.modules:
-        keep = {"PYTHONUNBUFFERED", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"}
-        os.environ.update({k: v for k, v in worker.environment(device, 0).items() if k not in keep})
+    keep = {"PYTHONUNBUFFERED", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"}
+    given = worker.environment(device, 0)
+    os.environ.update({name: value for name, value in given.items() if name not in keep})
     import jax
 
+    jax.config.update("jax_platforms", given["JAX_PLATFORMS"])  # a task's own file may have imported it before
     try:
         found = jax.devices()[0].platform
     except Exception as error:  # jax raises what its plug-ins do

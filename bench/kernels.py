@@ -10,6 +10,19 @@ import numpy as np
 
 from bench.compile import compile_lowered
 
+# Large enough for what the device can do: on a GPU a call costs more than a small product, and its cache is large.
+PRODUCTS = {"cpu": (512, 1024), "gpu": (4096, 8192)}  # rows and columns
+STREAMS = {"cpu": 2**26, "gpu": 2**30}  # bytes of an array
+
+
+def ceilings(seconds: float = 0.15) -> dict[str, float]:
+    """The rates of a large float32 product, at the precision that is set, and of a stream; `seconds` for each size."""
+    device = jax.default_backend()
+    return {
+        "gemm_flops_per_s": max(gemm_rate(size, seconds=seconds) for size in PRODUCTS[device]),
+        "triad_bytes_per_s": triad_bandwidth(STREAMS[device], seconds),
+    }
+
 
 def gemm_rate(n: int, dtype: str = "float32", seconds: float = 0.15) -> float:
     """FLOP/s of the product of two [n, n] matrices of `dtype`, at the precision that is set: the best call."""

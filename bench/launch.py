@@ -1,5 +1,6 @@
 """One run of a suite on this machine, from the suite to its stored tables."""
 
+import os
 import signal
 import threading
 import time
@@ -60,6 +61,7 @@ def run(
     manifest = previous or manifests.describe(made, wanted, command, data)
     with ExitStack() as stack:
         session = Session(made, workers, dask, stack)
+        manifests.enter_device(path, manifest, session.device_kind)
         manifests.enter_code(path, manifest, made.programs, session.pool[0])
         import_ahead("bench.reporting" if for_report else "bench.results")
         path = path or dated(wanted.name)
@@ -103,8 +105,7 @@ class Session:
         for one in self.pool:
             stack.callback(one.shutdown)
         self.described = [one.submit(worker.describe) for one in self.pool]
-        if made.device == "gpu":
-            self._require_gpu()
+        self.device_kind = self._require_gpu() if made.device == "gpu" else ""
 
     def train(
         self, held: store.Store, manifest: dict[str, Any], observe: Observer, signals: "Signals"
@@ -147,16 +148,18 @@ class Session:
         if rates := _given([one.submit(worker.gemm_rate) for one in self.pool]):
             manifest["execution"]["gemm_flops_per_s"] = median(rates)
 
-    def _require_gpu(self) -> None:
+    def _require_gpu(self) -> str:
+        """Its kind. Raises `ResourceError` where there is none."""
         try:
-            device = self.described[0].result()["device"]
+            found = self.described[0].result()
         except Exception as error:  # jax raises what its plug-ins do, an empty AssertionError where there is none
-            device = (str(error).strip() or "none").splitlines()[0][:200]
-        if device != "gpu":
+            found = {"device": (str(error).strip() or "none").splitlines()[0][:200]}
+        if found["device"] != "gpu":
             raise ResourceError(
-                f"--device gpu: got {device}; expected a GPU that jax can use",
+                f"--device gpu: got {found['device']}; expected a GPU that jax can use",
                 "install jax with its CUDA plug-in, or --device cpu",
             )
+        return str(found["device_kind"])
 
 
 def _given(futures: Iterable["Future[Any]"]) -> list[Any]:
@@ -171,11 +174,14 @@ def check_workers(workers: object) -> None:
 
 
 def pick_device(device: str) -> str:
-    """cpu or gpu; `auto` is a GPU where jax has the plug-in for one and the machine has one that it does not hide."""
+    """cpu or gpu; `auto` is a GPU where jax has the plug-in for one and the machine has one that nothing hides."""
     if device in PROFILES:
         return device
     if device != "auto":
         raise InputError(f"--device: got {device!r}; expected auto, cpu or gpu")
+    asked = os.environ.get("JAX_PLATFORMS", "")
+    if asked and not {"cuda", "gpu"} & set(asked.split(",")):
+        return "cpu"
     plugin = any(find_spec(f"jax_cuda{version}_plugin") for version in (12, 13))
     there = Path("/dev/nvidiactl").exists() and worker.gpus()[0] not in ("", "-1")
     return "gpu" if plugin and there else "cpu"

@@ -9,8 +9,12 @@ from typing import Any
 
 import psutil
 
-PACKAGES = ("optact", "jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn", "pandas", "scipy")
-COMPARABLE = ("jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn")  # those whose change can change a result
+# Those whose change can change a result; the libraries of CUDA are there where jax has its plug-in
+COMPARABLE = (
+    "jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn",
+    "jax-cuda13-plugin", "nvidia-cublas", "nvidia-cudnn-cu13",
+)  # fmt: skip
+PACKAGES = ("optact", *COMPARABLE, "pandas", "scipy")
 
 
 def describe() -> dict[str, Any]:

@@ -19,7 +19,7 @@ from typing import Any
 from loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
 
 from bench.datasets import cache_folder
-from bench.errors import Raised, in_words
+from bench.errors import Raised, in_words, out_of_memory
 from bench.machine import cores
 
 BrokenWorker = BrokenProcessPool
@@ -33,6 +33,8 @@ def plainly(fn: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return fn(*args, **kwargs)
         except (Exception, SystemExit) as error:
+            if "CUDA_ERROR_" in str(error) and not out_of_memory(error):
+                os._exit(1)  # the GPU answers no further call of this process; the next one may
             raise Raised(in_words(error)) from None
 
     return called
@@ -45,8 +47,13 @@ def environment(device: str, index: int) -> dict[str, str]:
     common = {"LOKY_MAX_MEMORY_LEAK_SIZE": "1e15", "JAX_PLATFORMS": platform, "PYTHONUNBUFFERED": "1"}
     if device == "gpu":
         own = gpus()[index % len(gpus())]
-        return {**common, "CUDA_VISIBLE_DEVICES": own, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+        # memory is taken as it is needed, and more of it than jax's three quarters: nobody else is expected there
+        share = {} if MEMORY_SHARES & os.environ.keys() else {"XLA_CLIENT_MEM_FRACTION": "0.9"}
+        return {**common, **share, "CUDA_VISIBLE_DEVICES": own, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     return {**common, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+MEMORY_SHARES = {"XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION"}  # an error where both are set
 
 
 def gpus() -> list[str]:
@@ -56,8 +63,9 @@ def gpus() -> list[str]:
     """
     if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
         return visible.split(",")
-    files = (file.name.removeprefix("nvidia") for file in Path("/dev").glob("nvidia[0-9]*"))
-    return sorted(files, key=int) or ["0"]
+    # CUDA counts from 0 those that it sees; a container's only one may be the file nvidia5
+    count = len(list(Path("/dev").glob("nvidia[0-9]*")))
+    return [str(index) for index in range(max(1, count))]
 
 
 def count(device: str) -> int:
@@ -200,7 +208,7 @@ def fingerprints(entries: list[Any]) -> list[str]:
 
 def gemm_rate() -> float:
     """FLOP/s of this worker's fastest float32 product, were all its devices busy."""
-    from bench.kernels import gemm_rate
+    from bench.kernels import ceilings
     from bench.mesh import count
 
-    return count() * max(gemm_rate(size, seconds=0.1) for size in (512, 1024))
+    return count() * ceilings(seconds=0.1)["gemm_flops_per_s"]

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+os.environ["JAX_PLATFORMS"] = "cpu"  # before jax is imported: processes of tests cannot share a GPU
+
 
 @pytest.fixture(scope="session", autouse=True)
 def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:

@@ -44,6 +44,18 @@ def test_convolution_and_its_gradients_are_those_of_xla_in_float64(window: int, 
             np.testing.assert_allclose(ours, theirs, rtol=1e-11, atol=1e-11)
 
 
+@pytest.mark.parametrize("channels, features", [(1, 4), (8, 16)])
+def test_on_a_gpu_it_is_one_product_of_whole_neighbourhoods(
+    channels: int, features: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jax.default_backend", lambda: "gpu")
+    x = jnp.asarray(IMAGES[..., :channels], jnp.float32)
+    kernel = jnp.asarray(np.random.default_rng(1).standard_normal((3, 3, channels, features)), jnp.float32)
+    np.testing.assert_allclose(convolve(x, kernel), oracle(x, kernel), rtol=1e-4, atol=1e-4)
+    lowered = jax.jit(jax.vmap(jax.grad(lambda *a: convolve(*a).sum(), (0, 1)))).lower(x[None], kernel[None]).as_text()
+    assert "stablehlo.dot_general" in lowered and "stablehlo.convolution" not in lowered
+
+
 def test_a_product_of_pixels_is_that_of_flat_images() -> None:
     kernel = np.random.default_rng(1).standard_normal((4 * 6 * 8, 5))
     with jax.enable_x64(True):

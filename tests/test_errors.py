@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from bench.errors import Raised, in_words
+from bench.errors import Raised, in_words, out_of_memory
 
 
 def raised_by(call: object) -> BaseException:
@@ -45,3 +46,18 @@ def test_code_that_is_installed_is_no_place(tmp_path: Path) -> None:
 def test_an_error_never_raised_or_told_already_is_told_as_it_is() -> None:
     assert in_words(KeyError("a")) == "KeyError: 'a'"
     assert in_words(Raised("ValueError: no (mine.py, line 3)")) == "ValueError: no (mine.py, line 3)"
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (MemoryError(), True),
+        (RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 9 bytes"), True),
+        (RuntimeError("INTERNAL: CUDA_ERROR_OUT_OF_MEMORY"), True),
+        (RuntimeError("CUDNN_STATUS_ALLOC_FAILED"), True),
+        (RuntimeError("INTERNAL: CUDA_ERROR_ILLEGAL_ADDRESS"), False),
+        (ValueError("no"), False),
+    ],
+)
+def test_want_of_memory_is_known_by_its_texts(error: Exception, expected: bool) -> None:
+    assert out_of_memory(error) is expected

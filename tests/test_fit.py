@@ -1,6 +1,9 @@
 """One network: the same numbers as in a run, kept on disk, and asked again."""
 
 import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -217,3 +220,15 @@ def test_the_cell_that_leads_a_run_is_trained_again(smoke_run: Path) -> None:
     )
     with pytest.raises(InputError, match="got no task digits_mlp; expected one of wine_mlp"):
         fit.cell_of(smoke_run, "digits_mlp")
+
+
+def test_a_task_of_a_file_that_imports_jax_trains_on_the_device_that_is_asked_for() -> None:
+    code = (
+        "import os, jax\n"
+        "from bench import fit\n"
+        "fit.prepare('cpu')\n"
+        "print(os.environ['JAX_PLATFORMS'], jax.config.jax_platforms)\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "JAX_PLATFORMS"}
+    told = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert told.stdout == "cpu cpu\n"

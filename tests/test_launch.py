@@ -425,10 +425,20 @@ def test_auto_is_the_cpu_where_every_gpu_is_hidden(
     monkeypatch.setattr(launch, "find_spec", lambda _: "a plug-in")
     monkeypatch.setattr(Path, "exists", lambda _: True)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.delenv("JAX_PLATFORMS")
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert launch.pick_device("auto") == device
     assert launch.pick_device("gpu") == "gpu", "what is asked for is not exchanged for another"
+
+
+@pytest.mark.parametrize(("platforms", "device"), [("", "gpu"), ("cuda,cpu", "gpu"), ("gpu", "gpu"), ("cpu", "cpu")])
+def test_auto_is_what_jax_was_told(monkeypatch: pytest.MonkeyPatch, platforms: str, device: str) -> None:
+    monkeypatch.setattr(launch, "find_spec", lambda _: "a plug-in")
+    monkeypatch.setattr(Path, "exists", lambda _: True)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.setenv("JAX_PLATFORMS", platforms)
+    assert launch.pick_device("auto") == device
 
 
 def die() -> None:

@@ -18,6 +18,14 @@ def test_a_step_of_a_scan_costs_less_than_a_call() -> None:
     assert 0 < measuring.scan_step(1000) < measuring.dispatch() < 0.1
 
 
+def test_ceilings_are_of_the_sizes_of_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "gemm_rate", lambda n, seconds: n)
+    monkeypatch.setattr(kernels, "triad_bandwidth", lambda size, seconds: size)
+    assert kernels.ceilings() == {"gemm_flops_per_s": 1024, "triad_bytes_per_s": 2**26}
+    monkeypatch.setattr("jax.default_backend", lambda: "gpu")
+    assert kernels.ceilings() == {"gemm_flops_per_s": 8192, "triad_bytes_per_s": 2**30}
+
+
 def test_every_size_and_type_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernels, "gemm_rate", lambda n, dtype: (n, dtype))
     monkeypatch.setattr(kernels, "triad_bandwidth", lambda size: 2.0 * size)

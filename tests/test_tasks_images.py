@@ -224,7 +224,9 @@ def test_a_detection_shows_both_boxes_both_classes_and_the_canvas() -> None:
     assert (shown[0, 10:] == 1).all()
 
 
-@pytest.mark.parametrize("samples", [3, supervised.SLICE, supervised.SLICE + 1, 3 * supervised.SLICE - 1])
+@pytest.mark.parametrize(
+    "samples", [3, supervised.SLICE["cpu"], supervised.SLICE["cpu"] + 1, 3 * supervised.SLICE["cpu"] - 1]
+)
 def test_images_evaluated_a_slice_at_a_time_are_those_evaluated_at_once(samples: int) -> None:
     def function(x: jax.Array) -> jax.Array:
         return jnp.tanh(x).sum((1, 2))

@@ -9,7 +9,7 @@ from bench.errors import InputError, ResourceError
 from bench.locate import suite_files
 from bench.suite import Suite
 from bench.throughput import plan
-from bench.throughput.suite import ThroughputSuite, most_workers
+from bench.throughput.suite import PRECISIONS, ThroughputSuite, most_workers
 
 VALUES: dict[str, Any] = {
     "kind": "throughput",
@@ -110,3 +110,16 @@ def test_the_suites_that_come_with_it_can_be_planned(file: Any) -> None:
 
 def test_there_are_some() -> None:
     assert {file.stem for file in TIMED} == {"throughput", "throughput_quick"}
+
+
+@pytest.mark.parametrize(
+    ("precision", "told"),
+    [("float32", "precision = [HIGHEST, HIGHEST]"), ("tf32", "type = tf32"), ("bfloat16", "type = bf16")],
+)
+def test_a_gpu_is_asked_for_each_precision(precision: str, told: str) -> None:
+    import jax
+    from jax import export
+
+    with jax.default_matmul_precision(PRECISIONS["gpu"][precision]):
+        made = export.export(jax.jit(lambda x: x @ x), platforms=["cuda"])(jax.ShapeDtypeStruct((8, 8), "float32"))
+    assert told in made.mlir_module()

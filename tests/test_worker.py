@@ -101,8 +101,36 @@ def test_without_a_gpu_a_worker_would_look_for_the_first(monkeypatch: pytest.Mon
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(Path, "glob", lambda *_: iter(()))
     assert worker.gpus() == ["0"]
-    monkeypatch.setattr(Path, "glob", lambda *_: iter([Path("/dev/nvidia10"), Path("/dev/nvidia2")]))
-    assert worker.gpus() == ["2", "10"]
+
+
+def test_gpus_are_counted_from_0_whatever_their_files_are_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    for files in (["nvidia5"], ["nvidia10", "nvidia2"]):  # as in a container
+        monkeypatch.setattr(Path, "glob", lambda *_, files=files: iter(map(Path, files)))
+        assert worker.gpus() == ["0", "1"][: len(files)]
+
+
+@pytest.mark.parametrize("own", [None, "XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION"])
+def test_a_users_own_share_of_a_gpus_memory_is_kept(monkeypatch: pytest.MonkeyPatch, own: str | None) -> None:
+    for name in worker.MEMORY_SHARES:
+        monkeypatch.delenv(name, raising=False)
+    if own:
+        monkeypatch.setenv(own, "0.5")
+    assert worker.environment("gpu", 0).get("XLA_CLIENT_MEM_FRACTION") == (None if own else "0.9")
+
+
+def failing(text: str) -> None:
+    raise RuntimeError(text)
+
+
+def test_a_process_whose_gpu_answers_no_more_is_replaced(one: Worker) -> None:
+    pid = asked(one, os.getpid)
+    with pytest.raises(Raised, match="out of memory"):
+        asked(one, worker.plainly(failing), "CUDA_ERROR_OUT_OF_MEMORY: out of memory")
+    assert asked(one, os.getpid) == pid
+    with pytest.raises(BrokenWorker):
+        asked(one, worker.plainly(failing), "INTERNAL: CUDA_ERROR_ILLEGAL_ADDRESS: an illegal memory access")
+    assert asked(one, os.getpid) != pid
 
 
 @pytest.mark.parametrize("hidden", ["", "-1"])

@@ -12,9 +12,9 @@ import numpy as np
 from bench import timing
 from bench.compile import compile_lowered
 from bench.cost import cost
-from bench.errors import in_words
-from bench.execute import batched, out_of_memory, peak_resident_bytes, traced_lanes
-from bench.kernels import gemm_rate, triad_bandwidth
+from bench.errors import in_words, out_of_memory
+from bench.execute import batched, peak_resident_bytes, traced_lanes
+from bench.kernels import ceilings
 from bench.lanes import Lane
 from bench.program import Program
 from bench.throughput.plan import OUT_OF_MEMORY, Group
@@ -23,7 +23,6 @@ from bench.timing import Ledger
 from bench.train import phases
 
 RATE = 1e-3  # learning rate of every lane: the time of a step does not depend on it
-GEMM_SIZES = (512, 1024)
 
 
 @dataclass
@@ -77,7 +76,7 @@ def sample(group: Group) -> dict[str, Any]:
     """
     ledger = Ledger()
     with ledger.under("ceilings"), jax.default_matmul_precision(PRECISIONS[group.device][group.precision]):
-        ceilings = {"gemm_flops_per_s": max(map(gemm_rate, GEMM_SIZES)), "triad_bytes_per_s": triad_bandwidth()}
+        highest = ceilings()
     ready = [_READY[program.id] for program in group.programs]
     calls = {number: (lambda r=r: r(r.steps), lambda r=r: r(0)) for number, r in enumerate(ready)}
     with ledger.under("steps"):
@@ -90,7 +89,7 @@ def sample(group: Group) -> dict[str, Any]:
         one.told["evaluate_s"] = evaluate_s = float(np.median([row[1] for row in rows]))
         one.told["step_samples"] = [max(row[0] - evaluate_s, 0.0) / one.steps for row in rows]
         cells.append(one.told)
-    told = {"worker": os.getpid(), "resident_bytes": peak_resident_bytes(), "cells": cells, **ceilings}
+    told = {"worker": os.getpid(), "resident_bytes": peak_resident_bytes(), "cells": cells, **highest}
     return {**told, "spent": dict(ledger.spent)}
 
 

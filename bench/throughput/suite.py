@@ -13,10 +13,11 @@ from bench.machine import cores
 from bench.suite import SuiteFile
 
 ALL = "all"  # workers: one a core, or one a GPU
-# What `jax.default_matmul_precision` calls them; a CPU multiplies float32 whatever it is told
+# What `jax.default_matmul_precision` calls them; a CPU multiplies float32 whatever it is told. What jax itself calls
+# "bfloat16" leaves it to a GPU, which takes TF32 (jax#39869).
 PRECISIONS = {
     "cpu": {"float32": "float32"},
-    "gpu": {"float32": "float32", "tf32": "tensorfloat32", "bfloat16": "bfloat16"},
+    "gpu": {"float32": "float32", "tf32": "TF32_TF32_F32", "bfloat16": "BF16_BF16_F32"},
 }
 
 
