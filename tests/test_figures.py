@@ -184,11 +184,11 @@ def test_cells_that_share_the_largest_share_or_the_best_median_are_told_together
     run.curves["validation_metric"] = 0.9
     shown = draw(run)
     assert shown["diverged"].finding.endswith("the largest share with relu + sgd and 2 more: 7 %.")
-    assert shown["curves"].finding == "After 500 steps the median is 90.0 % (relu + sgd and 2 more)."
+    assert shown["curves"].finding == "After 500 steps the median is 90.0 % (relu + adam and 2 more)."
     lion = run.lanes.loc[run.lanes["optimizer"] == "lion", "lane"]
     run.curves.loc[run.curves["lane"].isin(lion), "validation_metric"] = 0.8
     assert draw(run)["curves"].finding == (
-        "After 500 steps the medians of the cells lie between 90.0 % (relu + sgd and 1 more) and 80.0 % (relu + lion)."
+        "After 500 steps the medians of the cells lie between 90.0 % (relu + adam and 1 more) and 80.0 % (relu + lion)."
     )
 
 

@@ -134,7 +134,7 @@ def test_the_margin_is_to_the_next_and_to_the_median_of_the_means(means: list[fl
     run = make_run(["relu"], [f"o{i}" for i in range(len(means))], evaluations=4)
     scored = run.lanes["phase"] == "evaluate"
     run.lanes.loc[scored, "test_metric"] = run.lanes["optimizer"].str[1:].astype(int).map(dict(enumerate(means)))
-    run.lanes["status"] = "ok"
+    run.lanes = run.lanes.assign(status="ok", steps_to_target=10.0)
     run = SyntheticRun("x", run.lanes, run.curves, run.throughput, run.times, run.manifest)
     assert parts_of([run])[0].sections[0].margin == told
 
