@@ -7,6 +7,7 @@ from bench import crosstask, tables
 from bench.audit import Finding, Run, audit_together
 from bench.figures.profiles import profiles
 from bench.figures.svg import Figure
+from bench.labels import few
 from bench.stats import RankTest, cell_label
 from bench.verdicts import Verdict
 
@@ -99,6 +100,5 @@ def _shared(task: str, found: Sequence[tuple[str, Verdict]]) -> str:
         return f"{task}: {names.pop()} has the best mean in all {len(led)} runs."
     leaders = "; ".join(f"{run}: {cell_label(*v.winner)}" for run, v in led if v.winner)
     common = sorted(cell_label(*pair) for pair in every if pair)
-    few = ", ".join(common[:4]) + (f" and {len(common) - 4} more" if len(common) > 4 else "")
-    rest = f" In every run one of those that may be the best: {few}." if common else " No cell may be the best in all."
-    return f"{task}: the leaders differ ({leaders}).{rest}"
+    every_run = f"In every run one of those that may be the best: {few(common, 4)}." if common else ""
+    return f"{task}: the leaders differ ({leaders}). {every_run or 'No cell may be the best in all.'}"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import toml
-from bench.program import NO_ACTIVATION
+from bench.labels import few_cells
 from bench.tasks import TASKS, Task
 
 BATCH = 64  # for the column of FLOP a step
@@ -47,14 +47,19 @@ def _options(task: Task) -> Iterator[str]:
 
 
 def best_cells(runs: Iterable[Path]) -> dict[str, str]:
-    """By task, the best evaluated cell of all `runs`, its score and its run: read from their convergence.csv."""
+    """By task, the best evaluated cell of all `runs`, how many are its equals in its run, its score and the run.
+
+    Read from their convergence.csv.
+    """
     found: dict[str, tuple[float, str]] = {}
     for run in runs:
-        for row in _evaluated(run / "convergence.csv"):
-            task, score = TASKS[row["task"]], float(row["test_metric"])
-            if task.name not in found or task.metric.better(score, found[task.name][0]):
-                who = " + ".join(row[side] for side in ("activation", "optimizer") if row[side] != NO_ACTIVATION.label)
-                found[task.name] = score, f"{who}, {_shown(task, score)} ({run.name})"
+        rows = _evaluated(run / "convergence.csv")
+        for name in dict.fromkeys(row["task"] for row in rows):
+            own = [row for row in rows if row["task"] == name]
+            equals = [(row["activation"], row["optimizer"]) for row in own if row["rank"] == own[0]["rank"]]
+            task, score = TASKS[name], float(own[0]["test_metric"])
+            if name not in found or task.metric.better(score, found[name][0]):
+                found[name] = score, f"{few_cells(equals)}, {_shown(task, score)} ({run.name})"
     return {task: cell for task, (_, cell) in found.items()}
 
 

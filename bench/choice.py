@@ -1,10 +1,12 @@
 """What to take from a task: the leader at its learning rate, and which others serve as well for all that was seen."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pandas as pd
+
 from bench.labels import joined
-from bench.tables import LEADER, LEVEL, LOST, Table
+from bench.stats import CELL, cell_label
+from bench.tables import told_rate
 from bench.verdicts import Verdict
 
 FEW = 6  # names that a sentence may hold
@@ -19,31 +21,37 @@ class Choice:
     names: tuple[str, ...] = ()
 
 
-def choice(verdict: Verdict, cells: Table) -> Choice:
-    """The choice that the verdict on a task leaves, `cells` being the table of them.
+def choice(verdict: Verdict, table: pd.DataFrame, baseline: float) -> Choice:
+    """The choice that the verdict on a task leaves: its leader, and the cells that serve as well.
 
-    The shorter list is told: of those that cannot be told from the leader, or of those that fall behind it.
+    `table` is as for `tables.cells`, `baseline` the task's.
     """
     if verdict.winner is None or verdict.cells < 2:
         return Choice()
-    known = [row for row in cells.rows if row.entries[0].key]
-    level = [row.name for row in known if row.mark == LEVEL]
-    behind = [row.name for row in known if row.mark in (LOST, "")]
-    place = [column.title for column in cells.columns].index("learning rate")
-    best = next(row for row in known if row.mark == LEADER)
-    head = f"Choose {best.name} at learning rate {best.entries[place].text.replace('*', '')}"
-    if not level:
+    best = table.set_index(CELL[1:]).loc[verdict.winner]
+    head = f"Choose {cell_label(*verdict.winner)} at learning rate {told_rate(best.to_dict())}"
+    names = _serving(verdict, table, baseline)
+    if not names:
         return Choice(f"{head}.")
-    if not behind:
-        return Choice(f"{head} or, each at its own, any other cell.")
-    if len(level) <= len(behind):
-        return _with(head, "any of" if len(level) > 1 else "", level, "or", "cannot be told from the leader")
-    lost = f"{verdict.how} or " if verdict.lost else ""
-    return _with(head, "any cell but", behind, "and", f"{lost}can be told from the leader")
+    if len(names) == 1:
+        return Choice(f"{head} or, at its own learning rate, {names[0]}.")
+    head = f"{head} or, each at its own learning rate, any"
+    if len(names) == verdict.cells - 1:
+        return Choice(f"{head} other cell.")
+    if len(names) <= FEW:
+        return Choice(f"{head} of {joined(names, 'or')}.")
+    near = f"cannot be told from the leader and lie within {verdict.metric.difference(verdict.seen)} of it"
+    return Choice(f"{head} of the {len(names)} below.", f"{len(names)} cells that {near}", names)
 
 
-def _with(head: str, which: str, names: Sequence[str], last: str, what: str) -> Choice:
-    own = f"{head} or, each at its own, {which}" if which else f"{head} or, at its own,"
-    if len(names) > FEW:
-        return Choice(f"{own} the {len(names)} below.", f"{len(names)} that {what}", tuple(names))
-    return Choice(f"{own} {joined(names, last)}.")
+def _serving(verdict: Verdict, table: pd.DataFrame, baseline: float) -> tuple[str, ...]:
+    """The cells that serve as well as the leader, the best first.
+
+    No test tells a noisy cell from anything. So it must also be near in its mean, beat the baseline and never collapse.
+    """
+    ordered = table.sort_values(["rank", "steps_to_target"], kind="stable")
+    gains, tied = verdict.metric.sign * (ordered["test_metric"] - baseline), set(verdict.tied)
+    near = gains >= verdict.metric.sign * (verdict.mean - baseline) - verdict.seen
+    serving = ordered[near & (gains > 0) & ~ordered["collapsed"]]
+    pairs = serving[CELL[1:]].itertuples(index=False, name=None)
+    return tuple(cell_label(*pair) for pair in pairs if pair in tied)

@@ -1,6 +1,6 @@
 """What a cell is called, how long something took, and lists, everywhere in the same words."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 NO_ACTIVATION = "none"  # in the column of activations, where a task has none
 
@@ -22,3 +22,13 @@ def duration(seconds: float) -> str:
 def joined(names: Sequence[str], last: str = "and") -> str:
     """A list in words: `a, b and c`."""
     return f" {last} ".join([*[", ".join(names[:-1])] * (len(names) > 1), names[-1]])
+
+
+def few(names: Sequence[str], most: int) -> str:
+    """A list in words that names at most so many: `a, b and 3 more`."""
+    return joined(names if len(names) <= most else [*names[:most], f"{len(names) - most} more"])
+
+
+def few_cells(pairs: Iterable[tuple[str, str]]) -> str:
+    """Cells that share a place: the first by name, and how many more there are."""
+    return few([cell_label(*pair) for pair in pairs], most=1)

@@ -187,11 +187,11 @@ def _section(run: Run, task: str, slug: str, drawn: Mapping[str, figures.Style],
         task=task,
         several=several,
         facts=_facts(run.manifest["tasks"][task]),
-        choice=choice(found, cells),
+        choice=choice(found, told, float(run.manifest["tasks"][task]["baseline"])),
         margin=_margin(table, found),
         setting=_setting(run, task, found),
         verdict=found,
-        causes=_causes(run, task, found.metric),
+        causes=_causes(run, task, found),
         figures=figures.of_task(run, task, found, drawn, slug),
         cells=cells,
         matrix=tables.matrix(table, found),
@@ -231,29 +231,26 @@ def _facts(entry: Mapping[str, Any]) -> str:
 
 
 def _margin(table: pd.DataFrame, found: Verdict) -> str:
-    """By how much the leader leads: ahead of the next and of the middle cell; empty where there is no other."""
+    """By how much the leader leads: ahead of the next and of the median cell; empty where there is no other."""
     ranked = table[table["rank"].notna()].sort_values(["rank", "steps_to_target"], kind="stable").to_dict("records")
     if found.winner is None or found.at_end or len(ranked) < 2:
         return ""
-    metric, best = found.metric, ranked[0]["test_metric"]
-    middle = ranked[len(ranked) // 2]
-    told = [f"{_ahead(best, row['test_metric'], metric)} {place}" for row, place in (
-        (ranked[1], f"the next, {cell_label(ranked[1]['activation'], ranked[1]['optimizer'])}"),
-        (middle, f"the middle one of {len(ranked)}"),
-    )]  # fmt: skip
-    return f"{told[0][0].upper()}{told[0][1:]}{f', and {told[1]}' if len(ranked) > 2 else ''}."
+    means, second = [row["test_metric"] for row in ranked], ranked[1]
+    near, far = (_ahead(means[0], other, found.metric) for other in (means[1], float(np.median(means))))
+    told = f"{near} the next, {cell_label(second['activation'], second['optimizer'])}"
+    return f"{told[0].upper()}{told[1:]}{f', and {far} the median cell' if len(ranked) > 2 else ''}."
 
 
 def _ahead(best: float, other: float, metric: Metric) -> str:
-    gap = abs(best - other)
-    if not np.isfinite(gap):
+    if not np.isfinite(other):
         return "out of reach of"
-    return f"{metric.difference(gap)} ahead of" if gap > 0 else "at the same mean as"
+    same = np.isclose(best, other, rtol=1e-9, atol=0)
+    return "at the same mean as" if same else f"{metric.difference(best - other)} ahead of"
 
 
-def _causes(run: Run, task: str, metric: Metric) -> tuple[str, ...]:
+def _causes(run: Run, task: str, found: Verdict) -> tuple[str, ...]:
     """What made the difference on a task, and how many seeds it would take to see a smaller one: in sentences."""
-    tasks = {task: run.manifest["tasks"][task]}
+    tasks, metric = {task: run.manifest["tasks"][task]}, found.metric
     lanes = run.lanes[run.lanes["task"] == task]
     sides = [side for side in ("activation", "optimizer") if lanes[side].nunique() > 1]
     effects = [crosstask.main_effect(lanes, tasks, task, side) for side in sides]
@@ -263,7 +260,7 @@ def _causes(run: Run, task: str, metric: Metric) -> tuple[str, ...]:
         crosstask.default_sentence(crosstask.default_against_tuned(lanes, tasks), metric),
         crosstask.region_sentence(crosstask.good_region(lanes, tasks)),
         crosstask.budget_sentence(crosstask.best_so_far(lanes, tasks), metric),
-        power_line(lanes, run.convergence, tasks, task, metric),
+        power_line(found),
     ]
     return tuple(sentence for sentence in told if sentence)
 

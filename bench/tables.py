@@ -111,6 +111,12 @@ def matrix(table: pd.DataFrame, verdict: Verdict) -> Table:
     return Table((Column("", False), *(Column(column, True) for column in across)), tuple(rows))
 
 
+def told_rate(row: dict[str, Any], edge: str = "") -> str:
+    """The learning rate of a cell, marked by `edge`, and what was found beside it."""
+    rest = f", {row['found']}" if row.get("found") else ""
+    return f"{row['learning_rate']:.3g}{edge}{rest}"
+
+
 def leaderboard(board: pd.DataFrame, level: Sequence[object] = ()) -> Table:
     """Cells over all tasks, the best mean rank first; `level` are those that cannot be told from the first."""
     readers: list[Read] = [
@@ -246,5 +252,4 @@ def _interval(row: dict[str, Any], metric: Metric) -> Entry:
 def _rate(row: dict[str, Any]) -> Entry:
     if pd.isna(row["learning_rate"]):
         return Entry(UNKNOWN, "")
-    rest = f", {row['found']}" if row.get("found") else ""
-    return Entry(f"{row['learning_rate']:.3g}{'*' * bool(row['at_grid_edge'])}{rest}", _key(row["learning_rate"]))
+    return Entry(told_rate(row, "*" * bool(row["at_grid_edge"])), _key(row["learning_rate"]))

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bench.labels import few_cells
 from bench.stats import (
     CELL,
     Floats,
@@ -29,9 +30,10 @@ class Verdict:
     """Who leads a task, how sure that is, and who cannot be told from it.
 
     There is no winner where nothing was evaluated or nothing survived. `mean`, `half_width` (of its interval) and
-    learning `rate` are the winner's, `cells` and `seeds` what was evaluated, of `planned` cells. `lost` are the cells
-    that lost more seeds than the winner, and how many: they are no equals of it, whatever a test says. `how` is what
-    became of networks that did not survive.
+    learning `rate` are the winner's, `cells` and `seeds` what was evaluated, of `planned` cells. `equals` are the cells
+    of the best mean, the winner first, and their steps to the target. `lost` are the cells that lost more seeds than
+    the winner, and how many: they are no equals of it, whatever a test says. `how` is what became of networks that did
+    not survive. `seen` is the difference from the winner that the seeds see in four of five runs, 0 where unknown.
     """
 
     task: str
@@ -42,12 +44,17 @@ class Verdict:
     cells: int
     seeds: int
     metric: Metric
-    at_end: int = 0  # how many cells, if several, reach the best value of the metric on every seed
-    steps: float = np.inf  # of the winner to the target
+    equals: Mapping[Pair, float] = field(default_factory=dict)
     planned: int = 0
     rate: float = np.nan
     lost: Mapping[Pair, int] = field(default_factory=dict)
     how: str = "diverged"
+    seen: float = 0.0
+
+    @property
+    def at_end(self) -> bool:
+        """Whether several cells reach the best value of the metric on every seed."""
+        return len(self.equals) > 1 and bool(np.isclose(self.mean, self.metric.best, rtol=1e-5))
 
     @property
     def sentence(self) -> str:
@@ -61,50 +68,58 @@ class Verdict:
         if self.winner is None:
             lost = "Every evaluated network" if np.isfinite(self.mean) else "A network of every cell"
             return f"{lost} {self.how}, so there is nothing to compare."
-        who = cell_label(*self.winner)
+        who, others = cell_label(*self.winner), self.cells - 1
         value = f"{self.metric.told(self.mean, self.half_width)} test {self.metric.name}"
         if self.at_end:
-            return self._at_end(who, f"{self.metric.told(self.mean)} test {self.metric.name}") + self._losses()
-        if self.cells == 1:
+            return self._at_end(f"{self.metric.told(self.mean)} test {self.metric.name}")
+        if others == 0:
             only = f"one of {self.planned} cells that was evaluated" if self.planned > 1 else "cell"
             return f"{who} reaches {value}; it is the only {only}, so there is nothing to compare it with."
-        others = self.cells - 1 - len(self.lost)
-        if others == 0:
-            rest = "the other cell" if self.cells == 2 else f"each of the {self.cells - 1} other cells"
-            return f"{who} leads at {value}; {rest} {self.how} on {self._more_seeds()}."
-        return _sentence(who, value, others, tied=len(self.tied)) + self._losses()
+        if others == len(self.lost):
+            rest = "the other cell" if others == 1 else f"each of the {others} other cells"
+            return f"{who} leads at {value}; {rest} {self._fell()}."
+        if len(self.equals) > 1:
+            value = f"{value} (equalled by {few_cells(pair for pair in self.equals if pair != self.winner)})"
+        head = f"has the best mean, {value}, but" if 2 * len(self.tied) > others else f"leads at {value};"
+        return f"{who} {head} {self._told_apart(others)}."
 
-    def _losses(self) -> str:
-        """That cells were left out of the comparison, as a sentence; "" where none was."""
-        count = len(self.lost)
-        return f" Another {count if count > 1 else 'one'} {self.how} on {self._more_seeds()}." if count else ""
+    def _told_apart(self, others: int) -> str:
+        """How many of so many others can or cannot be told from the winner, and what became of those that were lost."""
+        tied, lost = len(self.tied), len(self.lost)
+        count, can = (tied, "cannot") if tied else (others - lost, "can")
+        if others == 1:
+            return f"the other cell {can} be told from it"
+        if count == others:
+            return f"{'none' if tied else 'each'} of the {others} other cells can be told from it"
+        return "; ".join([f"{count} of the {others} other cells {can} be told from it", *self._losses(others - count)])
 
-    def _more_seeds(self) -> str:
-        return f"{min(self.lost.values())} of its {self.seeds} seeds" if len(self.lost) == 1 else "more seeds than it"
+    def _losses(self, rest: int) -> list[str]:
+        """That cells of the `rest` were left out of the comparison; empty where none was."""
+        lost = len(self.lost)
+        if not lost:
+            return []
+        if lost == rest:
+            return [f"the {'other one' if lost == 1 else f'other {lost}'} {self._fell()}"]
+        return [f"{'one' if lost == 1 else lost} of the rest {self._fell()}"]
 
-    def _at_end(self, who: str, value: str) -> str:
+    def _fell(self) -> str:
+        """What became of the lost cells."""
+        (first, *more) = self.lost.values()
+        return f"{self.how} on {'more seeds than the leader' if more else f'{first} of its {self.seeds} seeds'}"
+
+    def _at_end(self, value: str) -> str:
+        ends = len(self.equals)
         every = "Both" if self.cells == 2 else f"All {self.cells}"
-        count = every if self.at_end == self.cells else f"{self.at_end} of {self.cells}"
+        count = every if ends == self.cells else f"{ends} of {self.cells}"
         end = "ceiling" if self.metric.sign > 0 else "floor"
-        after = (
-            f"; the soonest at the target is {who}, after {self.steps:,.0f} steps" if np.isfinite(self.steps) else ""
-        )
-        more = len(self.tied) - (self.at_end - 1)
-        rest = f" {more} more cannot be told from them." if more > 0 else ""
+        least = min(self.equals.values())
+        soonest = few_cells(pair for pair, steps in self.equals.items() if steps == least)
+        after = f"; soonest at the target: {soonest}, after {least:,.0f} steps" if np.isfinite(least) else ""
+        more = len(self.tied) - (ends - 1)
+        level = [f"{more} more cannot be told from them"] * (more > 0)
+        rest = "; ".join([*level, *self._losses(self.cells - ends - more)])
+        rest = f" {rest[0].upper()}{rest[1:]}." if rest else ""
         return f"{count} cells reach the {end}, {value}, on every seed{after}.{rest}"
-
-
-def _sentence(who: str, value: str, others: int, tied: int) -> str:
-    if others == 1 and tied:
-        return f"{who} has the best mean, {value}, but the other cell cannot be told from it."
-    if others == 1:
-        return f"{who} leads at {value}; the other cell can be told from it."
-    if tied == 0:
-        return f"{who} leads at {value}; each of the {others} other cells can be told from it."
-    if tied == others:
-        return f"{who} has the best mean, {value}, but none of the {others} other cells can be told from it."
-    head = f"has the best mean, {value}, but" if 2 * tied > others else f"leads at {value};"
-    return f"{who} {head} {tied} of the {others} other cells cannot be told from it."
 
 
 def leader(table: pd.DataFrame, task: str) -> "pd.Series[Any] | None":
@@ -132,7 +147,7 @@ def verdict(lanes: pd.DataFrame, table: pd.DataFrame, tasks: Tasks, task: str) -
         return Verdict(task, None, mean, np.nan, (), cells, seeds, metric, planned=planned, how=how)
     winner = (str(best["activation"]), str(best["optimizer"]))
     others = against_best(lanes, tasks, task, winner).set_index(CELL[1:])
-    count = int((np.isclose(own["test_metric"], metric.best, rtol=1e-5) & (own["rank"] == best["rank"])).sum())
+    equals = own[own["rank"] == best["rank"]].sort_values("steps_to_target", kind="stable")
     return Verdict(
         task,
         winner,
@@ -142,13 +157,24 @@ def verdict(lanes: pd.DataFrame, table: pd.DataFrame, tasks: Tasks, task: str) -
         cells,
         seeds,
         metric,
-        at_end=count if count > 1 else 0,
-        steps=float(best["steps_to_target"]),
+        equals=equals.set_index(CELL[1:])["steps_to_target"].to_dict(),
         planned=planned,
         rate=float(best["learning_rate"]),
         lost=others["lost"][others["more_lost"]].to_dict(),
         how=how,
+        seen=_seen(others["spread"], seeds),
     )
+
+
+def _seen(spreads: "pd.Series[float]", seeds: int) -> float:
+    """The difference from the leader that so many `seeds` see in four of five runs, 0 where nothing tells.
+
+    `spreads`: of each other cell the standard deviation of its paired differences; their median is the noise. The level
+    is that of the first of Holm's tests. See `stats.smallest_seen`.
+    """
+    if spreads.isna().all():
+        return 0.0
+    return float(smallest_seen(seeds, comparisons=len(spreads)) * spreads.median())
 
 
 def _metric(metric: Metric, table: pd.DataFrame, best: "pd.Series[Any] | None") -> Metric:
@@ -175,15 +201,17 @@ def against_best(lanes: pd.DataFrame, tasks: Tasks, task: str, best: Pair) -> pd
     the extremes that docs/statistics.md names. It does not hold to telling no equal cells apart: `best` was picked for
     being high, so among many equal cells some will be.
     Source: Hsu, Multiple Comparisons: Theory and Methods, 1996, chapter 4, for the reading as a set of
-    possible bests. Columns: activation, optimizer, `difference` (mean, cell - best), `p_value` (adjusted), `lost`
-    (seeds), `more_lost` (than `best` lost) and `tied`: a p_value of 5 % or more and no more seeds lost. A cell that
-    lost more is not the equal of `best` because its scores became so scattered that no test tells them from anything.
+    possible bests. Columns: activation, optimizer, `difference` (mean, cell - best), its `spread` (standard deviation
+    over seeds), `p_value` (adjusted), `lost` (seeds), `more_lost` (than `best` lost) and `tied`: a p_value of 5 % or
+    more and no more seeds lost. A cell that lost more is not the equal of `best` because its scores became so scattered
+    that no test tells them from anything.
     """
     table = score_table(lanes, tasks, task)
     place, lost = table.index.get_loc(best), _seeds_lost(lanes, task, table)
     p = against_row(Metric.of(tasks[task]).sign * table.to_numpy(), place, lost == 0)
     more = lost > lost[place]
-    result = table.sub(table.loc[best]).mean(axis=1).rename("difference").reset_index()
+    paired = table.sub(table.loc[best])
+    result = pd.DataFrame({"difference": paired.mean(axis=1), "spread": paired.std(axis=1)}).reset_index()
     result = result.assign(p_value=p, lost=lost, more_lost=more, tied=(p >= LEVEL) & ~more)
     return result.drop(index=[place]).reset_index(drop=True)
 
@@ -218,24 +246,17 @@ def _seeds_lost(lanes: pd.DataFrame, task: str, table: pd.DataFrame) -> NDArray[
     return found
 
 
-def power_line(lanes: pd.DataFrame, table: pd.DataFrame, tasks: Tasks, task: str, metric: Metric) -> str:
-    """What difference from the leader of `task` its seeds can see, and how many it would take to see half of that.
+def power_line(found: Verdict) -> str:
+    """What difference from the leader the seeds can see, and how many it would take to see half of that.
 
-    A sentence, or "" without numbers. The noise is the median over the cells of the standard deviation of their
-    differences to the leader, the level that of the first of Holm's tests. See `stats.smallest_seen`.
+    A sentence, or "" where that is not known. See `Verdict.seen`.
     """
-    best = leader(table, task)
-    if best is None:
+    if not found.seen > 0:
         return ""
-    scores = score_table(lanes, tasks, task)
-    others = scores.sub(scores.loc[(best["activation"], best["optimizer"])]).drop(index=[tuple(best[CELL[1:]])])
-    spread = float(others.std(axis=1, ddof=1).median()) if len(others) else np.nan
-    if not spread > 0:
-        return ""
-    seeds = int(best["seeds"])
-    seen = smallest_seen(seeds, comparisons=len(others))
-    half = seeds_needed(seen / 2, 1.0, comparisons=len(others))
+    spreads = smallest_seen(found.seeds, comparisons=found.cells - 1)
+    half = seeds_needed(spreads / 2, 1.0, comparisons=found.cells - 1)
     return (
-        f"In four of five runs {seeds} seeds see a difference of {metric.difference(seen * spread)} from the leader, "
-        f"{seen:.1f} times what it varies by from seed to seed; half of that would take {half:,} seeds."
+        f"With {found.seeds} seeds there is an 80 % chance to detect a cell {found.metric.difference(found.seen)} "
+        f"behind the leader ({spreads:.1f} standard deviations of the paired difference); half of that gap would "
+        f"need {half:,} seeds."
     )

@@ -1,67 +1,84 @@
-"""What to take: the leader, its learning rate, and the shorter list of the others."""
+"""What to take: the leader, its learning rate, and the cells that serve as well."""
 
 from collections.abc import Sequence
 
 import pytest
-from test_stats import ACCURACY, NO_TIMES, evaluated
+from test_stats import ACCURACY, NO_TIMES, R2, evaluated
 
 from bench import stats, tables
 from bench.choice import Choice, choice
-from bench.verdicts import Verdict, verdict
+from bench.verdicts import verdict
 
 NAN = float("nan")
 GOOD, NEAR, FAR = [0.97, 0.96, 0.98, 0.97, 0.975], [0.96, 0.97, 0.97, 0.975, 0.97], [0.11, 0.12, 0.10, 0.11, 0.12]
-LOST = [*GOOD[:4], NAN]
+LOST, NOISY = [*GOOD[:4], NAN], [0.97, 0.2, 0.98, 0.97, 0.3]
+HEAD = "Choose a + x at learning rate 0.1"
 
 
-def judged(scores: dict[str, Sequence[float]]) -> tuple[Verdict, tables.Table]:
-    """The verdict on these scores by optimizer, and the table of cells."""
-    frame = evaluated({name: list(values) for name, values in scores.items()}).assign(hyperparameters="{}")
-    table = stats.convergence(frame, NO_TIMES, ACCURACY).assign(found="", collapsed=False)
-    found = verdict(frame, table, ACCURACY, "t")
-    return found, tables.cells(table, NO_TIMES.assign(lane_steps_per_s=[]), found)
-
-
-def chosen(scores: dict[str, Sequence[float]]) -> Choice:
-    """The choice that these leave."""
-    return choice(*judged(scores))
+def chosen(
+    scores: dict[str, Sequence[float]],
+    tasks: stats.Tasks = ACCURACY,
+    collapsed: Sequence[str] = (),
+    baseline: float = 0.0,
+) -> Choice:
+    """The choice that these scores by optimizer leave."""
+    frame = evaluated({name: list(values) for name, values in scores.items()})
+    table = stats.convergence(frame, NO_TIMES, tasks)
+    table = table.assign(found="", collapsed=table["optimizer"].isin(collapsed))
+    return choice(verdict(frame, table, tasks, "t"), table, baseline)
 
 
 @pytest.mark.parametrize(
-    ("scores", "sentence"),
+    ("scores", "rest"),
     [
-        ({"x": GOOD}, ""),
-        ({"x": [NAN] * 5, "y": [NAN] * 5}, ""),
         ({"x": GOOD, "y": FAR, "z": FAR}, "."),
-        ({"x": GOOD, "y": NEAR, "z": NEAR}, " or, each at its own, any other cell."),
-        ({"x": GOOD, "y": NEAR, "z": FAR, "w": FAR}, " or, at its own, a + y."),
-        (
-            {"x": GOOD, "y": NEAR, "w": NEAR, "z": FAR, "v": FAR},
-            " or, each at its own, any of a + y or a + w.",
-        ),
-        ({"x": GOOD, "y": NEAR, "w": NEAR, "z": FAR}, " or, each at its own, any cell but a + z."),
-        (
-            {"x": GOOD, "y": NEAR, "w": NEAR, "v": NEAR, "z": FAR, "u": LOST},
-            " or, each at its own, any cell but a + u and a + z.",
-        ),
+        ({"x": GOOD, "y": NEAR}, " or, at its own learning rate, a + y."),
+        ({"x": GOOD, "y": NEAR, "z": NEAR}, " or, each at its own learning rate, any other cell."),
+        ({"x": GOOD, "y": NEAR, "z": FAR, "w": FAR}, " or, at its own learning rate, a + y."),
+        ({"x": GOOD, "y": NEAR, "w": NEAR, "z": FAR}, " or, each at its own learning rate, any of a + y or a + w."),
+        ({"x": GOOD, "y": NEAR, "u": LOST}, " or, at its own learning rate, a + y."),
     ],
 )
-def test_the_choice_names_the_rate_and_the_shorter_list(scores: dict[str, Sequence[float]], sentence: str) -> None:
-    assert chosen(scores) == Choice(sentence and f"Choose a + x at learning rate 0.1{sentence}")
+def test_the_choice_names_the_rate_and_what_serves_as_well(scores: dict[str, Sequence[float]], rest: str) -> None:
+    assert chosen(scores) == Choice(f"{HEAD}{rest}")
 
 
-def test_a_long_list_stands_below() -> None:
-    found = chosen({"x": GOOD} | {f"y{i}": NEAR for i in range(9)} | {f"z{i}": FAR for i in range(7)})
-    assert found.sentence.endswith(" or, each at its own, any cell but the 7 below.")
-    assert found.label == "7 that can be told from the leader"
-    assert found.names == tuple(f"a + z{i}" for i in range(7))
-    lost = chosen({"x": GOOD} | {f"y{i}": NEAR for i in range(9)} | {f"z{i}": LOST for i in range(7)})
-    assert lost.label == "7 that diverged or can be told from the leader"
+@pytest.mark.parametrize("scores", [{"x": GOOD}, {"x": [NAN] * 5, "y": [NAN] * 5}])
+def test_without_a_leader_of_several_there_is_no_choice(scores: dict[str, Sequence[float]]) -> None:
+    assert chosen(scores) == Choice()
+
+
+def test_a_long_list_stands_below_and_says_what_it_is() -> None:
+    found = chosen({"x": GOOD} | {f"y{i}": NEAR for i in range(9)} | {f"z{i}": FAR for i in range(2)})
+    assert found.sentence == f"{HEAD} or, each at its own learning rate, any of the 9 below."
+    assert found.label.startswith("9 cells that cannot be told from the leader and lie within ")
+    assert found.label.endswith(" points of it")
+    assert found.names == tuple(f"a + y{i}" for i in range(9))
+
+
+def test_a_cell_too_noisy_to_be_told_from_the_leader_does_not_serve_as_well() -> None:
+    near = {f"y{i}": NEAR for i in range(3)}
+    frame = evaluated({"x": GOOD} | near | {"noisy": NOISY})
+    found = verdict(frame, stats.convergence(frame, NO_TIMES, ACCURACY), ACCURACY, "t")
+    assert ("a", "noisy") in found.tied and 0.01 < found.seen < 0.2
+    named = "any of a + y0, a + y1 or a + y2."
+    assert chosen({"x": GOOD} | near | {"noisy": NOISY}).sentence.endswith(named)
+
+
+def test_a_cell_that_collapsed_or_does_not_beat_the_baseline_does_not_serve_as_well() -> None:
+    scores = {"x": GOOD, "y": NEAR, "z": [value - 0.001 for value in NEAR]}
+    only = Choice(f"{HEAD} or, at its own learning rate, a + y.")
+    assert chosen(scores, collapsed=["z"]) == only
+    assert chosen(scores, R2, baseline=0.9685) == only
 
 
 def test_every_cell_has_its_verdict_in_words() -> None:
-    _, cells = judged({"x": GOOD, "y": NEAR, "z": FAR, "u": LOST})
-    words = {row.name: row.verdict for row in cells.rows}
-    assert words == {"a + x": "leader", "a + y": "not told apart", "a + z": "behind", "a + u": "diverged on 1 of 5"}
-    _, lost = judged({"x": [NAN] * 5, "y": [NAN] * 5})
-    assert {row.verdict for row in lost.rows} == {""}
+    def words(scores: dict[str, list[float]]) -> dict[str, str]:
+        frame = evaluated(scores)
+        table = stats.convergence(frame, NO_TIMES, ACCURACY)
+        rows = tables.cells(table, NO_TIMES.assign(lane_steps_per_s=[]), verdict(frame, table, ACCURACY, "t")).rows
+        return {row.name: row.verdict for row in rows}
+
+    told = {"a + x": "leader", "a + y": "not told apart", "a + z": "behind", "a + u": "diverged on 1 of 5"}
+    assert words({"x": GOOD, "y": NEAR, "z": FAR, "u": LOST}) == told
+    assert set(words({"x": [NAN] * 5, "y": [NAN] * 5}).values()) == {""}

@@ -178,6 +178,20 @@ def test_the_shares_that_diverged_are_left_out_where_none_did() -> None:
     assert "diverged" not in draw(run)
 
 
+def test_cells_that_share_the_largest_share_or_the_best_median_are_told_together() -> None:
+    run = make_run(["relu"], ["sgd", "adam", "lion"], evaluations=4)
+    run.lanes["status"] = ["diverged" if seed == 0 else "ok" for seed in run.lanes.groupby("optimizer").cumcount()]
+    run.curves["validation_metric"] = 0.9
+    shown = draw(run)
+    assert shown["diverged"].finding.endswith("the largest share with relu + sgd and 2 more: 7 %.")
+    assert shown["curves"].finding == "After 500 steps the median is 90.0 % (relu + adam and 2 more)."
+    lion = run.lanes.loc[run.lanes["optimizer"] == "lion", "lane"]
+    run.curves.loc[run.curves["lane"].isin(lion), "validation_metric"] = 0.8
+    assert draw(run)["curves"].finding == (
+        "After 500 steps the medians of the cells lie between 90.0 % (relu + adam and 1 more) and 80.0 % (relu + lion)."
+    )
+
+
 def test_trials_that_differ_in_more_than_their_rate_are_points_without_a_line() -> None:
     shape: dict[str, Any] = {"activations": ["relu"], "optimizers": ["sgd", "adam"]}
     joined = draw(make_run(**shape))["rates"]

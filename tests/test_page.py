@@ -98,7 +98,7 @@ def test_what_made_the_difference_is_told_of_each_task() -> None:
     assert told[1].startswith("Of the spread in validation accuracy, ")
     assert [sentence for sentence in told if "has the best mean of any activation" in sentence]
     assert [sentence for sentence in told if "has the best mean of any optimizer" in sentence]
-    assert "half of that would take" in told[-1]
+    assert "half of that gap would need" in told[-1]
 
 
 def _head(run: SyntheticRun) -> str:
@@ -120,6 +120,31 @@ def test_the_head_says_what_to_choose_and_at_which_rate() -> None:
     told = f"Choose relu + {best['optimizer']} at learning rate {best['learning_rate']:.3g}"
     assert told in files["index.html"].decode().partition("<main>")[0]
     assert told.replace("_", "\\_") in files["report.md"].decode()
+
+
+@pytest.mark.parametrize(
+    ("means", "told"),
+    [
+        ([0.9, 0.8, 0.6, 0.1], "10.0 points ahead of the next, relu + o1, and 20.0 points ahead of the median cell."),
+        ([0.9, 0.9, 0.6], "At the same mean as the next, relu + o1, and at the same mean as the median cell."),
+        ([0.9, 0.899999999], "Less than 0.001 points ahead of the next, relu + o1."),
+    ],
+)
+def test_the_margin_is_to_the_next_and_to_the_median_of_the_means(means: list[float], told: str) -> None:
+    run = make_run(["relu"], [f"o{i}" for i in range(len(means))], evaluations=4)
+    scored = run.lanes["phase"] == "evaluate"
+    run.lanes.loc[scored, "test_metric"] = run.lanes["optimizer"].str[1:].astype(int).map(dict(enumerate(means)))
+    run.lanes = run.lanes.assign(status="ok", steps_to_target=10.0)
+    run = SyntheticRun("x", run.lanes, run.curves, run.throughput, run.times, run.manifest)
+    assert parts_of([run])[0].sections[0].margin == told
+
+
+def test_a_median_cell_without_a_finite_mean_is_out_of_reach() -> None:
+    run = make_run(["relu"], ["sgd", "adam", "lion"], {"progress": REGRESSION}, evaluations=4)
+    lost = (run.lanes["phase"] == "evaluate") & (run.lanes["optimizer"] != "sgd")
+    run.lanes["status"] = ["diverged" if gone else "ok" for gone in lost]
+    run = SyntheticRun("x", run.lanes, run.curves, run.throughput, run.times, run.manifest)
+    assert parts_of([run])[0].sections[0].margin.endswith("and out of reach of the median cell.")
 
 
 def test_several_runs_open_with_a_table_of_their_leaders() -> None:

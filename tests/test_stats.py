@@ -260,6 +260,7 @@ def test_a_difference_is_told_like_its_column_and_never_as_nothing() -> None:
         "0.0 dB",
     ]
     assert accuracy.difference(0.0123) == "1.2 points"
+    assert psnr.difference(2e-06) == "less than 0.001 dB"
 
 
 def test_a_minus_is_a_minus_and_a_power_of_ten_one() -> None:

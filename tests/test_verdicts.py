@@ -75,7 +75,9 @@ def test_a_cell_that_diverged_where_the_leader_did_not_is_no_equal_of_it(tasks: 
     assert found.winner == ("a", "a")
     assert found.tied == (("a", "b"),)
     assert found.lost == {("a", "often"): 6, ("a", "once"): 1}
-    assert found.sentence.endswith("the other cell cannot be told from it. Another 2 diverged on more seeds than it.")
+    assert found.sentence.endswith(
+        "1 of the 3 other cells cannot be told from it; the other 2 diverged on more seeds than the leader."
+    )
 
 
 def test_a_cell_that_lost_no_more_seeds_than_the_leader_is_compared_with_it() -> None:
@@ -178,21 +180,20 @@ def test_a_cell_that_lost_a_seed_does_not_blur_the_others() -> None:
 
 def test_the_power_line_says_what_the_seeds_can_see() -> None:
     rng = np.random.default_rng(0)
-    frame = evaluated({name: list(0.9 + 0.01 * rng.normal(size=20)) for name in ("a", "b")})
-    metric = stats.Metric.of(ACCURACY["t"])
-    line = power_line(frame, stats.convergence(frame, NO_TIMES, ACCURACY), ACCURACY, "t", metric)
-    table = frame.pivot(index="seed", columns="optimizer", values="test_metric")
-    spread = float((table["a"] - table["b"]).std())
+    scores = {name: 0.9 + 0.01 * rng.normal(size=20) for name in ("a", "b")}
+    found = told(scores)
+    spread = float((scores["a"] - scores["b"]).std(ddof=1))
     seen = stats.smallest_seen(20)
     assert seen == pytest.approx(0.660, abs=0.001)  # of Cohen's table, a paired t test with 80 % power
     assert stats.seeds_needed(seen * spread, spread) == 20
     half = stats.seeds_needed(seen / 2, 1.0)
-    assert line == (
-        f"In four of five runs 20 seeds see a difference of {100 * seen * spread:.1f} points from the leader, "
-        f"0.7 times what it varies by from seed to seed; half of that would take {half} seeds."
+    assert found.seen == pytest.approx(seen * spread)
+    assert power_line(found) == (
+        f"With 20 seeds there is an 80 % chance to detect a cell {100 * seen * spread:.1f} points behind the leader "
+        f"(0.7 standard deviations of the paired difference); half of that gap would need {half} seeds."
     )
-    alone = evaluated({"a": [0.9, 0.8]})
-    assert power_line(alone, stats.convergence(alone, NO_TIMES, ACCURACY), ACCURACY, "t", metric) == ""
+    for unknown in ({}, {"a": [0.9, 0.8]}, {"a": [0.9], "b": [0.8]}, {"a": [0.9, 0.8], "b": [0.9, 0.8]}):
+        assert told(unknown).seen == 0 and power_line(told(unknown)) == ""
 
 
 @pytest.mark.parametrize(
@@ -210,19 +211,23 @@ def test_the_power_line_says_what_the_seeds_can_see() -> None:
         ),
         (
             {"x": [0.9] * 3, "y": [0.9] * 3},
-            "a + x has the best mean, 90.0 % ± 0.0 test accuracy, but the other cell cannot be told from it.",
+            "a + x has the best mean, 90.0 % ± 0.0 test accuracy (equalled by a + y), "
+            "but the other cell cannot be told from it.",
         ),
         (
             {"x": [0.9] * 3, "y": [0.9] * 3, "z": [0.89, 0.9, 0.91]},
-            "a + x has the best mean, 90.0 % ± 0.0 test accuracy, but none of the 2 other cells can be told from it.",
+            "a + x has the best mean, 90.0 % ± 0.0 test accuracy (equalled by a + y and 1 more), "
+            "but none of the 2 other cells can be told from it.",
         ),
         (
             {"x": [0.9] * 5, "y": [0.9] * 5, "z": [0.1] * 5},
-            "a + x leads at 90.0 % ± 0.0 test accuracy; 1 of the 2 other cells cannot be told from it.",
+            "a + x leads at 90.0 % ± 0.0 test accuracy (equalled by a + y); "
+            "1 of the 2 other cells cannot be told from it.",
         ),
         (
             {"x": [0.9] * 5, "y": [0.9] * 5, "w": [0.9] * 5, "z": [0.1] * 5},
-            "a + x has the best mean, 90.0 % ± 0.0 test accuracy, but 2 of the 3 other cells cannot be told from it.",
+            "a + x has the best mean, 90.0 % ± 0.0 test accuracy (equalled by a + y and 1 more), "
+            "but 2 of the 3 other cells cannot be told from it.",
         ),
         (
             {"x": [0.9] * 9, "y": [0.6, 0.61, 0.6] * 3, "z": [0.1, 0.11, 0.1] * 3},
@@ -231,7 +236,13 @@ def test_the_power_line_says_what_the_seeds_can_see() -> None:
         (
             {"x": [1.0] * 5, "y": [1.0] * 5, "z": [0.1] * 5},
             "2 of 3 cells reach the ceiling, 100.0 % test accuracy, on every seed; "
-            "the soonest at the target is a + x, after 10 steps.",
+            "soonest at the target: a + x and 1 more, after 10 steps.",
+        ),
+        (
+            {"x": [1.0] * 5, "y": [1.0] * 5, "w": [0.99, 1, 1, 1, 1], "z": [0.1] * 5, "v": [NAN] + [1.0] * 4},
+            "2 of 5 cells reach the ceiling, 100.0 % test accuracy, on every seed; "
+            "soonest at the target: a + x and 1 more, after 10 steps. "
+            "1 more cannot be told from them; one of the rest diverged on 1 of its 5 seeds.",
         ),
         (
             {"x": [1.0] * 5, "z": [0.1] * 5},
@@ -243,12 +254,18 @@ def test_the_power_line_says_what_the_seeds_can_see() -> None:
         ),
         (
             {"x": [0.9] * 5, "y": [NAN] * 5, "z": [0.9] * 4 + [NAN]},
-            "a + x leads at 90.0 % ± 0.0 test accuracy; each of the 2 other cells diverged on more seeds than it.",
+            "a + x leads at 90.0 % ± 0.0 test accuracy; "
+            "each of the 2 other cells diverged on more seeds than the leader.",
         ),
         (
             {"x": [0.9] * 5, "y": [0.1] * 5, "z": [0.9] * 4 + [NAN]},
-            "a + x leads at 90.0 % ± 0.0 test accuracy; the other cell can be told from it. "
-            "Another one diverged on 1 of its 5 seeds.",
+            "a + x leads at 90.0 % ± 0.0 test accuracy; 1 of the 2 other cells can be told from it; "
+            "the other one diverged on 1 of its 5 seeds.",
+        ),
+        (
+            {"x": [0.9] * 5, "y": [0.89, 0.9, 0.91, 0.9, 0.89], "z": [0.1] * 5, "w": [0.9] * 4 + [NAN]},
+            "a + x leads at 90.0 % ± 0.0 test accuracy; 1 of the 3 other cells cannot be told from it; "
+            "one of the rest diverged on 1 of its 5 seeds.",
         ),
         (
             {"x": [0.9]},

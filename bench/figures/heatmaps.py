@@ -14,8 +14,8 @@ from matplotlib.patches import Rectangle
 from bench import stats
 from bench.figures import svg
 from bench.figures.style import ink_on
-from bench.labels import NO_ACTIVATION
-from bench.stats import Pair, cell_label
+from bench.labels import NO_ACTIVATION, few_cells
+from bench.stats import Pair
 from bench.verdicts import Verdict
 
 BRIGHT_IS_GOOD = "crest_r"
@@ -95,10 +95,10 @@ def diverged_heatmap(prefix: str, lanes: pd.DataFrame) -> svg.Figure | None:
     label = f"share of a cell's {stats.noun(lanes, 2)} that diverged"
     most_shown = max(table["share"].max(), 0.5)
     grid = Grid(values, text, (0.0, most_shown), label, lambda v: f"{v * 100:.0f} %", scale=DARK_IS_MUCH)
-    most = table.sort_values("share", ascending=False, kind="stable").iloc[0]
+    most = _pairs(table[table["share"] == table["share"].max()])
     finding = (
         f"{int(diverged.sum()):,} of {len(trained):,} {stats.noun(lanes, 2)} diverged, the largest share with "
-        f"{cell_label(most['activation'], most['optimizer'])}: {most['share'] * 100:.0f} %."
+        f"{few_cells(most)}: {table['share'].max() * 100:.0f} %."
     )
     reading = f"Share of a cell's {stats.noun(lanes, 2)}, at all learning rates, that diverged. Darker is more."
     return svg.figure(f"{prefix}-diverged", "Share that diverged", lambda: _draw(grid), finding, reading)
@@ -109,13 +109,8 @@ def _metric_finding(table: pd.DataFrame, metric: stats.Metric) -> str:
     best, worst = (ranked[ranked["rank"] == end] for end in (ranked["rank"].min(), ranked["rank"].max()))
     if len(best) == len(ranked) > 1:
         return f"{metric.told(best['test_metric'].iloc[0])} with each of the {len(ranked)} cells."
-    first, last = (f"{metric.told(end['test_metric'].iloc[0])} with {_few(_pairs(end))}" for end in (best, worst))
+    first, last = (f"{metric.told(end['test_metric'].iloc[0])} with {few_cells(_pairs(end))}" for end in (best, worst))
     return f"From {first} to {last}." if len(ranked) > 1 else f"{first}."
-
-
-def _few(pairs: list[Pair]) -> str:
-    """The first of some cells, and how many more there are."""
-    return f"{cell_label(*pairs[0])}{f' and {len(pairs) - 1} more' if len(pairs) > 1 else ''}"
 
 
 def _steps_finding(table: pd.DataFrame, soonest: list[Pair], target: str) -> str:
@@ -125,7 +120,7 @@ def _steps_finding(table: pd.DataFrame, soonest: list[Pair], target: str) -> str
     missed = int(np.isinf(table["steps_to_target"]).sum())
     least = table["steps_to_target"].min()
     rest = f"; {missed} of {len(table)} cells miss it." if missed else "."
-    return f"Soonest at {target}{where}: {_few(soonest)}, after {least:,.0f} {steps}{rest}"
+    return f"Soonest at {target}{where}: {few_cells(soonest)}, after {least:,.0f} {steps}{rest}"
 
 
 def _pairs(table: pd.DataFrame) -> list[Pair]:

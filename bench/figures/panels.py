@@ -13,8 +13,8 @@ from matplotlib.ticker import LogLocator, NullLocator
 from bench import stats
 from bench.figures import svg
 from bench.figures.style import PALETTE, Style
-from bench.labels import NO_ACTIVATION
-from bench.stats import Metric, cell_label
+from bench.labels import NO_ACTIVATION, few_cells
+from bench.stats import Metric
 
 ACROSS = 3  # panels side by side
 FAINT: dict[str, Any] = {"color": svg.INK, "alpha": 0.3, "lw": 0.6}  # lines of optimizers beyond the palette
@@ -292,14 +292,14 @@ def _left_out(bands: pd.DataFrame, limits: Limits) -> str:
 def _curve_finding(bands: pd.DataFrame, metric: Metric) -> str:
     last = bands["step"].max()
     ends = bands[bands["step"] == last]
-    order = (metric.sign * ends["middle"]).sort_values(ascending=False, kind="stable").index
-    told = [
-        f"{metric.told(r['middle'])} ({cell_label(r['activation'], r['optimizer'])})"
-        for _, r in ends.loc[order].iterrows()
-    ]
-    if len(told) == 1:
-        return f"After {last:,} steps the median is {told[0]}."
-    return f"After {last:,} steps the medians of the cells lie between {told[0]} and {told[-1]}."
+    low, high = (
+        f"{metric.told(end)} ({few_cells(ends.loc[ends['middle'] == end, stats.CELL[1:]].itertuples(index=False))})"
+        for end in (ends["middle"].min(), ends["middle"].max())
+    )
+    if low == high:
+        return f"After {last:,} steps the median is {low}."
+    best, worst = (high, low) if metric.sign > 0 else (low, high)
+    return f"After {last:,} steps the medians of the cells lie between {best} and {worst}."
 
 
 def _rate_finding(rates: pd.DataFrame, metric: Metric, searched: bool) -> str:

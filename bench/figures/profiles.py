@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 
 from bench.figures import svg
 from bench.figures.style import DASHES, MARKERS, PALETTE
-from bench.labels import joined
+from bench.labels import few
 from bench.stats import Pair, cell_label
 
 MOST = 6  # cells that have a colour
@@ -30,7 +30,7 @@ def profiles(prefix: str, curves: pd.DataFrame, scores: "pd.Series[float]", task
     have = "has" if len(equal) == 1 else "have"
     others = f", of {len(best)} cells" if len(best) > 1 else ""
     finding = (
-        f"{_names(equal)} {have} the largest area under {'its' if have == 'has' else 'the'} curve, {area}{others}."
+        f"{few(equal, 3)} {have} the largest area under {'its' if have == 'has' else 'the'} curve, {area}{others}."
     )
     drawn = f"In colour: the {MOST} of the largest area; grey: the other {len(best) - MOST}. " * (len(best) > MOST)
     reading = (
@@ -41,12 +41,6 @@ def profiles(prefix: str, curves: pd.DataFrame, scores: "pd.Series[float]", task
     return svg.figure(
         f"{prefix}-profiles", "How soon, over all tasks", lambda: _draw(curves, best, tasks), finding, reading
     )
-
-
-def _names(cells: Sequence[str]) -> str:
-    """Cells that are alike: the first few by name."""
-    more = len(cells) - 3
-    return joined([*cells[:3], f"{more} more"] if more > 0 else cells)
 
 
 def _draw(curves: pd.DataFrame, best: Sequence[Pair], tasks: int) -> Canvas:

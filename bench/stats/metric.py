@@ -18,6 +18,7 @@ CELL = ["task", "activation", "optimizer"]
 Floats = NDArray[np.float64]
 Tasks = Mapping[str, Mapping[str, Any]]
 Pair = tuple[str, str]
+LEAST_TOLD = 0.001  # of a difference, in the unit that is shown
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,9 @@ class Metric:
         """By how much two values differ: `0.7 points`, of a metric in percent; never zero of what is not."""
         shown = abs(value) * self.scale
         places = self._places(shown)
-        text = f"{shown:.1g}" if 0 < shown < 0.5 * 10.0**-places else f"{shown:,.{places}f}"
+        text = f"{shown:,.{places}f}"
+        if 0 < shown < 0.5 * 10.0**-places:
+            text = f"{shown:.1g}" if shown >= LEAST_TOLD else f"less than {LEAST_TOLD:g}"
         return f"{text} {'points' if self.unit == '%' else self.unit}".rstrip()
 
     def _with_unit(self, shown: str) -> str:
