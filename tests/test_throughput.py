@@ -118,7 +118,7 @@ def test_a_cell_that_cannot_be_timed_is_told(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(launch.worker, "prepare_group", broken)
     run = launch.run(ThroughputSuite(**TINY), tmp_path / "broken", "cpu")
     assert run.manifest["status"] == "failed" and run.throughput.empty
-    assert run.journal[0]["error"].startswith("ValueError: no such thing (test_throughput.py, line ")
+    assert run.journal[0]["error"] == "ValueError: no such thing"
     assert "Nothing was measured." in page.verdicts([run])
 
 
