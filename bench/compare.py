@@ -24,6 +24,7 @@ COLUMNS = [
 LEVEL = 0.01  # of the whole family: a comparison is made again and again, and one alarm in twenty would be ignored
 SAME = ("version", "data_sha256", "metric", "target")  # of a task, or its numbers mean different things
 TRUSTED = ("no", "noisy")  # timings that a single cell may be judged by
+ONE, ALL = "one worker", "the whole machine"
 REPEAT = 0.10  # the speeds of two equal runs differ by up to this: those of three of `quick` by up to 8.7 %
 
 
@@ -32,7 +33,8 @@ class Comparison:
     """What `compare` found: `cells` one row a cell that both runs have, `missing` how many only one of them has.
 
     `gone` are the cells that only the first has, by name; `renewed` what is registered under the same name in both
-    runs and does not compute the same.
+    runs and does not compute the same. `of` is whose times these are: one worker's or, where the runs are of two
+    devices, the whole machine's.
     """
 
     names: tuple[str, str]
@@ -42,6 +44,7 @@ class Comparison:
     missing: int
     gone: tuple[str, ...] = ()
     renewed: tuple[str, ...] = ()
+    of: str = ONE
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -59,7 +62,8 @@ class Comparison:
             rest += f" {lost} cells have no result in one of them."
         only = (f"{self.missing} cells are in one run only and left out.",) if self.missing else ()
         renewed = (f"Not the same in both runs, whatever the name: {', '.join(self.renewed)}.",) if self.renewed else ()
-        return *renewed, first + rest, self.speed.sentence(a, b), *self._soonest(), *only
+        across = ("On two devices speeds and seconds are of the whole machine.",) if self.of == ALL else ()
+        return *renewed, first + rest, self.speed.sentence(a, b), *self._soonest(), *across, *only
 
     def _soonest(self) -> Iterator[str]:
         needed = 1 / self.cells["seconds_ratio"].replace(0, np.nan)
@@ -97,7 +101,8 @@ def compare(a: Run, b: Run) -> Comparison:
     Scores: mean difference `b - a` of the test metric with its 95 % t interval; paired by seed where both evaluated
     the same seeds, otherwise Welch's; p-values adjusted by Holm over all cells. Speeds: the ratio of the medians of
     the time of a step, `a / b`, for one worker and one network, with the interval that the two medians' intervals and
-    `REPEAT` give on a log scale. `seconds_ratio` is seconds to target of `a` over `b`: above 1, `b` is sooner.
+    `REPEAT` give on a log scale; between two devices, one of which may have many workers, for all workers together, and
+    seconds likewise. `seconds_ratio` is seconds to target of `a` over `b`: above 1, `b` is sooner.
     Raises `DataError` where the two cannot be compared. Source: Welch, The Generalization of Student's Problem, 1947;
     Holm 1979.
     """
@@ -107,15 +112,18 @@ def compare(a: Run, b: Run) -> Comparison:
     tasks = {task: a.manifest["tasks"][task] for task in dict.fromkeys(cell[0] for cell in shared)}
     rows = [dict(zip(CELL, cell, strict=True)) for cell in shared]
     tested = _tests([_scores(run, tasks) for run in (a, b)], shared, tasks)
-    timed = _times([run.throughput for run in (a, b)], shared)
-    steps = _steps(tables, shared)
+    of = ALL if len({_device(run) for run in (a, b)} - {""}) > 1 else ONE
+    timings = [_timings(run.throughput, shared) for run in (a, b)]
+    busy = [frame["workers"].astype(float).to_numpy() if of == ALL else np.ones(len(shared)) for frame in timings]
+    timed = _times(timings, busy)
+    steps = _steps(tables, shared, busy)
     cells = pd.concat([pd.DataFrame(rows), tested, steps, timed], axis=1)[COLUMNS]
     missing = len(tables[0]) + len(tables[1]) - 2 * len(shared)
     metrics = {task: Metric.of(entry) for task, entry in tasks.items()}
     speed = Speedup.over(cells[["speed_ratio", "speed_ratio_low", "speed_ratio_high"]], REPEAT)
     gone = tuple(_called(*cell) for cell in tables[0].index.difference(shared, sort=False))
     renewed = tuple(_renewed(a, b, shared))
-    return Comparison(_names(a, b), cells, metrics, speed, missing, gone, renewed)
+    return Comparison(_names(a, b), cells, metrics, speed, missing, gone, renewed, of)
 
 
 def percent(text: str, where: str) -> float:
@@ -176,10 +184,15 @@ def _budget(run: Run, task: str, key: str) -> list[int]:
 
 def _names(a: Run, b: Run) -> tuple[str, str]:
     names = [run.name for run in (a, b)]
-    devices = [str(run.manifest["environment"].get("device", "")) for run in (a, b)]
-    if devices[0] != devices[1] and all(devices):  # a run that was interrupted may not tell its own
+    devices = [_device(run) for run in (a, b)]
+    if devices[0] != devices[1] and all(devices):
         names = [f"{name} ({device})" for name, device in zip(names, devices, strict=True)]
     return (names[0], names[1]) if names[0] != names[1] else (f"{names[0]} (first)", f"{names[1]} (second)")
+
+
+def _device(run: Run) -> str:
+    """Where it ran; empty for a run that was interrupted before it could tell."""
+    return str(run.manifest["environment"].get("device", ""))
 
 
 # What they reach
@@ -248,18 +261,22 @@ def _welch(a: "pd.Series[float]", b: "pd.Series[float]", grain: float) -> tuple[
 # How soon and how fast
 
 
-def _steps(tables: list[pd.DataFrame], shared: list[Any]) -> pd.DataFrame:
+def _steps(tables: list[pd.DataFrame], shared: list[Any], busy: list[Floats]) -> pd.DataFrame:
     found: dict[str, Floats] = {}
-    for side, table in zip("ab", tables, strict=True):
-        rows = table.loc[shared]
-        found |= {f"{kind}_{side}": rows[f"{kind}_to_target"].to_numpy(dtype=float) for kind in ("steps", "seconds")}
+    for side, table, workers in zip("ab", tables, busy, strict=True):
+        steps, seconds = table.loc[shared, ["steps_to_target", "seconds_to_target"]].to_numpy(dtype=float).T
+        found |= {f"steps_{side}": steps, f"seconds_{side}": seconds / workers}
     with np.errstate(invalid="ignore", divide="ignore"):
         return pd.DataFrame(found).assign(seconds_ratio=found["seconds_a"] / found["seconds_b"])
 
 
-def _times(frames: list[pd.DataFrame], shared: list[Any]) -> pd.DataFrame:
-    a, b = (frame.drop_duplicates(CELL).set_index(CELL).reindex(pd.MultiIndex.from_tuples(shared)) for frame in frames)
-    step_a, step_b = (_lane_step(frame, "step_s_median") for frame in (a, b))
+def _timings(frame: pd.DataFrame, shared: list[Any]) -> pd.DataFrame:
+    return frame.drop_duplicates(CELL).set_index(CELL).reindex(pd.MultiIndex.from_tuples(shared))
+
+
+def _times(frames: list[pd.DataFrame], busy: list[Floats]) -> pd.DataFrame:
+    a, b = frames
+    step_a, step_b = (_lane_step(frame) / workers for frame, workers in zip(frames, busy, strict=True))
     with np.errstate(invalid="ignore", divide="ignore"):
         half = np.hypot(log_half(a), log_half(b))
         ratio = step_a / step_b
@@ -273,8 +290,8 @@ def _times(frames: list[pd.DataFrame], shared: list[Any]) -> pd.DataFrame:
     )  # fmt: skip
 
 
-def _lane_step(frame: pd.DataFrame, column: str) -> Floats:
-    values: Floats = (frame[column].astype(float) / frame["width"].astype(float)).to_numpy()
+def _lane_step(frame: pd.DataFrame) -> Floats:
+    values: Floats = (frame["step_s_median"].astype(float) / frame["width"].astype(float)).to_numpy()
     return values
 
 

@@ -12,6 +12,7 @@ from bench import templating
 from bench.compare import Comparison
 from bench.figures import styles
 from bench.figures.scatter import seconds_scatter
+from bench.labels import significant
 from bench.stats import cell_label
 from bench.tables import LEADER, LEVEL, WORDS, Column, Entry, Row, Table
 
@@ -43,7 +44,7 @@ def as_json(found: Comparison) -> str:
 
 def render(found: Comparison, runs: Sequence[Any]) -> dict[str, bytes]:
     """The files of a comparison's page, by name; the page last."""
-    figure = seconds_scatter("compare", found.cells, found.names, styles(_ranked(found.cells)))
+    figure = seconds_scatter("compare", found.cells, found.names, found.of, styles(_ranked(found.cells)))
     machines = [(name, _machine(run)) for name, run in zip(found.names, runs, strict=True)]
     page = templating.page(
         "compare.html", found=found, table=as_table(found), figure=figure, machines=machines, data=Markup("[]")
@@ -67,10 +68,9 @@ def as_table(found: Comparison) -> Table:
         Column("95 % interval", True, "of the difference"),
         Column("p", True, "adjusted by Holm over all cells"),
         Column("B is", False, "not told apart: cannot be told from A at 1 %"),
-        Column("s to target A", True, "seconds of one worker for one network"),
-        Column("s to target B", True, "seconds of one worker for one network"),
+        *(Column(f"s to target {side}", True, f"seconds of {found.of} for one network") for side in "AB"),
         Column("A / B", True, "seconds to target; above 1: B is sooner"),
-        Column("speed B / A", True, "steps of single networks a second; above 1: B is faster"),
+        Column("speed B / A", True, f"steps of single networks a second of {found.of}; above 1: B is faster"),
         Column("its interval", True, "95 %, of the two medians and of what differs from run to run"),
     )
     return Table(columns, tuple(_row(row, found, several) for row in ordered.to_dict("records")))
@@ -91,7 +91,7 @@ def _row(row: dict[str, Any], found: Comparison, several: bool) -> Row:
         Entry("–" if pd.isna(row["p_value"]) else f"{row['p_value']:.2g}", _key(row["p_value"])),
         Entry(WORDS[LEVEL] if row["verdict"] == LEVEL else row["verdict"] or "–", row["verdict"]),
         *(Entry(_seconds(row[f"seconds_{side}"]), _key(row[f"seconds_{side}"])) for side in "ab"),
-        *(Entry(_ratio(row[name]), _key(row[name])) for name in ("seconds_ratio", "speed_ratio")),
+        *(Entry(significant(row[name]), _key(row[name])) for name in ("seconds_ratio", "speed_ratio")),
         Entry(_interval(row["speed_ratio_low"], row["speed_ratio_high"]), _key(row["speed_ratio_low"])),
     )
     return Row(entries, LEADER if row["verdict"] in ("better", "worse") else "", name)
@@ -128,12 +128,8 @@ def _signed(value: float, digits: int | None) -> str:
 
 
 def _seconds(value: float) -> str:
-    return "–" if pd.isna(value) else f"{value:.2g}" if np.isfinite(value) else "never"
-
-
-def _ratio(value: float) -> str:
-    return f"{value:.3g}" if np.isfinite(value) else "–"
+    return "never" if np.isposinf(value) else significant(value, 2)
 
 
 def _interval(low: float, high: float) -> str:
-    return f"{low:.3g} to {high:.3g}" if np.isfinite(low) else "–"
+    return f"{significant(low)} to {significant(high)}" if np.isfinite(low) else "–"

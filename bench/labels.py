@@ -1,5 +1,6 @@
-"""What a cell is called, how long something took, and lists, everywhere in the same words."""
+"""What a cell is called, how long something took, numbers and lists, everywhere in the same words."""
 
+import math
 from collections.abc import Iterable, Sequence
 
 NO_ACTIVATION = "none"  # in the column of activations, where a task has none
@@ -17,6 +18,14 @@ def duration(seconds: float) -> str:
     """In the largest unit of which there are two: 42 s, 21 min, 3 h."""
     unit, size = next((unit, size) for unit, size in UNITS if seconds >= 2 * size or size == 1)
     return f"{seconds / size:,.0f} {unit}"
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """A number with so many significant digits, zeros among them: 0.0650, 2.00, 1,303; – for what is not finite."""
+    if not math.isfinite(value):
+        return "–"
+    exponent = int(f"{value:.{digits - 1}e}".partition("e")[2])
+    return f"{value:,.{max(0, digits - 1 - exponent)}f}"
 
 
 def joined(names: Sequence[str], last: str = "and") -> str:

@@ -67,11 +67,11 @@ def test_the_table_gives_ratios_and_their_geometric_mean_where_all_were_raced() 
     assert warm.splitlines() == [
         "| times as fast as | MLP, 32 hidden | MLP, 512 hidden | CNN | MLPs, mean |",
         "|---|---|---|---|---|",
-        "| a | 8 | 2 | 0.5 | 4 |",
-        "| b | 2 | – | – | – |",
+        "| a | 8.0 | 2.0 | 0.50 | 4.0 |",
+        "| b | 2.0 | – | – | – |",
         "| bench, lane-steps/s | 800 | 400 | 3 | – |",
     ]
-    assert cold.splitlines()[2] == "| a | 2 | 2 | 2 | 2 |"
+    assert cold.splitlines()[2] == "| a | 2.0 | 2.0 | 2.0 | 2.0 |"
     assert differences.endswith("1.0e-05.")
 
 

@@ -185,6 +185,21 @@ def test_the_width_of_a_chunk_is_taken_out_of_the_ratio(run: SyntheticRun) -> No
     assert compare(run, wide).cells["speed_ratio"].to_numpy() == pytest.approx(1)
 
 
+def test_runs_on_two_devices_are_compared_by_the_whole_machine(run: SyntheticRun) -> None:
+    manifest = deepcopy(run.manifest)
+    manifest["environment"]["device"] = "gpu"
+    gpu = changed(run, manifest=manifest, throughput=run.throughput.assign(device="gpu", workers=1))
+    found = compare(run, gpu)
+    assert found.cells["speed_ratio"].to_numpy() == pytest.approx(0.5), "two workers against one as fast as each"
+    reached = np.isfinite(found.cells["steps_a"])
+    assert found.cells.loc[reached, "seconds_ratio"].to_numpy() == pytest.approx(0.5)
+    assert "On two devices speeds and seconds are of the whole machine." in found.sentences
+    page = render(found, [run, gpu])["index.html"].decode()
+    assert "seconds of the whole machine" in page and "of one worker" not in page
+    alike = compare(run, changed(run, throughput=run.throughput.assign(workers=1)))
+    assert (alike.cells["speed_ratio"] == 1).all() and not any("whole machine" in text for text in alike.sentences)
+
+
 def test_seconds_to_target_are_set_against_each_other(run: SyntheticRun) -> None:
     found = compare(run, slowed(run, 4.0)).cells
     reached = np.isfinite(found["steps_a"])

@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import seaborn as sns
+from matplotlib.figure import Figure as Canvas
 from synthetic import ACTIVATIONS, OPTIMIZERS, REGRESSION, SyntheticRun, make_run, searched, task_entry
 
 from bench import figures
-from bench.figures import Figure, style, svg
+from bench.figures import Figure, speed, style, svg
 from bench.figures.bars import MEANS, times
 from bench.figures.heatmaps import BRIGHT_IS_GOOD, least_difference, limits
 from bench.figures.panels import curves
@@ -395,6 +396,12 @@ def test_a_flat_rate_looks_flat_and_has_intervals() -> None:
     found = figures.stats.throughput.scaling(frame, "width")
     assert found["rate_low"].tolist() == pytest.approx([27.2e3, 27.6e3])
     assert found["rate_high"].tolist() == pytest.approx([42.5e3, 43.125e3])
+
+
+def test_the_roofline_s_legend_has_points_and_no_lines() -> None:
+    canvas = Canvas()
+    speed._legend(canvas, ["a", "b"], speed._points)
+    assert [line.get_linestyle() for line in canvas.legends[0].get_lines()] == ["None", "None"]
 
 
 def test_profiles_draw_every_cell_and_name_all_that_share_the_first_place() -> None:

@@ -1,8 +1,10 @@
-"""Lists in words."""
+"""Lists in words, and numbers in words and tables."""
+
+import math
 
 import pytest
 
-from bench.labels import few, few_cells
+from bench.labels import few, few_cells, significant
 
 
 @pytest.mark.parametrize(
@@ -15,3 +17,15 @@ def test_a_list_names_the_first_few(names: str, told: str) -> None:
 def test_of_cells_that_share_a_place_the_first_is_named() -> None:
     assert few_cells([("relu", "adam")]) == "relu + adam"
     assert few_cells(("none", optimizer) for optimizer in ("sgd", "adam", "lion")) == "sgd and 2 more"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.065, "0.0650"), (0.0578, "0.0578"), (2.0, "2.00"), (9.999, "10.0"), (1303.2, "1,303"), (0.0, "0.00"),
+        (-0.5, "-0.500"), (math.nan, "–"), (math.inf, "–"),
+    ],
+)  # fmt: skip
+def test_a_number_keeps_the_zeros_that_are_significant(value: float, shown: str) -> None:
+    assert significant(value) == shown
+    assert significant(3, 2) == "3.0"

@@ -76,6 +76,20 @@ def test_a_cost_is_relative_to_the_reference_in_the_same_setting() -> None:
     assert mean["ratio"] == pytest.approx(6**0.5) and mean["cells"] == 2
 
 
+def test_settings_of_one_task_are_averaged_before_the_interval_over_tasks() -> None:
+    costs = pd.DataFrame(
+        [("a", 2.0), ("a", 2.0), ("a", 2.0), ("b", 1.0), ("c", 4.0)], columns=["task", "ratio"]
+    ).assign(activation="gelu", memory_ratio=1.0, state_ratio=1.0)
+    (mean,) = stats.mean_cost(costs, "activation").to_dict("records")
+    expected = stats.geometric_mean(pd.Series([2.0, 1.0, 4.0]))
+    assert [mean[name] for name in stats.RATIO] == pytest.approx(expected)
+    assert (mean["median"], mean["highest"], mean["dearest"]) == (pytest.approx(2.0), pytest.approx(4.0), "c")
+    assert (mean["tasks"], mean["cells"]) == (3, 5)
+    (alone,) = stats.mean_cost(costs.assign(task="a"), "activation").to_dict("records")
+    assert [alone[name] for name in stats.RATIO] == pytest.approx(stats.geometric_mean(costs["ratio"]))
+    assert (alone["tasks"], alone["cells"]) == (1, 5)
+
+
 def test_state_counts_what_an_optimizer_keeps() -> None:
     frame = pd.DataFrame([row(), row(optimizer="adam", carry_bytes=30)])
     assert stats.relative_cost(frame, "optimizer", "sgd")["state_ratio"].tolist() == [3.0]

@@ -1,5 +1,6 @@
 """A throughput run end to end: measured in workers, stored, verified, resumed, reported, compared."""
 
+import html
 import json
 import multiprocessing
 import shutil
@@ -19,8 +20,9 @@ from typer.testing import CliRunner
 from bench import kinds, rates, store
 from bench.cli import app
 from bench.errors import DataError, InputError, Interrupted, ResourceError
+from bench.stats import throughput as stats
 from bench.throughput import launch, page, plan
-from bench.throughput.compare import compare
+from bench.throughput.compare import compare, lines, render
 from bench.throughput.results import BUCKETS, COLUMNS, ThroughputRun, times
 from bench.throughput.suite import ThroughputSuite
 
@@ -294,7 +296,7 @@ def test_the_report_opens_with_what_is_fastest_and_says_that_there_is_no_gpu(tim
     assert done.exit_code == 0 and "Fastest: " in done.stdout
     text = (tmp_path / "page" / "index.html").read_text("utf-8")
     assert text.index("Fastest: ") < text.index("Costliest activation: ") < text.index("<main>")
-    assert "No GPU has been measured" in text
+    assert text.count("No GPU has been measured.") == 1 and "GPU against CPU" not in text
     assert {file.name for file in (tmp_path / "page" / "figures").glob("*.svg")} >= {
         "throughput-costs.svg", "throughput-width.svg", "throughput-roofline.svg",
     }  # fmt: skip
@@ -309,6 +311,7 @@ class MadeUp:
 
     def __init__(self, run: ThroughputRun, device: str, factor: float, name: str = "made-up") -> None:
         self.name, self.journal, self.times, self.manifest = name, run.journal, run.times, run.manifest
+        self.path = run.path
         times = [column for column in run.throughput.columns if column.startswith("step_s_")]
         frame = run.throughput.assign(device=device)
         frame[times] = frame[times] * factor
@@ -331,6 +334,51 @@ def test_settings_that_all_timings_share_are_told_once_and_take_no_columns(timed
     text = page.render([run])["report.md"].decode()
     assert "All of them: task wine\\_mlp, device cpu, precision float32, batch 16, workers 1." in text
     assert "| activation | optimizer | width | step, ms |" in text  # two widths
+
+
+def of_tasks(run: ThroughputRun, **slower: float) -> MadeUp:
+    """A run of several tasks, each as many times as slow as the first run's."""
+    made = [MadeUp(run, "cpu", factor).throughput.assign(task=task) for task, factor in slower.items()]
+    found = MadeUp(run, "cpu", 1.0)
+    found.throughput = pd.concat(made, ignore_index=True)
+    return found
+
+
+def test_the_page_of_several_tasks_opens_with_a_line_for_each(timed: Path) -> None:
+    run = of_tasks(kinds.load(timed), a=1.0, b=10.0)
+    text = page.render([run])["report.md"].decode()
+    rates = run.throughput.groupby("task")["lane_steps_per_s"].max()
+    first = f"The fastest cell of a task makes {rates['b']:,.0f} (b) to {rates['a']:,.0f} (a) lane-steps a second, "
+    assert page.verdicts([run])[0].startswith(first) and "Fastest: " not in text
+    top = text[: text.index("\n## ")]
+    assert all(f"| {task} | " in top and f" | {rates[task]:,.0f} | " in top for task in "ab")
+    assert "| task | activation | optimizer | " in top and "All of them: device cpu, precision float32, " in top
+    assert page._tops(of_tasks(kinds.load(timed), a=1.0).throughput) is None
+
+
+def test_the_page_says_how_to_reproduce_it_and_names_a_cpu_once(timed: Path) -> None:
+    files = page.render([kinds.load(timed)])
+    assert all("How to reproduce it" in files[name].decode() for name in ("index.html", "report.md"))
+    assert "    bench run tiny.toml --out " in files["report.md"].decode()
+    assert "cpu: cpu" not in files["index.html"].decode()
+
+
+def test_noisy_timings_are_told_by_task_and_without_a_cause(timed: Path) -> None:
+    frame = of_tasks(kinds.load(timed), a=1.0, b=1.0).throughput.assign(noisy="no")
+    frame.loc[frame["task"] == "b", "noisy"] = "noisy"
+    assert "4 of 8 timings are noisy (b 4)." in list(page.headline(frame))
+    frame.loc[0, "noisy"] = "unstable"
+    assert "5 of 8 timings are noisy, 1 of them unstable (b 4, a 1)." in list(page.headline(frame))
+    assert "4 of 4 timings are noisy." in list(page.headline(frame[frame["task"] == "b"]))
+
+
+def test_the_dearest_task_is_named_where_it_makes_the_mean(timed: Path) -> None:
+    run = kinds.load(timed)
+    frame = of_tasks(run, a=1.0, b=1.0, c=1.0).throughput.assign(step_s_median=1.0, step_s_low=1.0, step_s_high=1.0)
+    frame.loc[frame["activation"] == "tanh", "step_s_median"] = 1.1
+    assert "; the median" not in "".join(page.headline(frame))
+    frame.loc[(frame["activation"] == "tanh") & (frame["task"] == "c"), "step_s_median"] = 8.0
+    assert "; the median task 1.10, the dearest, c, 8.00." in "".join(page.headline(frame))
 
 
 def test_two_devices_are_set_against_each_other(timed: Path, smoke_run: Path) -> None:
@@ -372,9 +420,26 @@ def test_each_device_is_compared_with_itself_and_with_another_only_where_it_must
     same = compare(both, both)
     assert len(same.cells) == 8 and same.missing == 0 and same.untimed() == same.slower(0.1) == []
     assert (same.cells["device_a"] == same.cells["device_b"]).all()
-    assert len(compare(cpu, gpu).cells) == 4 and set(compare(cpu, gpu).cells["device_b"]) == {"gpu"}
+    assert len(compare(cpu, gpu).cells) == 2 and set(compare(cpu, gpu).cells["device_b"]) == {
+        "gpu"
+    }  # at its best width
     half = compare(cpu, both)
     assert len(half.cells) == 4 and set(half.cells["device_b"]) == {"cpu"} and half.missing == 4
+
+
+def test_two_devices_are_compared_each_at_its_best_by_the_rate_of_the_whole_machine(timed: Path) -> None:
+    cpu, gpu = (MadeUp(kinds.load(timed), device, 1.0, device) for device in ("cpu", "gpu"))
+    cpu.throughput = cpu.throughput.assign(workers=4, lanes=4 * cpu.throughput["width"], noisy="no")
+    rate = 100 / gpu.throughput["step_s_median"]
+    gpu.throughput = gpu.throughput.assign(width=100, lanes=100, noisy="no", lane_steps_per_s=rate)
+    found = compare(cpu, gpu)
+    expected = stats.against(pd.concat([cpu.throughput, gpu.throughput])).set_index("activation")["ratio"]
+    assert found.cells.set_index("activation")["ratio"].to_dict() == pytest.approx(expected.to_dict())
+    assert found.cells[["workers_a", "workers_b", "width_b"]].to_numpy().tolist() == [[4, 1, 100]] * 2
+    assert any("by the rate of the whole machine" in sentence for sentence in found.sentences)
+    assert found.untimed() == [] and found.missing == 0 and "4 against 1 busy" in lines(found)[0]
+    text = html.unescape(render(found, [cpu, gpu])["index.html"].decode())
+    assert "A's workers 4, B's workers 1." in text and "Above 1: B is faster" in text
 
 
 def test_a_single_timing_that_cannot_be_trusted_is_said_not_to_be_judged(timed: Path) -> None:

@@ -100,6 +100,12 @@ def test_workers_share_no_core() -> None:
         plan.make(made(), ["cpu"], most + 1)
 
 
+def test_of_several_devices_each_has_as_many_of_the_workers_asked_for_as_it_can() -> None:
+    asked = most_workers("cpu") + 1
+    planned = plan.make(made(), ["cpu", "gpu"], asked)
+    assert {(group.device, group.workers) for group in planned.groups} == {("cpu", asked - 1), ("gpu", 1)}
+
+
 @pytest.mark.parametrize("file", TIMED, ids=lambda file: file.stem)
 def test_the_suites_that_come_with_it_can_be_planned(file: Any) -> None:
     suite = kinds.read(file)
@@ -109,7 +115,7 @@ def test_the_suites_that_come_with_it_can_be_planned(file: Any) -> None:
 
 
 def test_there_are_some() -> None:
-    assert {file.stem for file in TIMED} == {"throughput", "throughput_quick"}
+    assert {file.stem for file in TIMED} == {"devices", "throughput", "throughput_quick"}
 
 
 @pytest.mark.parametrize(

@@ -64,8 +64,8 @@ def times(prefix: str, buckets: pd.DataFrame, workers: int) -> svg.Figure:
     shares, wall_s = buckets["seconds"] / total, total / max(workers, 1)
     largest = shares.sort_values(ascending=False, kind="stable").index[:2]
     parts = " and ".join(f"{_plain(buckets['bucket'][i])} {shares[i] * 100:.0f} %" for i in largest)
-    finding = f"Of {total:.1f} worker-seconds ({workers} × {wall_s:.1f} s) the largest shares are {parts}."
-    whole = f"{workers} worker{'s' * (workers != 1)} × {wall_s:.1f} s of wall time"
+    finding = f"Of {total:,.1f} worker-seconds ({workers} × {wall_s:,.1f} s) the largest shares are {parts}."
+    whole = f"{workers} worker{'s' * (workers != 1)} × {wall_s:,.1f} s of wall time"
     told = "; ".join(f"{_plain(name)}: {MEANS[name]}" for name in buckets["bucket"] if name in MEANS)
     reading = f"Seconds of all workers by what they did, together {whole}. {told[:1].upper()}{told[1:]}."
     return svg.figure(f"{prefix}-times", "Where the time went", lambda: _draw_times(buckets, shares), finding, reading)
@@ -135,7 +135,7 @@ def _draw_times(buckets: pd.DataFrame, shares: "pd.Series[float]") -> Canvas:
             )
     handles = [Patch(**look) for look in looks]
     rows = zip(buckets["bucket"], buckets["seconds"], shares, strict=True)
-    labels = [f"{svg.label(_plain(name))} {seconds:.1f} s, {share * 100:.0f} %" for name, seconds, share in rows]
+    labels = [f"{svg.label(_plain(name))} {seconds:,.1f} s, {share * 100:.0f} %" for name, seconds, share in rows]
     canvas.legend(handles, labels, ncols=3, loc="upper left", bbox_to_anchor=(0.12, 0.08), frameon=False)
     ax.set(xlim=(0, 1), ylim=(-0.5, 0.5))
     ax.set_axis_off()

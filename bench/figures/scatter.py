@@ -14,16 +14,19 @@ RATIOS = (0.01, 0.1, 1.0, 10.0, 100.0)  # diagonals: how many times as long
 
 
 def seconds_scatter(
-    prefix: str, cells: pd.DataFrame, names: tuple[str, str], styles: Mapping[str, Style]
+    prefix: str, cells: pd.DataFrame, names: tuple[str, str], of: str, styles: Mapping[str, Style]
 ) -> svg.Figure | None:
-    """Seconds to target of the second run against the first, both on log axes; None where no cell has both."""
+    """Seconds to target of the second run against the first, both on log axes; None where no cell has both.
+
+    `of` is whose seconds they are.
+    """
     both = cells[np.isfinite(cells["seconds_ratio"]) & (cells["seconds_ratio"] > 0)]
     if both.empty:
         return None
     sooner = int((both["seconds_ratio"] > 1).sum())
     finding = f"{names[1]} is sooner at the target in {sooner} of {len(both)} cells that reach it in both runs."
     reading = (
-        f"Seconds of one worker for one network until the target. Across: {names[0]}; up: {names[1]}. "
+        f"Seconds of {of} for one network until the target. Across: {names[0]}; up: {names[1]}. "
         "On the full diagonal both take as long, on a dotted one ten or a hundred times as long. "
         "Below it the second is sooner."
     )

@@ -1,6 +1,6 @@
 """What a throughput run measured: costs, rates against width and batch size, the roofline."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,8 +28,9 @@ def costs(costs_by_side: Sequence[tuple[str, str, pd.DataFrame]]) -> svg.Figure 
         for side, reference, row in dearest
     )
     reading = (
-        "Time of a step over that of the reference in the same setting: geometric mean over all tasks and settings, "
-        "line: its 95 % t interval. Left of 1 is cheaper than the reference."
+        "Time of a step over that of the reference in the same setting: geometric mean over tasks of each one's mean "
+        "over its settings, line: its 95 % t interval over tasks; of a single task, both over its settings. Left of 1 "
+        "is cheaper than the reference."
     )
 
     def draw() -> Canvas:
@@ -81,7 +82,7 @@ def rates(frame: pd.DataFrame, axis: str) -> svg.Figure | None:
         ax.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
         ax.xaxis.minorticks_off()
         _plain_ticks(ax.yaxis)
-        _legend(canvas, [f"{task}, {device}" for (task, device), _ in lines])
+        _legend(canvas, [f"{task}, {device}" for (task, device), _ in lines], _style)
         return canvas
 
     return svg.figure(f"throughput-{axis.replace('_', '-')}", f"Speed against {AXES[axis]}", draw, finding, reading)
@@ -115,14 +116,14 @@ def roofline(frame: pd.DataFrame) -> svg.Figure | None:
             ax.plot(across, np.minimum(across * bytes_, flops), color=svg.INK, lw=1.1, alpha=0.7)
         for i, task in enumerate(tasks):
             points = frame[frame["task"] == task]
-            ax.plot(points["intensity"], points["flops_per_s"], **{**_style(i), "ls": ""}, ms=5, alpha=0.8)
+            ax.plot(points["intensity"], points["flops_per_s"], **_points(i), ms=5, alpha=0.8)
         ax.set(xscale="log", yscale="log", xlabel="FLOP per byte", ylabel="FLOP per second")
         _plain_ticks(ax.xaxis)
         _plain_ticks(ax.yaxis)
-        _legend(canvas, tasks)
+        _legend(canvas, tasks, _points)
         return canvas
 
-    return svg.figure("throughput-roofline", "How near the machine's limits", draw, finding, reading)
+    return svg.figure("throughput-roofline", "Roofline", draw, finding, reading)
 
 
 def _plain_ticks(axis: Axis) -> None:
@@ -137,8 +138,12 @@ def _style(i: int) -> dict[str, Any]:
     return {"color": style.color, "marker": style.marker, "ls": style.dash}
 
 
-def _legend(canvas: Canvas, labels: Sequence[str]) -> None:
-    handles = [Line2D([], [], **_style(i), ms=5) for i in range(len(labels))]
+def _points(i: int) -> dict[str, Any]:
+    return _style(i) | {"ls": ""}
+
+
+def _legend(canvas: Canvas, labels: Sequence[str], style: Callable[[int], dict[str, Any]]) -> None:
+    handles = [Line2D([], [], **style(i), ms=5) for i in range(len(labels))]
     canvas.legend(
         handles, [svg.label(text) for text in labels], loc="center left", bbox_to_anchor=(0.93, 0.5), frameon=False
     )

@@ -1,6 +1,7 @@
 """How fast and at what cost: frames of the contract's throughput columns in, frames out.
 
-Rates are of a whole device: `machine_rate` is lane-steps a second of one worker times the workers that were busy.
+Rates are of a whole device: `machine_rate` is lane-steps a second of one worker times the workers that were busy, and
+a step is of all `lanes` that they train at once.
 Ratios carry the 95 % interval that those of the two medians give on a log scale.
 """
 
@@ -117,11 +118,11 @@ def log_half(frame: pd.DataFrame, suffix: str = "") -> Floats:
 
 
 def ratios(pairs: pd.DataFrame, of: str, over: str, repeat: float = 0.0) -> pd.DataFrame:
-    """`pairs` with the ratio of the lane-step times of suffix `of` over those of `over`, and its interval.
+    """`pairs` with the ratio of the whole machine's lane-step times of suffix `of` over `over`, and its interval.
 
     `repeat` as in `repeated`, for pairs from two runs; within one both are of the same processes.
     """
-    steps = [pairs[f"step_s_median{s}"] / pairs[f"width{s}"] for s in (of, over)]
+    steps = [pairs[f"step_s_median{s}"] / pairs[f"lanes{s}"] for s in (of, over)]
     half = np.hypot(log_half(pairs, of), log_half(pairs, over))
     ratio = steps[0] / steps[1]
     low, high = repeated(ratio, half, repeat)
@@ -139,19 +140,30 @@ def relative_cost(frame: pd.DataFrame, side: str, reference: str) -> pd.DataFram
     base = frame[frame[side] == reference]
     others = frame[frame[side] != reference]
     pairs = others.merge(base, on=rest, suffixes=("", "_ref"))
-    pairs = pairs.assign(width_ref=pairs["width"])
     bytes_ = {kind: pairs[f"{of}_bytes"] / pairs[f"{of}_bytes_ref"] for kind, of in MEMORY.items()}
     return ratios(pairs, "", "_ref").assign(**bytes_)[[*KEY, *RATIO, *MEMORY]]
 
 
 def mean_cost(costs: pd.DataFrame, side: str) -> pd.DataFrame:
-    """`relative_cost` over all cells of each entry: geometric means with t intervals, the cheapest first."""
+    """`relative_cost` of each entry: geometric means with t intervals over tasks, the cheapest first.
+
+    Settings of one task are no independent samples: each task's are averaged first, and `median` and `highest` are of
+    those means, `dearest` is the task of the highest. Of a single task all this is over its settings.
+    """
+    several = costs["task"].nunique() > 1
     rows = []
-    for label, rows_of in costs.groupby(side, sort=False):
-        memory = [geometric_mean(rows_of[kind])[0] for kind in MEMORY]
-        rows.append([label, *geometric_mean(rows_of["ratio"]), *memory, len(rows_of)])
-    columns = [side, *RATIO, *MEMORY, "cells"]
+    for label, cells in costs.groupby(side, sort=False):
+        parts = _task_means(cells) if several else cells.set_index("task")
+        ratio, memory = parts["ratio"], [geometric_mean(parts[kind])[0] for kind in MEMORY]
+        spread = ratio.median(), ratio.max(), ratio.idxmax()
+        rows.append([label, *geometric_mean(ratio), *spread, *memory, parts.index.nunique(), len(cells)])
+    columns = [side, *RATIO, "median", "highest", "dearest", *MEMORY, "tasks", "cells"]
     return pd.DataFrame(rows, columns=columns).sort_values("ratio", ignore_index=True, kind="stable")
+
+
+def _task_means(costs: pd.DataFrame) -> pd.DataFrame:
+    of_task = costs.groupby("task", sort=False)[["ratio", *MEMORY]]
+    return of_task.agg(lambda ratios: geometric_mean(ratios)[0])
 
 
 def machine_rate(frame: pd.DataFrame) -> "pd.Series[float]":

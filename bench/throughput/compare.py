@@ -10,13 +10,17 @@ import pandas as pd
 
 from bench import reporting
 from bench.errors import DataError
-from bench.stats import cell_label
+from bench.stats import CELL, cell_label
 from bench.stats import throughput as stats
-from bench.throughput.page import SETTING, Section, count, machine_of, number, page, table, text, times
+from bench.throughput.page import SETTING, TASK, Section, count, number, page, ran, table, text, times, varied
 
 REPEAT = 0.05  # two runs of the same on a quiet machine differ by up to this
 TRUSTED = ("no", "noisy")
-JOINED = [name for name in stats.KEY if name != "device"]
+OWN = ("width", "workers")  # what one device is at its best with says nothing of another
+ACROSS = "Two devices are compared each at its best width and number of workers, by the rate of the whole machine."
+SHARED = [*CELL, "precision", "batch_size"]
+EACH = ("device", *OWN, "step_s_median")
+JOINED = [*SHARED, "side", *(f"same_{name}" for name in OWN)]
 
 
 @dataclass(frozen=True)
@@ -46,10 +50,11 @@ class SpeedComparison:
             f"{faster} faster and {slower} slower in {b} than in {a}" if faster + slower else "none can be told apart"
         )
         first = f"Of {len(self.cells)} timings that both have {told} (95 %, with {REPEAT * 100:.0f} % from run to run)."
+        across = (ACROSS,) if (self.cells["device_a"] != self.cells["device_b"]).any() else ()
         rest = (f"{self.missing} timings are in one run only and left out.",) if self.missing else ()
         doubt = int((~self.cells["sure"]).sum())
         noise = (f"{doubt} timings were unstable or had few samples: no verdict on them.",) if doubt else ()
-        return first, self.speed.sentence(a, b), *rest, *noise
+        return first, self.speed.sentence(a, b), *across, *rest, *noise
 
     def slower(self, share: float) -> list[str]:
         """What is surely slower in B by more than `share`: whole intervals below `1 - share`."""
@@ -64,36 +69,44 @@ class SpeedComparison:
 
 
 def compare(a: Any, b: Any) -> SpeedComparison:
-    """Compare throughput run `b` with `a`: the ratio of lane-step times `a / b`, with its interval.
+    """Compare throughput run `b` with `a`: the ratio of lane-step times `a / b` of all workers, with its interval.
 
     That is of both medians and of what differs by `REPEAT` from run to run. A cell is faster or slower where it does
     not hold 1 and neither timing was unstable. Raises `DataError` where they have no setting in common.
     """
     timed = _sided(*[stats.timed(run.throughput) for run in (a, b)])
-    pairs = timed[0].merge(timed[1], on=[*JOINED, "side"], suffixes=("_a", "_b"))
+    pairs = timed[0].merge(timed[1], on=JOINED, suffixes=("_a", "_b"))
     if pairs.empty:
         raise DataError(f"{b.name}: got no cell and setting that {a.name} has; expected the same suite", "bench plan")
-    found = stats.ratios(pairs.assign(width_a=pairs["width"], width_b=pairs["width"]), "_a", "_b", REPEAT)
+    found = stats.ratios(pairs, "_a", "_b", REPEAT)
     sure = found["noisy_a"].isin(TRUSTED) & found["noisy_b"].isin(TRUSTED)
     faster, slower = found["ratio_low"] > 1, found["ratio_high"] < 1
     verdict = np.select([~sure, faster, slower], ["", "faster", "slower"], "level")
-    shown = found[[*JOINED, "device_a", "device_b", "step_s_median_a", "step_s_median_b", *stats.RATIO]]
+    shown = found[[*SHARED, *(f"{name}_{end}" for name in EACH for end in "ab"), *stats.RATIO]]
     names = (a.name, b.name) if a.name != b.name else (f"{a.name} (first)", f"{b.name} (second)")
     missing = sum(map(len, timed)) - 2 * len(pairs)
-    both = pd.MultiIndex.from_frame(pairs[[*JOINED, "side"]])
-    gone = timed[0][~pd.MultiIndex.from_frame(timed[0][[*JOINED, "side"]]).isin(both)]
-    told = tuple(_name(row) for row in gone.to_dict("records"))
+    both = pd.MultiIndex.from_frame(pairs[JOINED])
+    gone = timed[0][~pd.MultiIndex.from_frame(timed[0][JOINED]).isin(both)]
+    told = tuple(_name(row) for row in gone.rename(columns={name: f"{name}_a" for name in OWN}).to_dict("records"))
     return SpeedComparison(names, shown.assign(sure=sure, verdict=verdict), missing, told)
 
 
 def _sided(a: pd.DataFrame, b: pd.DataFrame) -> list[pd.DataFrame]:
     """Both with a column `side`: the device, but nothing for tasks that the two timed on no device in common.
 
-    So a GPU's run is compared with a CPU's, and of two runs of both devices each with its own.
+    So a GPU's run is compared with a CPU's, each at the best of its own settings, and of two runs of both devices each
+    with its own at the same setting.
     """
     on = [set(frame[["task", "device"]].itertuples(index=False, name=None)) for frame in (a, b)]
     shared = {task for task, _ in on[0] & on[1]}
-    return [frame.assign(side=frame["device"].where(frame["task"].isin(shared), "")) for frame in (a, b)]
+    return [_fastest(frame, frame["task"].isin(shared)) for frame in (a, b)]
+
+
+def _fastest(frame: pd.DataFrame, alike: "pd.Series[bool]") -> pd.DataFrame:
+    """All timings `alike`; of the rest the fastest of those that differ in the device's own settings alone."""
+    same = {f"same_{name}": frame[name].where(alike, 0) for name in OWN}
+    sided = frame.assign(side=frame["device"].where(alike, ""), rate=stats.machine_rate(frame), **same)
+    return sided.loc[sided.groupby(JOINED, sort=False)["rate"].idxmax()]
 
 
 def lines(found: SpeedComparison) -> list[str]:
@@ -115,13 +128,15 @@ def as_json(found: SpeedComparison) -> str:
 
 def render(found: SpeedComparison, runs: Sequence[Any]) -> dict[str, bytes]:
     """The files of a comparison's page, by name; the page last."""
-    section = Section("cells", "Timing by timing", tables=(("above 1: B is faster", table(found.cells, READERS)),))
+    readers, alike = varied(found.cells, READERS, SETTINGS)
+    section = Section("cells", "Timing by timing", alike, (("Above 1: B is faster", table(found.cells, readers)),))
     head = {
         "title": f"{found.names[1]} against {found.names[0]}",
         "kicker": f"A: {found.names[0]}; B: {found.names[1]}",
         "sentences": list(found.sentences),
+        "tops": None,
         "sections": [section],
-        "machines": [(name, machine_of(run)) for name, run in zip(found.names, runs, strict=True)],
+        "runs": ran(found.names, runs),
         "numbers": "tables/compare.csv",
     }
     csv = found.cells.to_csv(index=False, lineterminator="\n").encode()
@@ -130,18 +145,25 @@ def render(found: SpeedComparison, runs: Sequence[Any]) -> dict[str, bytes]:
 
 def _name(row: dict[str, Any]) -> str:
     cell = cell_label(row["activation"], row["optimizer"])
-    setting = f"batch {row['batch_size']}, width {row['width']}, {row['precision']}, {row['workers']} busy"
-    return f"{row['task']}: {cell} ({setting})"
+    width, workers = (_each(row, name) for name in OWN)
+    return f"{row['task']}: {cell} (batch {row['batch_size']}, width {width}, {row['precision']}, {workers} busy)"
 
 
-READERS = [
-    *SETTING,
+def _each(row: dict[str, Any], name: str) -> str:
+    """What A and B have of it, once where it is the same or only A has the timing."""
+    return " against ".join(dict.fromkeys(str(row[key]) for key in (f"{name}_a", f"{name}_b") if key in row))
+
+
+SETTINGS = [
+    TASK,
     text("precision", "precision"),
     number("batch", "batch_size", count),
-    number("width", "width", count),
-    number("workers", "workers", count),
-    text("A on", "device_a"),
-    text("B on", "device_b"),
+    *(text(f"{end.upper()} on", f"device_{end}") for end in "ab"),
+    *(number(f"{end.upper()}'s {name}", f"{name}_{end}", count) for name in OWN for end in "ab"),
+]
+READERS = [
+    *SETTING,
+    *SETTINGS[1:],
     number("B / A", "ratio", times, "lane-steps a second; above 1: B is faster"),
     number("from", "ratio_low", times, "95 % interval, of the two medians and of what differs from run to run"),
     number("to", "ratio_high", times),

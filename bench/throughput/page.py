@@ -13,16 +13,19 @@ import pandas as pd
 from markupsafe import Markup
 
 from bench import reporting, templating
+from bench.commands import commands
 from bench.figures import speed as drawn
 from bench.figures import svg
 from bench.figures.bars import times as draw_times
+from bench.labels import significant
 from bench.stats import CELL, cell_label
 from bench.stats import throughput as stats
 from bench.tables import Column, Entry, Row, Table
 from bench.throughput.plan import OUT_OF_MEMORY
 
 REFERENCES = {"activation": "relu", "optimizer": "sgd"}
-NO_GPU = "No GPU has been measured: the rows of a GPU are empty and nothing is said of one."
+NOISY = ("noisy", "unstable")
+SKEWED = 1.1  # a mean over tasks so many times the median task is made by few of them
 Read = tuple[str, bool, str, Callable[[dict[str, Any]], Any], Callable[[Any], str]]
 
 
@@ -64,8 +67,9 @@ def render(runs: Sequence[Any]) -> dict[str, bytes]:
         "title": "; ".join(dict.fromkeys(run.manifest["suite"]["description"] or run.name for run in timed)),
         "kicker": "; ".join(f"{run.name}, {run.manifest['created'][:10]}" for run in timed),
         "sentences": sentences,
+        "tops": _tops(frame),
         "sections": sections,
-        "machines": [(run.name, machine_of(run)) for run in timed],
+        "runs": ran([run.name for run in timed], timed),
         "numbers": "tables/throughput.csv",
     }
     files = {name: file for section in sections for figure in section.figures for name, file in figure.files.items()}
@@ -81,37 +85,76 @@ def page(head: Mapping[str, Any]) -> bytes:
 
 def headline(frame: pd.DataFrame) -> Iterator[str]:
     """The first screen: the fastest cell, what costs most, what to doubt."""
-    yield from _fastest(stats.timed(frame))
+    timed = stats.timed(frame)
+    if timed.empty:
+        yield "Nothing was measured."
+    else:
+        yield from _fastest(timed)
+        yield from _costliest(timed)
+        yield from _noise(timed)
+        if "gpu" not in set(timed["device"]):
+            yield "No GPU has been measured."
     yield from _lacking(_too_large(frame))
 
 
 def _fastest(frame: pd.DataFrame) -> Iterator[str]:
-    if frame.empty:
-        yield "Nothing was measured."
-        return
-    rate = stats.machine_rate(frame)
-    best = frame.loc[rate.idxmax()]
-    yield (
-        f"Fastest: {cell_label(best['activation'], best['optimizer'])} on {best['task']}, {rate.max():,.0f} lane-steps "
-        f"a second of {_together(best)} ({best['device']}, batch {best['batch_size']}, width {best['width']})."
-    )
+    best = _best(frame)
+    first, last, cell = best.iloc[0], best.iloc[-1], _name(best.iloc[0].to_dict())
+    if frame["task"].nunique() > 1:  # whose steps are not alike
+        yield (
+            f"The fastest cell of a task makes {last['rate']:,.0f} ({last['task']}) to {first['rate']:,.0f} "
+            f"({first['task']}) lane-steps a second, {best['peak_share'].min() * 100:.0f} to "
+            f"{_percent(best['peak_share'].max())} of the rate of a large product."
+        )
+    else:
+        yield (
+            f"Fastest: {cell} on {first['task']}, {first['rate']:,.0f} lane-steps a second of {_together(first)} "
+            f"({first['device']}, batch {first['batch_size']}, width {first['width']})."
+        )
+
+
+def _best(frame: pd.DataFrame) -> pd.DataFrame:
+    """The fastest timing of each task on each device, with the machine's `rate`, the fastest of all first."""
+    rated = frame.assign(rate=stats.machine_rate(frame)).sort_values("rate", ascending=False, kind="stable")
+    return rated.drop_duplicates(["task", "device"])
+
+
+def _tops(frame: pd.DataFrame) -> Section | None:
+    """The fastest cell of each task, in the order of the suite; None for a single task."""
+    best = _best(stats.timed(frame)).sort_index()
+    if best["task"].nunique() < 2:
+        return None
+    readers, alike = varied(best, TOP, MACHINE)
+    return Section("tasks", "The fastest cell of each task", alike, (("By task", table(best, readers)),))
+
+
+def _costliest(frame: pd.DataFrame) -> Iterator[str]:
     for side, reference in REFERENCES.items():
         costs = stats.mean_cost(stats.relative_cost(frame, side, reference), side)
         if len(costs):
             dear = costs.iloc[-1]
             yield (
                 f"Costliest {side}: {dear[side]}, a step {dear['ratio']:.2f} times as long as with {reference}"
-                f"{_interval(dear)}."
+                f"{_interval(dear)}{_spread(dear)}."
             )
-    noisy = frame["noisy"].isin(["noisy", "unstable"])
-    if noisy.any():
-        unstable = int((frame["noisy"] == "unstable").sum())
-        yield (
-            f"{int(noisy.sum())} of {len(frame)} timings are noisy, {unstable} of them unstable: "
-            "something else was busy on this machine."
-        )
-    if "gpu" not in set(frame["device"]):
-        yield NO_GPU
+
+
+def _spread(cost: "pd.Series[Any]") -> str:
+    """The median task and the dearest, where few tasks make the mean."""
+    if cost["tasks"] == 1 or cost["ratio"] < SKEWED * cost["median"]:
+        return ""
+    return f"; the median task {cost['median']:.2f}, the dearest, {cost['dearest']}, {cost['highest']:.2f}"
+
+
+def _noise(frame: pd.DataFrame) -> Iterator[str]:
+    noisy = frame[frame["noisy"].isin(NOISY)]
+    if noisy.empty:
+        return
+    unstable = int((noisy["noisy"] == "unstable").sum())
+    told = [f"{len(noisy)} of {len(frame)} timings are noisy", *[f"{unstable} of them unstable"] * (unstable > 0)]
+    counts = noisy["task"].value_counts()
+    where = ", ".join(f"{task} {number}" for task, number in counts.items())
+    yield f"{', '.join(told)}{f' ({where})' * (frame['task'].nunique() > 1)}."
 
 
 def _together(row: "pd.Series[Any]") -> str:
@@ -140,7 +183,7 @@ def _sections(frame: pd.DataFrame, runs: Sequence[Any]) -> Iterator[Section | No
     if len(timed):
         yield from _speeds(timed, runs)
     if len(lacking):
-        yield Section("memory", "Out of memory", tables=(("what did not fit", table(lacking, LACKING)),))
+        yield Section("memory", "Out of memory", tables=(("What did not fit", table(lacking, LACKING)),))
 
 
 def _speeds(frame: pd.DataFrame, runs: Sequence[Any]) -> Iterator[Section | None]:
@@ -155,13 +198,18 @@ def _speeds(frame: pd.DataFrame, runs: Sequence[Any]) -> Iterator[Section | None
             "Time and memory of a step against those of the reference, all else alike. Memory is what XLA plans for a "
             "program to work in; state is what a step hands to the next: parameters, moments, running means.",
         ),
-        tuple((f"{side} against {ref}", table(found, _cost_readers(side))) for side, ref, found in costs if len(found)),
+        tuple(
+            (f"{side.capitalize()} against {ref}", table(found, _cost_readers(side)))
+            for side, ref, found in costs
+            if len(found)
+        ),
         (figure,) if figure else (),
     )
     lines = [drawn.rates(frame, axis) for axis in drawn.AXES]
     if any(lines):
         yield Section("speed", "Speed", figures=tuple(line for line in lines if line))
-    yield Section("devices", "GPU against CPU", *_devices(frame))
+    if len(set(frame["device"])) > 1:
+        yield Section("devices", "GPU against CPU", *_devices(frame))
     if found := _targets(frame, runs):
         yield found
     roofline = drawn.roofline(frame)
@@ -175,16 +223,17 @@ def _speeds(frame: pd.DataFrame, runs: Sequence[Any]) -> Iterator[Section | None
         ),
         figures=(roofline,) if roofline else (),
     )
-    yield Section("compile", "What compiling takes", tables=(("compile", table(_compiles(frame), COMPILE)),))
+    compiled = ("By task and optimizer", table(_compiles(frame), COMPILE))
+    yield Section("compile", "What compiling takes", tables=(compiled,))
     yield _where(runs)
-    readers, alike = _varied(frame)
-    yield Section("cells", "Every timing", alike, (("every cell and setting", table(frame, readers)),))
+    readers, alike = varied(frame, EVERY, SETTINGS)
+    yield Section("cells", "Every timing", alike, (("Cell by cell, setting by setting", table(frame, readers)),))
 
 
 def _devices(frame: pd.DataFrame) -> tuple[tuple[str, ...], tuple[tuple[str, Table], ...]]:
     pairs = stats.against(frame)
     if pairs.empty:
-        return (NO_GPU if "gpu" not in set(frame["device"]) else "No cell was measured on both devices.",), ()
+        return ("No cell was measured on both devices.",), ()
     middle = stats.geometric_mean(pairs["ratio"])
     told = [f"The GPU trains {middle[0]:.3g} times as fast (mean of {len(pairs)} cells)."]
     for axis, name in (("batch_size", "a batch size"), ("lanes", "lanes")):
@@ -193,7 +242,7 @@ def _devices(frame: pd.DataFrame) -> tuple[tuple[str, ...], tuple[tuple[str, Tab
             told.append(f"{task}: the GPU is ahead {when}.")
     paid = stats.break_even(frame)
     rows = pairs.merge(paid, on=[*CELL, "precision", "batch_size"])
-    return tuple(told), (("GPU against CPU", table(rows, DEVICES)),)
+    return tuple(told), (("Cell by cell", table(rows, DEVICES)),)
 
 
 def _targets(frame: pd.DataFrame, runs: Sequence[Any]) -> Section | None:
@@ -202,7 +251,7 @@ def _targets(frame: pd.DataFrame, runs: Sequence[Any]) -> Section | None:
         return None
     rows = stats.seconds_to_target(pd.concat(lent), frame)
     sentence = "Steps to target of the convergence runs given beside, times the amortized time of a lane-step."
-    return Section("target", "Seconds to the target", (sentence,), (("seconds to target", table(rows, TARGET)),))
+    return Section("target", "Seconds to the target", (sentence,), (("Cell by cell", table(rows, TARGET)),))
 
 
 def _compiles(frame: pd.DataFrame) -> pd.DataFrame:
@@ -216,7 +265,7 @@ def _where(runs: Sequence[Any]) -> Section:
         workers = max((len(entry.get("workers", [])) for entry in run.journal), default=1)
         spent = run.times[run.times["seconds"] > 0].reset_index(drop=True)
         figures.append(draw_times(run.name.lower().replace(".", "-"), spent, workers))
-    return Section("times", "Where the time went", figures=tuple(figures))
+    return Section("times", "What the run took", figures=tuple(figures))
 
 
 # Tables
@@ -232,12 +281,14 @@ def table(frame: pd.DataFrame, readers: Sequence[Read]) -> Table:
     return Table(columns, tuple(rows))
 
 
-def _varied(frame: pd.DataFrame) -> tuple[list[Read], tuple[str, ...]]:
-    """The columns of `EVERY` less those of a setting that is the same in all rows, and a sentence that tells these."""
+def varied(
+    frame: pd.DataFrame, readers: Sequence[Read], settings: Sequence[Read]
+) -> tuple[list[Read], tuple[str, ...]]:
+    """The columns less those of `settings` that are the same in all rows, and a sentence that tells these."""
     rows = frame.to_dict("records")
-    alike = [one for one in SETTINGS if len({one[3](row) for row in rows}) == 1]
+    alike = [one for one in settings if len({one[3](row) for row in rows}) == 1]
     told = ", ".join(f"{title} {text(read(rows[0]))}" for title, _, _, read, text in alike)
-    return [one for one in EVERY if one not in alike], (f"All of them: {told}.",) if alike else ()
+    return [one for one in readers if one not in alike], (f"All of them: {told}.",) if alike else ()
 
 
 def _key(value: Any) -> str:
@@ -265,27 +316,30 @@ def count(value: float) -> str:
     return f"{value:,.0f}" if np.isfinite(value) else "never"
 
 
-def _plain(value: float) -> str:
-    return f"{value:.3g}" if np.isfinite(value) else "–"
-
-
 def times(value: float) -> str:
     """How many times."""
-    return f"{value:.2f}" if np.isfinite(value) else "–"
+    return f"{value:,.2f}" if np.isfinite(value) else "–"
 
 
 def _percent(value: float) -> str:
     return f"{value * 100:.0f} %" if np.isfinite(value) else "–"
 
 
+def _milli(value: float) -> str:
+    return significant(value * 1e3)
+
+
 def _cost_readers(side: str) -> list[Read]:
     return [
         text(side, side),
-        number("time", "ratio", times, "geometric mean of the ratios of step times"),
-        number("from", "ratio_low", times, "95 % interval over cells and settings"),
+        number("time", "ratio", times, "geometric mean of the ratios of step times, of each task and of these"),
+        number("from", "ratio_low", times, "95 % interval over tasks; of a single task, over its settings"),
         number("to", "ratio_high", times),
+        number("median", "median", times, "of the tasks; of a single task, of its settings"),
+        number("highest", "highest", times),
         number("memory", "memory_ratio", times, "bytes that a program works in"),
         number("state", "state_ratio", times, "bytes that a step hands to the next"),
+        number("tasks", "tasks", count),
         number("timings", "cells", count),
     ]
 
@@ -300,10 +354,10 @@ COMPILE: list[Read] = [
     text("device", "device"),
     text("task", "task"),
     text("optimizer", "optimizer"),
-    number("trace, s", "trace_s", _plain, "median over activations and settings"),
-    number("compile, s", "compile_s", _plain, "without a cache"),
-    number("first run, s", "first_run_s", _plain, "one step and an evaluation"),
-    number("transfer, s", "transfer_s", _plain, "arguments to the device"),
+    number("trace, s", "trace_s", significant, "median over activations and settings"),
+    number("compile, s", "compile_s", significant, "without a cache"),
+    number("first run, s", "first_run_s", significant, "one step and an evaluation"),
+    number("transfer, s", "transfer_s", significant, "arguments to the device"),
 ]
 DEVICES: list[Read] = [
     *SETTING,
@@ -319,7 +373,7 @@ TARGET: list[Read] = [
     text("device", "device"),
     number("batch", "batch_size", count),
     number("steps", "steps_to_target", count),
-    number("seconds", "seconds", lambda value: _plain(value) if np.isfinite(value) else "never"),
+    number("seconds", "seconds", lambda value: significant(value) if np.isfinite(value) else "never"),
 ]
 MACHINE: list[Read] = [
     text("device", "device"),
@@ -330,16 +384,23 @@ MACHINE: list[Read] = [
 ]
 SETTINGS = [TASK, *MACHINE]
 LACKING: list[Read] = [*SETTING, *MACHINE]
+OF_PEAK = number("of peak", "peak_share", _percent, "of the rate of a large product, measured beside it")
+TOP: list[Read] = [
+    *LACKING,
+    number("lane-steps/s", "rate", count, "of all workers together"),
+    ("MFLOP a step", True, "of a network", lambda row: row["flops_per_s"] / row["lane_steps_per_s"] / 1e6, significant),
+    OF_PEAK,
+]
 EVERY: list[Read] = [
     *LACKING,
-    number("step, ms", "step_s_median", lambda value: _plain(value * 1e3), "median, of a whole chunk on one worker"),
-    number("from", "step_s_low", lambda value: _plain(value * 1e3), "95 % bootstrap interval of the median"),
-    number("to", "step_s_high", lambda value: _plain(value * 1e3)),
+    number("step, ms", "step_s_median", _milli, "median, of a whole chunk on one worker"),
+    number("from", "step_s_low", _milli, "95 % bootstrap interval of the median"),
+    number("to", "step_s_high", _milli),
     number("samples", "samples", count),
     text("noisy", "noisy", "interquartile range over median: noisy from .10, unstable from .25"),
     number("lane-steps/s per worker", "lane_steps_per_s", count, "of one worker while all are busy"),
-    number("of peak", "peak_share", _percent, "of the rate of a large product, measured beside it"),
-    number("memory, MB", "peak_memory_bytes", lambda value: f"{value / 1e6:.1f}", "XLA's own account"),
+    OF_PEAK,
+    number("memory, MB", "peak_memory_bytes", lambda value: f"{value / 1e6:,.1f}", "XLA's own account"),
 ]
 
 
@@ -371,10 +432,15 @@ def _interval(row: "pd.Series[Any]") -> str:
     return f" ({row['ratio_low']:.2f} to {row['ratio_high']:.2f})"
 
 
-def machine_of(run: Any) -> str:
-    """The machine of a run, in a line."""
+def ran(names: Sequence[str], runs: Sequence[Any]) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Of each run: what it is called here, its machine in a line, and the lines that reproduce it."""
+    return [(name, _machine(run), commands(run)) for name, run in zip(names, runs, strict=True)]
+
+
+def _machine(run: Any) -> str:
     environment = run.manifest["environment"]
-    devices = [f"{name}: {told['device_kind']}" for name, told in run.manifest["devices"].items()]
+    kinds = {name: told["device_kind"] for name, told in run.manifest["devices"].items()}
+    devices = [f"{name}: {kind}" for name, kind in kinds.items() if kind != name]
     packages = [f"{name} {of}" for name, of in environment["packages"].items() if name in ("optact", "jax", "jaxlib")]
     cores = f"{environment['cores']} cores"
     return ", ".join([str(environment["processor"]), cores, *devices, *packages])

@@ -93,7 +93,10 @@ def _cell_s(program: Program, group: Group, flops_per_s: float) -> float:
 
 
 def make(suite: ThroughputSuite, devices: Sequence[str], workers: int | None = None) -> Plan:
-    """The plan of a suite on these devices; `workers` overrides the suite's. Raises `InputError`, `ResourceError`."""
+    """The plan of a suite on these devices. Raises `InputError`, `ResourceError`.
+
+    `workers` overrides the suite's; of several devices one that cannot have so many has as many as it can.
+    """
     able = {name for device in devices for name in PRECISIONS[device]}
     if unable := [name for name in suite.precisions if name not in able]:
         raise InputError(
@@ -102,7 +105,7 @@ def make(suite: ThroughputSuite, devices: Sequence[str], workers: int | None = N
         )
     groups: list[Group] = []
     for device, task in product(devices, [entry.resolve() for entry in suite.tasks]):
-        for busy, precision in product([workers] if workers else suite.workers_on(device), suite.precisions):
+        for busy, precision in product(_workers(suite, device, devices, workers), suite.precisions):
             if precision in PRECISIONS[device]:
                 _check_workers(device, busy)
                 groups += _groups(suite, device, task, busy, precision, len(groups))
@@ -117,6 +120,12 @@ def _check_orders(programs: Iterable[Program]) -> None:
             f"widths: got {most.width:,} with batches of {most.batch_size:,} on {most.task.name}: the order of their "
             f"samples would take {needed / 1e9:,.1f} GB in every worker; expected at most {ORDER_BYTES / 1e9:.1f} GB"
         )
+
+
+def _workers(suite: ThroughputSuite, device: str, devices: Sequence[str], asked: int | None) -> list[int]:
+    if asked is None:
+        return suite.workers_on(device)
+    return [min(asked, most_workers(device)) if len(devices) > 1 else asked]
 
 
 def _check_workers(device: str, busy: int) -> None:

@@ -7,6 +7,8 @@ from math import exp, log
 from pathlib import Path
 from typing import Any
 
+from bench.labels import significant
+
 Facts = dict[str, Any]
 HIDDEN = "MLP, "  # how the three perceptrons that are averaged are called
 
@@ -44,7 +46,7 @@ def markdown(facts: Sequence[Facts]) -> str:
             peers = list(dict.fromkeys(who for values in found.values() for who in values))
             lines = [f"| {title} | {' | '.join(found)} |", "|---" * (len(found) + 1) + "|"]
             for who in peers:
-                cells = [f"{float(f'{values[who]:.2g}'):,g}" if who in values else "–" for values in found.values()]
+                cells = [significant(values[who], 2) if who in values else "–" for values in found.values()]
                 lines.append(f"| {who} | {' | '.join(cells)} |")
             if not cold:
                 rates = {fact["model"]: f"{fact['lane_steps_per_s']['bench']:,.0f}" for fact in raced}
