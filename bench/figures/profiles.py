@@ -46,7 +46,7 @@ def profiles(prefix: str, curves: pd.DataFrame, scores: "pd.Series[float]", task
 def _names(cells: Sequence[str]) -> str:
     """Cells that are alike: the first few by name."""
     more = len(cells) - 3
-    return joined([*cells[:3], f"{more} more"] if more > 0 else cells)
+    return joined([*cells[:3], f"{more} more"] if more > 1 else cells)
 
 
 def _draw(curves: pd.DataFrame, best: Sequence[Pair], tasks: int) -> Canvas:
