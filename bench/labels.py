@@ -22,3 +22,9 @@ def duration(seconds: float) -> str:
 def joined(names: Sequence[str], last: str = "and") -> str:
     """A list in words: `a, b and c`."""
     return f" {last} ".join([*[", ".join(names[:-1])] * (len(names) > 1), names[-1]])
+
+
+def some(names: Sequence[str], most: int = 6) -> str:
+    """The first of a long list, and how many more there are; a single one is not left out, which saves no room."""
+    shown = names if len(names) <= most + 1 else names[:most]
+    return ", ".join(shown) + (f" and {len(names) - most} more" if len(shown) < len(names) else "")
