@@ -253,7 +253,8 @@ def budget_sentence(trials: pd.DataFrame, metric: Metric, baseline: float) -> st
     gained, *lost = (
         float((metric.sign * (table[every] - less)).median()) for less in (baseline, table[half], table[1])
     )
-    told = [metric.difference(one) if one <= gained else "more than all it gains over the baseline" for one in lost]
+    most = max(gained, 0.0)  # of cells below the baseline too, no loss is none
+    told = [metric.difference(one) if one <= most else "more than all it gains over the baseline" for one in lost]
     return (
         f"In validation {metric.name}, a cell with {half} of its {every} trials, drawn at random, would be expected to "
         f"lose {told[0]}, with a single one {told[1]} (medians over the cells)."

@@ -190,6 +190,13 @@ def test_a_loss_of_more_than_a_cell_gains_is_told_in_words() -> None:
     )
 
 
+def test_cells_below_the_baseline_that_lose_nothing_are_told_so() -> None:
+    rows = [("a", "relu", "sgd", k, 0.05) for k in (1, 2, 3)]
+    trials = pd.DataFrame(rows, columns=[*stats.CELL, "trials", "expected"])
+    told = crosstask.budget_sentence(trials, Metric.of(TASKS["a"]), 0.1)
+    assert told.endswith("lose 0.0 points, with a single one 0.0 points (medians over the cells).")
+
+
 def test_what_tuning_brought_is_told(run: SyntheticRun) -> None:
     table = crosstask.default_against_tuned(run.lanes, TASKS)
     own = table[table["task"] == "a"]
