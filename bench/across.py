@@ -1,13 +1,13 @@
 """What a report says of a run's tasks together, and of several runs together."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from bench import crosstask, tables
 from bench.audit import Finding, Run, audit_together
 from bench.figures.profiles import profiles
 from bench.figures.svg import Figure
-from bench.labels import few
+from bench.labels import few, joined
 from bench.stats import RankTest, cell_label
 from bench.verdicts import Verdict
 
@@ -43,18 +43,17 @@ def across(run: Run, slug: str) -> Across | None:
     tasks = {name: run.manifest["tasks"][name] for name in names}
     lanes = run.lanes[run.lanes["task"].isin(names)]
     board, test = crosstask.leaderboard(lanes, compared, tasks), crosstask.rank_test(compared, tasks)
-    shared = crosstask.shared_data_sentence(compared, tasks)
-    told = [shared, test.sentence, crosstask.flips_sentence(compared)]
+    told = [crosstask.shared_data_sentence(compared, tasks), test.sentence, crosstask.flips_sentence(compared)]
     first = board.iloc[0]
     if first["mean_rank"] == first["mean_rank"]:
         best = cell_label(first["activation"], first["optimizer"])
-        over = f"{test.tasks} {test.blocks}{f' ({len(names)} tasks)' if shared else ''}"
+        most = crosstask.data_set_counts(compared, tasks).max()
+        shared = f" ({len(names)} tasks, {most} of them on the same data)" if most > 1 else ""
+        over = f"{test.tasks} {test.blocks}{shared}"
         head = f"{best} has the best mean rank, {first['mean_rank']:.1f} of {len(board)}, over {over}"
-        share = f"on {100 * first['lead_share']:.0f} % of the tasks it leads or cannot be told from the leader"
-        told.insert(0, f"{head}{_apart(test)}; {share}.")
-    apart = [name for name in run.manifest["tasks"] if name not in tasks]
-    if apart:
-        told.append(f"Left out, as they have other cells or none that was evaluated: {', '.join(apart)}.")
+        share = f"on {100 * first['lead_share']:.0f} % of the {len(names)} tasks"
+        told.insert(0, f"{head}{_apart(test)}; {share} it leads or cannot be told from the leader.")
+    told += _left_out(run.manifest["tasks"], set(cells["task"]), tasks)
     by_score = board.sort_values("profile", ascending=False, kind="stable")
     scores = by_score.set_index(["activation", "optimizer"])["profile"]
     return Across(
@@ -64,11 +63,23 @@ def across(run: Run, slug: str) -> Across | None:
     )
 
 
+def _left_out(every: Iterable[str], evaluated: Container[str], compared: Container[str]) -> Iterator[str]:
+    """Which of a run's tasks were not compared, and why."""
+    out = [name for name in every if name not in compared]
+    others, never = ([name for name in out if (name in evaluated) == done] for done in (True, False))
+    if others:
+        yield f"Left out for having other cells: {joined(others)}."
+    if never:
+        yield f"Left out for having no evaluated cell: {joined(never)}."
+
+
 def _apart(test: RankTest) -> str:
     """How many others the best mean rank can be told from, as the rest of a sentence; "" where there is no test."""
     others, level = len(test.mean_ranks) - 1, len(test.level) - 1
     if test.refusal:
         return ""
+    if test.too_few:
+        return f", but so few {test.blocks} tell none of the {others} others from it"
     if level == 0:
         return f", and can be told from each of the {others} others"
     if level == others:
@@ -100,5 +111,5 @@ def _shared(task: str, found: Sequence[tuple[str, Verdict]]) -> str:
         return f"{task}: {names.pop()} has the best mean in all {len(led)} runs."
     leaders = "; ".join(f"{run}: {cell_label(*v.winner)}" for run, v in led if v.winner)
     common = sorted(cell_label(*pair) for pair in every if pair)
-    every_run = f"In every run one of those that may be the best: {few(common, 4)}." if common else ""
-    return f"{task}: the leaders differ ({leaders}). {every_run or 'No cell may be the best in all.'}"
+    may = f"In every run one of those that may be the best: {few(common, 4)}."
+    return f"{task}: the leaders differ ({leaders}). {may if common else 'No cell may be the best in all.'}"

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench import crosstask, stats
+from bench.labels import few, joined
 from bench.search import searched
 from bench.verdicts import leader
 
@@ -61,7 +62,7 @@ LEVELS = ("fault", "warning", "note")
 def audit(run: Run) -> list[Finding]:
     """All findings about `run`, the gravest first; an empty list means that nothing was found."""
     found = [*_completeness(run), *_blocks(run.convergence), *_seeds(run.convergence), *_timing(run.throughput)]
-    found += [*_under_tuned(run), *_defaults(run)]
+    found += _under_tuned(run)
     tasks = list(run.manifest["tasks"])
     found += folded([(task, finding) for task in tasks for finding in audit_task(run, task)], len(tasks))
     return sorted(found, key=lambda finding: LEVELS.index(finding.level))
@@ -79,7 +80,7 @@ def _folded(level: str, kind: str, told: Sequence[tuple[str, str]], tasks: int) 
     texts = tuple(f"{task}: {text}" if tasks > 1 else text for task, text in told)
     if len(texts) == 1:
         return Finding(level, texts[0], kind)
-    return Finding(level, f"{kind} on {len(texts)} of {tasks} tasks: {_some([t for t, _ in told])}.", kind, texts)
+    return Finding(level, f"{kind} on {len(texts)} of {tasks} tasks: {few([t for t, _ in told])}.", kind, texts)
 
 
 def audit_together(runs: Sequence[Run]) -> list[Finding]:
@@ -153,18 +154,8 @@ def _under_tuned(run: Run) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "Under-tuned, as a method that contains another should not lose to it beyond chance once tuned: "
-            f"{_some(told)}.",
+            f"{few(told)}.",
         )
-
-
-def _defaults(run: Run) -> Iterator[Finding]:
-    """Cells for which the conventional learning rate was on the grid and no other was better."""
-    table = crosstask.default_against_tuned(run.lanes, run.manifest["tasks"])
-    known = table[table["default_rate"].notna()]
-    useless = known[~known["beaten"].astype(bool)]
-    if len(useless):
-        text = f"In {len(useless):,} of {len(known):,} cells no learning rate beat the optimizer's conventional one"
-        yield Finding("note", f"{text}, on validation data: {_names(useless)}.")
 
 
 def audit_task(run: Run, task: str) -> Iterator[Finding]:
@@ -175,6 +166,7 @@ def audit_task(run: Run, task: str) -> Iterator[Finding]:
     yield from _target(run, lanes, table, entry)
     yield from _below_baseline(table, entry)
     yield from _collapsed(lanes, table, run.manifest["tasks"])
+    yield from _defaults(lanes, run.manifest["tasks"])
     yield from _edges(table, leader(table, task), "range" if searched(run.manifest) else "grid")
     yield from _divergence(lanes, table)
     yield from _halved(run.halved.get(task, 0))
@@ -246,6 +238,17 @@ def _collapsed(lanes: pd.DataFrame, table: pd.DataFrame, tasks: stats.Tasks) -> 
         yield Finding("warning", text, "Cells have a seed that collapsed")
 
 
+def _defaults(lanes: pd.DataFrame, tasks: stats.Tasks) -> Iterator[Finding]:
+    """Cells for which the conventional learning rate was on the grid and no other was better."""
+    table = crosstask.default_against_tuned(lanes, tasks)
+    known = table[table["default_rate"].notna()]
+    useless = known[~known["beaten"].astype(bool)]
+    if len(useless):
+        text = f"In {len(useless):,} of {len(known):,} cells no learning rate beat the optimizer's conventional one"
+        text = f"{text}, on validation data: {_names(useless)}."
+        yield Finding("note", text, "Cells have no learning rate better than the conventional one")
+
+
 def _edges(table: pd.DataFrame, best: "pd.Series[Any] | None", where: str) -> Iterator[Finding]:
     edge = table[table["at_grid_edge"].astype(bool)]
     if edge.empty:
@@ -292,7 +295,7 @@ def _unlike(lanes: pd.DataFrame) -> Iterator[Finding]:
     if len(other):
         told = [f"{name} {size:,.0f}" for name, size in other.groupby(level="activation", sort=False).max().items()]
         text = f"{len(other)} of {len(sizes)} cells have unlike numbers of parameters, over 10 % from the median"
-        text = f"{text} of {middle:,.0f}: {_some(told)}."
+        text = f"{text} of {middle:,.0f}: {few(told)}."
         yield Finding("note", text, "Cells have unlike numbers of parameters")
 
 
@@ -309,17 +312,21 @@ def _seeds(table: pd.DataFrame) -> Iterator[Finding]:
         yield Finding("note", text)
 
 
+DOUBTS = {  # what is wrong with one timing, and with several
+    "unstable": ("is unstable", "are unstable"),
+    "noisy": ("is noisy", "are noisy"),
+    "few": ("rests on few samples", "rest on few samples"),
+}
+
+
 def _timing(throughput: pd.DataFrame) -> Iterator[Finding]:
-    counts = throughput["noisy"].value_counts() if len(throughput) else pd.Series(dtype=int)
-    words = {"unstable": "unstable", "noisy": "noisy", "few": "taken from few samples"}
-    parts = [
-        f"{counts[key]:,} {'is' if counts[key] == 1 else 'are'} {word}"
-        for key, word in words.items()
-        if counts.get(key, 0)
-    ]
-    if parts:
-        text = f"Of {len(throughput):,} timings {' and '.join(parts)}: compare speeds with care."
-        yield Finding("note", text)
+    total, counts = len(throughput), throughput["noisy"].value_counts()
+    known = [(counts[key], words[int(counts[key] > 1)]) for key, words in DOUBTS.items() if key in counts]
+    if known:
+        (first, what), *others = known
+        head = f"All {total:,}" if first == total > 1 else f"{first:,} of {total:,}"
+        text = joined([f"{head} timings {what}", *(f"{count:,} {what}" for count, what in others)])
+        yield Finding("note", f"{text}: compare speeds with care.")
 
 
 def _trained(lanes: pd.DataFrame, count: int) -> str:
@@ -332,9 +339,4 @@ def _of(part: pd.DataFrame, whole: pd.DataFrame) -> str:
 
 def _names(cells: pd.DataFrame, most: int = 6) -> str:
     pairs: Iterable[tuple[str, str]] = cells[["activation", "optimizer"]].itertuples(index=False, name=None)
-    return _some(list(dict.fromkeys(stats.cell_label(*pair) for pair in pairs)), most)
-
-
-def _some(labels: Sequence[str], most: int = 6) -> str:
-    more = f" and {len(labels) - most} more" if len(labels) > most else ""
-    return ", ".join(labels[:most]) + more
+    return few(list(dict.fromkeys(stats.cell_label(*pair) for pair in pairs)), most)

@@ -35,9 +35,10 @@ def _data_sets(names: "pd.Index[str]", tasks: Tasks) -> "pd.Series[str]":
 
 
 def blocks(convergence: pd.DataFrame, tasks: Tasks, by: tuple[str, ...] = CELLS) -> pd.DataFrame:
-    """Ranks of entrants x data sets, each counted once, at the mean of its tasks' ranks.
+    """Ranks of entrants x data sets, each counted once: within it, by the mean of its tasks' ranks.
 
     Tasks on the same data are no independent evidence. Where no two share any, these are the ranks on the tasks.
+    Friedman's test takes ranks within a block, so that means are ranked again.
     """
     ranked = ranks(convergence, by)
     sets = _data_sets(ranked.columns, tasks)
@@ -103,14 +104,19 @@ def rank_test(convergence: pd.DataFrame, tasks: Tasks, by: tuple[str, ...] = CEL
 
 def shared_data_sentence(convergence: pd.DataFrame, tasks: Tasks) -> str:
     """That tasks on the same data are no independent blocks, so that each data set counts once; "" where none share."""
-    sets = _data_sets(ranks(convergence).columns, tasks)
-    counts = sets.value_counts()
-    if sets.is_unique:
+    counts = data_set_counts(convergence, tasks)
+    if counts.max() == 1:
         return ""
-    all_of_one = f"The {len(sets)} tasks are of one data set"
-    several = f"The {len(sets)} tasks are of {len(counts)} data sets, {counts.max()} of them of one"
+    all_of_one = f"The {counts.sum()} tasks are of one data set"
+    several = f"The {counts.sum()} tasks are of {len(counts)} data sets, {counts.max()} of them of one"
     head = all_of_one if len(counts) == 1 else several
-    return f"{head}: as that is no independent evidence, each data set counts once, at the mean of its tasks' ranks."
+    rest = "each data set counts once, at its rank by the mean of its tasks' ranks; shares of tasks count every task"
+    return f"{head}: as that is no independent evidence, {rest}."
+
+
+def data_set_counts(convergence: pd.DataFrame, tasks: Tasks) -> "pd.Series[int]":
+    """How many of the tasks that can be compared are on each data set, the most first."""
+    return _data_sets(ranks(convergence).columns, tasks).value_counts()
 
 
 def flips_sentence(convergence: pd.DataFrame) -> str:
@@ -206,8 +212,8 @@ def default_sentence(table: pd.DataFrame, metric: Metric) -> str:
         return ""
     gain, better = float(known["gain"].median()), int(known["beaten"].astype(bool).sum())
     brought = metric.difference(gain) if np.isfinite(gain) else "what the other loses to divergence"
-    text = f"Another learning rate than the optimizer's conventional one was better in {better} of {len(known)} cells"
-    return f"{text}; the median gain in validation {metric.name} over all of them is {brought}."
+    text = f"Tuning beat the conventional learning rate in {better} of {len(known)} cells"
+    return f"{text}; the median gain in validation {metric.name} over all {len(known)} is {brought}."
 
 
 def best_so_far(lanes: pd.DataFrame, tasks: Tasks) -> pd.DataFrame:
@@ -226,24 +232,32 @@ def region_sentence(regions: pd.DataFrame) -> str:
     if spans.empty:
         return ""
     most, least = spans.idxmax(), spans.idxmin()
-    rest = f", with {least} {spans[least]:.1f}" if most != least else ""
     kept = "decades of learning rates keep 95 % of what the best one gains over the baseline"
-    return f"With {most} a median of {spans[most]:.1f} {kept}{rest}."
+    kept = f"a median of {spans[most]:.1f} {kept}"
+    if most == least:
+        return f"With {most} {kept}."
+    return f"{most} is the most forgiving: {kept}; {least} the least, {spans[least]:.1f}."
 
 
-def budget_sentence(trials: pd.DataFrame, metric: Metric) -> str:
-    """What fewer trials of tuning would have cost, of one task's rows of `best_so_far`."""
+def budget_sentence(trials: pd.DataFrame, metric: Metric, baseline: float) -> str:
+    """What fewer trials of tuning would have cost, of one task's rows of `best_so_far`.
+
+    In words where that is more than all that tuning gains: scores of networks that all but diverged have no size.
+    """
     table = trials.pivot_table(index=CELL, columns="trials", values="expected", sort=False)
     table = table[np.isfinite(table).all(axis=1)]
     if table.empty or table.shape[1] < 3:
         return ""
     every = int(table.columns[-1])
     half = (every + 1) // 2
-    lost = {k: float((metric.sign * (table[every] - table[k])).median()) for k in (half, 1)}
-    told = [metric.difference(lost[k]) for k in (half, 1)]
+    gained, *lost = (
+        float((metric.sign * (table[every] - less)).median()) for less in (baseline, table[half], table[1])
+    )
+    most = max(gained, 0.0)  # of cells below the baseline too, no loss is none
+    told = [metric.difference(one) if one <= most else "more than all it gains over the baseline" for one in lost]
     return (
-        f"With {half} of its {every} trials, drawn at random, a cell would be expected to lose {told[0]} of validation "
-        f"{metric.name}, with a single one {told[1]} (medians over the cells)."
+        f"In validation {metric.name}, a cell with {half} of its {every} trials, drawn at random, would be expected to "
+        f"lose {told[0]}, with a single one {told[1]} (medians over the cells)."
     )
 
 

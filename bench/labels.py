@@ -33,9 +33,9 @@ def joined(names: Sequence[str], last: str = "and") -> str:
     return f" {last} ".join([*[", ".join(names[:-1])] * (len(names) > 1), names[-1]])
 
 
-def few(names: Sequence[str], most: int) -> str:
-    """A list in words that names at most so many: `a, b and 3 more`."""
-    return joined(names if len(names) <= most else [*names[:most], f"{len(names) - most} more"])
+def few(names: Sequence[str], most: int = 6) -> str:
+    """A list in words that names so many: `a, b and 3 more`; a single one is not left out, which saves no room."""
+    return joined(names if len(names) <= most + 1 else [*names[:most], f"{len(names) - most} more"]) if names else ""
 
 
 def few_cells(pairs: Iterable[tuple[str, str]]) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,7 +19,8 @@ PACKAGES = ("optact", *COMPARABLE, "pandas", "scipy")
 
 
 def describe() -> dict[str, Any]:
-    """Host and software."""
+    """Host and software, with the `commit` of this code where it is known."""
+    known = commit()
     return {
         "processor": processor(),
         "architecture": platform.machine(),
@@ -27,7 +29,16 @@ def describe() -> dict[str, Any]:
         "platform": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "packages": {name: found for name in PACKAGES if (found := _version(name))},
-    }
+    } | ({"commit": known} if known else {})
+
+
+def commit(checkout: Path = Path(__file__).parents[1]) -> str:
+    """The commit that this code is of, with `+changes` where it was edited since; "" where it is no git checkout."""
+    if not (checkout / ".git").exists():  # installed: a repository around it is somebody else's
+        return ""
+    head = _git(checkout, "rev-parse", "--verify", "HEAD")
+    edited = _git(checkout, "status", "--porcelain", "--untracked-files=no", "--", "bench", "suites")
+    return head + "+changes" * bool(head and edited)
 
 
 def cores() -> list[int]:
@@ -55,6 +66,15 @@ def processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def _git(checkout: Path, *arguments: str) -> str:
+    """What git says of `checkout`; "" where there is none or it refuses."""
+    command = ["git", "--no-optional-locks", "-C", str(checkout), *arguments]  # beside whatever else runs git there
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
 
 
 def _version(package: str) -> str | None:

@@ -259,7 +259,7 @@ def _causes(run: Run, task: str, found: Verdict) -> tuple[str, ...]:
         *(crosstask.main_effect_sentence(effect, metric) for effect in effects if len(sides) > 1),
         crosstask.default_sentence(crosstask.default_against_tuned(lanes, tasks), metric),
         crosstask.region_sentence(crosstask.good_region(lanes, tasks)),
-        crosstask.budget_sentence(crosstask.best_so_far(lanes, tasks), metric),
+        crosstask.budget_sentence(crosstask.best_so_far(lanes, tasks), metric, float(tasks[task]["baseline"])),
         power_line(found),
     ]
     return tuple(sentence for sentence in told if sentence)

@@ -2,6 +2,7 @@
 
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from synthetic import REGRESSION, SyntheticRun, make_run, task_entry
 
@@ -9,6 +10,7 @@ from bench.across import across, together
 from bench.verdicts import verdict
 
 TASKS = {name: task_entry(data_sha256=name) for name in "abcd"} | {"e": REGRESSION}
+SIX = {name: task_entry(data_sha256=name) for name in "abcdef"}
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +66,8 @@ def test_the_headline_counts_each_data_set_once() -> None:
     run.convergence["rank"] = ranks.where(place < 8, (ranks + place) % 6 + 1).astype(float)
     found = across(run, "run")
     assert found is not None
-    assert " of 6, over 6 data sets (13 tasks), but none of the 5 others can be told from it" in found.sentences[0]
+    assert " of 6, over 6 data sets (13 tasks, 8 of them on the same data), but none of the 5" in found.sentences[0]
+    assert " % of the 13 tasks it leads" in found.sentences[0]
     assert found.sentences[1].startswith("The 13 tasks are of 6 data sets, 8 of them of one: ")
     assert "over 6 data sets" in found.sentences[2]
     assert float(found.board.rows[0].entries[3].key) > 2
@@ -82,8 +85,29 @@ def test_tasks_without_activations_stay_out_of_a_ranking_with_them(run: Syntheti
     found = across(without_activation(run, "a"), "run")
     assert found is not None
     assert "over 4 tasks" in found.sentences[0]
-    assert found.sentences[-1].endswith(": a.")
+    assert found.sentences[-1] == "Left out for having other cells: a."
     assert all("none" not in row.name for row in found.board.rows)
+
+
+def test_tasks_of_which_nothing_was_evaluated_are_left_out_for_that_reason(run: SyntheticRun) -> None:
+    lost = run.lanes["task"].isin(["a", "b"]) & (run.lanes["phase"] == "evaluate")
+    found = across(SyntheticRun("x", run.lanes[~lost], run.curves, run.throughput, run.times, run.manifest), "run")
+    assert found is not None
+    assert found.sentences[-1] == "Left out for having no evaluated cell: a and b."
+
+
+def test_the_headline_says_where_tasks_are_too_few_to_tell_any_two_cells_apart() -> None:
+    """Of 90 cells on six tasks the order differs beyond chance, and still no two are far enough apart."""
+    run = make_run([f"a{i}" for i in range(9)], [f"o{i}" for i in range(10)], SIX, evaluations=2)
+    rng, cells = np.random.default_rng(0), run.convergence.groupby(["activation", "optimizer"], sort=False).ngroup()
+    for task in SIX:
+        own = run.convergence["task"] == task
+        run.convergence.loc[own, "rank"] = (cells[own] + rng.normal(0, 90, 90)).rank()
+    found = across(run, "run")
+    assert found is not None
+    assert "over 6 tasks, but so few tasks tell none of the 89 others from it; " in found.sentences[0]
+    assert " differ on the whole (Friedman" in found.sentences[1]
+    assert "but 6 tasks are too few to tell any two of 90 apart: no mean ranks are 64.20 apart" in found.sentences[1]
 
 
 def test_tasks_without_activations_alone_are_ranked_by_optimizer(run: SyntheticRun) -> None:

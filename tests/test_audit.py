@@ -145,7 +145,11 @@ def test_lanes_that_vanished_are_a_fault_though_the_run_calls_itself_complete() 
 def test_doubtful_timings_are_counted() -> None:
     run = sound()
     run.throughput["noisy"] = ["no", "noisy", "unstable", "few"]
-    assert "Of 4 timings 1 is unstable and 1 is noisy and 1 is taken from few samples" in texts(run)
+    assert "1 of 4 timings is unstable, 1 is noisy and 1 rests on few samples: compare" in texts(run)
+    run.throughput["noisy"] = ["no", "few", "few", "few"]
+    assert "note: 3 of 4 timings rest on few samples: compare" in texts(run)
+    run.throughput["noisy"] = "few"
+    assert "note: All 4 timings rest on few samples: compare" in texts(run)
 
 
 def test_the_gravest_stand_first_and_tasks_are_named_where_there_are_several() -> None:
@@ -185,6 +189,15 @@ def test_cells_whose_tuning_never_beat_the_default_are_noted() -> None:
     found = texts(run)
     assert "note: In 2 of 4 cells no learning rate beat the optimizer's conventional one" in found
     assert "relu + momentum, tanh + momentum" in found
+
+
+def test_cells_whose_tuning_never_beat_the_default_are_told_task_by_task() -> None:
+    run = make_run(["relu", "tanh"], ["momentum", "adam"], {"a": task_entry(), "b": task_entry()}, rates=3)
+    run.lanes.loc[run.lanes["learning_rate"] == 0.01, "validation_metric"] = 1.0
+    (found,) = [finding for finding in audit(run) if "conventional" in finding.text]
+    assert found.text == "Cells have no learning rate better than the conventional one on 2 of 2 tasks: a, b."
+    told = "In 2 of 4 cells no learning rate beat the optimizer's conventional one"
+    assert [text.partition(",")[0] for text in found.details] == [f"a: {told}", f"b: {told}"]
 
 
 def test_cells_that_lack_a_task_are_said() -> None:

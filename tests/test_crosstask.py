@@ -74,6 +74,8 @@ def test_tasks_on_the_same_data_are_counted_once(run: SyntheticRun) -> None:
     shared = {name: task_entry(data_sha256="x" if i < 3 else None) for i, name in enumerate(names)}
     told = crosstask.shared_data_sentence(table, shared)
     assert told.startswith("The 8 tasks are of 6 data sets, 3 of them of one: as that is no independent evidence, each")
+    assert told.endswith("once, at its rank by the mean of its tasks' ranks; shares of tasks count every task.")
+    assert list(crosstask.data_set_counts(table, shared)) == [3, 1, 1, 1, 1, 1]
     found = crosstask.rank_test(table, shared)
     assert (found.tasks, len(found.level)) == (6, 4)
     table.loc[table["task"] == "t0", "rank"] = np.arange(6.0, 0, -1)
@@ -161,9 +163,10 @@ def test_trials_and_regions_are_there_for_every_cell(run: SyntheticRun) -> None:
 def test_what_forgives_a_rate_that_is_off_is_told() -> None:
     regions = pd.DataFrame({"optimizer": ["sgd", "sgd", "adam", "adam"], "decades": [0.4, 0.6, 2.0, np.nan]})
     assert crosstask.region_sentence(regions) == (
-        "With adam a median of 2.0 decades of learning rates keep 95 % of what the best one gains over the "
-        "baseline, with sgd 0.5."
+        "adam is the most forgiving: a median of 2.0 decades of learning rates keep 95 % of what the best one gains "
+        "over the baseline; sgd the least, 0.5."
     )
+    assert crosstask.region_sentence(regions[:2]).startswith("With sgd a median of 0.5 decades")
     assert crosstask.region_sentence(regions.assign(decades=np.nan)) == ""
 
 
@@ -172,11 +175,26 @@ def test_what_fewer_trials_would_cost_is_told() -> None:
     rows = [(*cell, k, 0.9 - 0.1 * (3 - k) * (i + 1)) for i, cell in enumerate(cells) for k in (1, 2, 3)]
     trials = pd.DataFrame(rows, columns=[*stats.CELL, "trials", "expected"])
     metric = Metric.of(TASKS["a"])
-    assert crosstask.budget_sentence(trials, metric) == (
-        "With 2 of its 3 trials, drawn at random, a cell would be expected to lose 20.0 points of validation "
-        "accuracy, with a single one 40.0 points (medians over the cells)."
+    assert crosstask.budget_sentence(trials, metric, 0.1) == (
+        "In validation accuracy, a cell with 2 of its 3 trials, drawn at random, would be expected to lose 20.0 "
+        "points, with a single one 40.0 points (medians over the cells)."
     )
-    assert crosstask.budget_sentence(trials[trials["trials"] < 3], metric) == ""
+    assert crosstask.budget_sentence(trials[trials["trials"] < 3], metric, 0.1) == ""
+
+
+def test_a_loss_of_more_than_a_cell_gains_is_told_in_words() -> None:
+    rows = [("e", "relu", "sgd", k, expected) for k, expected in ((1, 7e21), (2, 60.0), (3, 55.0))]
+    trials = pd.DataFrame(rows, columns=[*stats.CELL, "trials", "expected"])
+    assert crosstask.budget_sentence(trials, Metric.of(REGRESSION), REGRESSION["baseline"]).endswith(
+        "to lose 5.00, with a single one more than all it gains over the baseline (medians over the cells)."
+    )
+
+
+def test_cells_below_the_baseline_that_lose_nothing_are_told_so() -> None:
+    rows = [("a", "relu", "sgd", k, 0.05) for k in (1, 2, 3)]
+    trials = pd.DataFrame(rows, columns=[*stats.CELL, "trials", "expected"])
+    told = crosstask.budget_sentence(trials, Metric.of(TASKS["a"]), 0.1)
+    assert told.endswith("lose 0.0 points, with a single one 0.0 points (medians over the cells).")
 
 
 def test_what_tuning_brought_is_told(run: SyntheticRun) -> None:
@@ -184,6 +202,6 @@ def test_what_tuning_brought_is_told(run: SyntheticRun) -> None:
     own = table[table["task"] == "a"]
     better, known = int(own["beaten"].sum()), int(own["default_rate"].notna().sum())
     told = crosstask.default_sentence(own, Metric.of(TASKS["a"]))
-    assert f"was better in {better} of {known} cells" in told
-    assert f"is {100 * own['gain'].median():.1f} points." in told
+    assert told.startswith(f"Tuning beat the conventional learning rate in {better} of {known} cells; ")
+    assert f"over all {known} is {100 * own['gain'].median():.1f} points." in told
     assert crosstask.default_sentence(own.assign(default_rate=np.nan), Metric.of(TASKS["a"])) == ""

@@ -17,7 +17,7 @@ from synthetic import ACTIVATIONS, OPTIMIZERS, REGRESSION, SyntheticRun, make_ru
 
 from bench import figures
 from bench.figures import Figure, speed, style, svg
-from bench.figures.bars import MEANS, times
+from bench.figures.bars import PARTS, times
 from bench.figures.heatmaps import BRIGHT_IS_GOOD, least_difference, limits
 from bench.figures.panels import curves
 from bench.figures.profiles import profiles
@@ -198,11 +198,25 @@ def test_trials_that_differ_in_more_than_their_rate_are_points_without_a_line() 
     joined = draw(make_run(**shape))["rates"]
     some = draw(searched(make_run(**shape), "adam"))["rates"]
     every = draw(searched(make_run(**shape), "adam", "sgd"))["rates"]
-    assert "one step of the grid off" in joined.finding and "Markers without a line" not in joined.reading
-    assert "at the next one tried" in some.finding and "Markers without a line" in some.reading
+    assert "; one step to its better side" in joined.finding and "Markers without a line" not in joined.reading
+    assert "; the next one tried to its better side" in some.finding and "Markers without a line" in some.reading
     assert every.finding == "Every cell searched more than its learning rate."
     joining = "stroke-width: 1.2; stroke-linecap"
     assert [figure.svg.count(joining) for figure in (joined, some, every)] == [2, 1, 0]
+
+
+def test_both_sides_of_the_best_learning_rate_are_told_and_what_all_but_diverged_in_words() -> None:
+    run = make_run(["relu"], ["sgd"], rates=3)
+    tune = run.lanes["phase"] == "tune"
+    rates = sorted(run.lanes.loc[tune, "learning_rate"].unique())
+    run.lanes.loc[tune, "status"] = "ok"
+    for low, told in ((0.464, "46.4 %"), (0.05, "no better than the baseline")):
+        seen = dict(zip(rates, (low, 0.947, 0.909), strict=True))
+        run.lanes.loc[tune, "validation_metric"] = run.lanes.loc[tune, "learning_rate"].map(seen)
+        assert draw(run)["rates"].finding == (
+            f"The middle cell reaches 94.7 % at its best learning rate; one step to its better side 90.9 %, "
+            f"to its worse {told}."
+        )
 
 
 def test_each_optimizer_keeps_its_colour_marker_and_line() -> None:
@@ -383,7 +397,14 @@ def test_parts_of_the_time_look_different_and_are_explained(buckets: tuple[str, 
     assert len(buckets) <= 10 or "<pattern" in figure.svg
     told = dict(part.split(": ") for part in figure.reading.rstrip(".").split(". ", 1)[1].split("; "))
     assert [name.lower().replace(" ", "_") for name in told] == list(buckets)
-    assert set(buckets) <= set(MEANS)
+    assert set(buckets) <= set(PARTS)
+
+
+def test_where_the_time_went_is_told_of_its_two_largest_parts() -> None:
+    buckets = pd.DataFrame({"bucket": ["compile", "train", "wait"], "seconds": [1.8, 5.9, 2.3]})
+    told = [times("t", part, 2).finding for part in (buckets, buckets[1:2].reset_index(drop=True))]
+    assert told[0] == "Of 10.0 worker-seconds (2 × 5.0 s) training took 59 %, waiting 23 %."
+    assert told[1] == "Of 5.9 worker-seconds (2 × 3.0 s) training took 100 %."
 
 
 def test_a_flat_rate_looks_flat_and_has_intervals() -> None:

@@ -4,18 +4,19 @@ import math
 
 import pytest
 
-from bench.labels import few, few_cells, significant
+from bench.labels import few, few_cells, joined, significant
 
 
 @pytest.mark.parametrize(
-    ("names", "told"), [("a", "a"), ("ab", "a and b"), ("abc", "a, b and 1 more"), ("abcde", "a, b and 3 more")]
+    ("names", "told"), [("a", "a"), ("ab", "a and b"), ("abc", "a, b and c"), ("abcde", "a, b and 3 more"), ("", "")]
 )
-def test_a_list_names_the_first_few(names: str, told: str) -> None:
+def test_a_list_names_the_first_few_and_never_hides_a_single_one(names: str, told: str) -> None:
     assert few(list(names), 2) == told
 
 
 def test_of_cells_that_share_a_place_the_first_is_named() -> None:
     assert few_cells([("relu", "adam")]) == "relu + adam"
+    assert few_cells([("relu", "adam"), ("none", "sgd")]) == "relu + adam and sgd"
     assert few_cells(("none", optimizer) for optimizer in ("sgd", "adam", "lion")) == "sgd and 2 more"
 
 
@@ -29,3 +30,7 @@ def test_of_cells_that_share_a_place_the_first_is_named() -> None:
 def test_a_number_keeps_the_zeros_that_are_significant(value: float, shown: str) -> None:
     assert significant(value) == shown
     assert significant(3, 2) == "3.0"
+
+
+def test_a_list_in_words_ends_in_and() -> None:
+    assert [joined(["a"]), joined(["a", "b", "c"]), joined(["a", "b"], "or")] == ["a", "a, b and c", "a or b"]

@@ -1,5 +1,7 @@
 """Across tasks: Demšar's example, scipy's numbers, and refusals in words."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -55,7 +57,21 @@ def test_always_the_same_order_is_told() -> None:
     found = stats.rank_test(pd.DataFrame(np.tile(np.arange(1.0, 5)[:, None], 12)))
     assert found.p_value == 0
     assert found.level == [0, 1]
-    assert "Mean ranks over 12 tasks differ" in found.sentence
+    assert "Mean ranks over 12 tasks differ" in found.sentence and "too few" not in found.sentence
+
+
+@pytest.mark.parametrize(("entrants", "tasks", "least"), [(90, 6, 1.0), (4, 6, 3 / 32), (4, 8, 3 / 128)])
+def test_no_wilcoxon_test_of_so_many_goes_below_its_least_p(entrants: int, tasks: int, least: float) -> None:
+    found = stats.rank_test(pd.DataFrame(np.tile(np.arange(1.0, entrants + 1)[:, None], tasks)))
+    assert found.wilcoxon is not None and found.wilcoxon.min() == pytest.approx(found.least_p) == pytest.approx(least)
+    assert not found.too_few  # as Nemenyi's test tells the first from the last
+
+
+def test_blocks_that_differ_and_tell_no_two_apart_are_too_few() -> None:
+    found = stats.RankTest(pd.Series([20.0, 45.0, 83.0]), 6, 1.0, 1.65, 0.0006, 64.2)
+    assert found.too_few and "no mean ranks are 64.20 apart (Nemenyi)" in found.sentence
+    for change in ({"p_value": 0.2}, {"critical_difference": 60.0}, {"tasks": 9}):
+        assert not dataclasses.replace(found, **change).too_few
 
 
 @pytest.mark.parametrize(

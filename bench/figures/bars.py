@@ -18,22 +18,22 @@ PLAIN = "#7d8590"
 ROW, LETTER = 0.24, 0.08  # inches a bar, and a letter of its label
 LEAST_LABELLED = 0.12  # of the whole bar
 HATCHES = ("", "////", "....")  # of parts that have the colour of an earlier one
-MEANS = {  # what a worker does in each part of its time
-    "start": "processes and imports",
-    "load": "reading data",
-    "order": "drawing the order of samples",
-    "transfer": "arguments to the device",
-    "trace": "Python to programs",
-    "compile": "programs to machine code",
-    "first_run": "a program's first step",
-    "fetch": "results from the device",
-    "warm_up": "runs before the clock counts",
-    "ceilings": "what the machine can do at most",
-    "steps": "steps that were timed",
-    "train": "steps of training",
-    "evaluate": "scoring on data held back",
-    "rows": "handing over results",
-    "wait": "nothing to do",
+PARTS = {  # of a worker's time: what it does, as a sentence calls it, and what that means
+    "start": ("starting", "processes and imports"),
+    "load": ("loading", "reading data"),
+    "order": ("ordering", "drawing the order of samples"),
+    "transfer": ("transferring", "arguments to the device"),
+    "trace": ("tracing", "Python to programs"),
+    "compile": ("compiling", "programs to machine code"),
+    "first_run": ("first runs", "a program's first step"),
+    "fetch": ("fetching", "results from the device"),
+    "warm_up": ("warming up", "runs before the clock counts"),
+    "ceilings": ("measuring ceilings", "what the machine can do at most"),
+    "steps": ("timed steps", "steps that were timed"),
+    "train": ("training", "steps of training"),
+    "evaluate": ("evaluating", "scoring on data held back"),
+    "rows": ("handing over rows", "handing over results"),
+    "wait": ("waiting", "nothing to do"),
 }
 
 
@@ -63,10 +63,11 @@ def times(prefix: str, buckets: pd.DataFrame, workers: int) -> svg.Figure:
     total = float(buckets["seconds"].sum())
     shares, wall_s = buckets["seconds"] / total, total / max(workers, 1)
     largest = shares.sort_values(ascending=False, kind="stable").index[:2]
-    parts = " and ".join(f"{_plain(buckets['bucket'][i])} {shares[i] * 100:.0f} %" for i in largest)
-    finding = f"Of {total:,.1f} worker-seconds ({workers} × {wall_s:,.1f} s) the largest shares are {parts}."
+    first, *others = ((PARTS[buckets["bucket"][i]][0], f"{shares[i] * 100:.0f} %") for i in largest)
+    took = ", ".join([" took ".join(first), *map(" ".join, others)])
+    finding = f"Of {total:,.1f} worker-seconds ({workers} × {wall_s:,.1f} s) {took}."
     whole = f"{workers} worker{'s' * (workers != 1)} × {wall_s:,.1f} s of wall time"
-    told = "; ".join(f"{_plain(name)}: {MEANS[name]}" for name in buckets["bucket"] if name in MEANS)
+    told = "; ".join(f"{_plain(name)}: {PARTS[name][1]}" for name in buckets["bucket"])
     reading = f"Seconds of all workers by what they did, together {whole}. {told[:1].upper()}{told[1:]}."
     return svg.figure(f"{prefix}-times", "Where the time went", lambda: _draw_times(buckets, shares), finding, reading)
 

@@ -57,8 +57,9 @@ def metric_heatmap(prefix: str, table: pd.DataFrame, verdict: Verdict, baseline:
     text = values.map(metric.show)
     grid = Grid(signed, text, span, label, lambda v: metric.show(v * metric.sign), hatched=lost, outlined=outlined)
     reading = (
-        f"Mean test {metric.name}{unit} over fresh seeds, each cell at its own best learning rate. The "
-        "brighter the better. Thick outline: the leader; thin outline: cannot be told from it."
+        f"Test {metric.name}{unit}, averaged over fresh seeds, each cell at its own best learning rate. "
+        f"Brighter is better ({'higher' if metric.sign > 0 else 'lower'}). "
+        "Thick outline: the leader; thin outline: cannot be told from it."
         + (f" Hatched: at least one {stats.noun(table)} diverged and counts as the worst." if lost else "")
     )
     finding = _metric_finding(table, metric) if verdict.winner else verdict.sentence

@@ -105,13 +105,13 @@ def sensitivity(
     )
     alone = " Markers without a line: trials that differ in more than their rate." if searched else ""
     reading = (
-        f"Mean validation {metric.name} of the tuning {stats.noun(table, 2)} {where}. "
+        f"Validation {metric.name}, averaged over the tuning {stats.noun(table, 2)} {where}. "
         f"Ring: the {'trial' if searched else 'rate'} chosen for evaluation; "
         f"cross: at least one {stats.noun(table)} diverged, the worst score.{beyond}{alone} "
         f"A wide plateau forgives a careless choice; a ring at either end asks for a wider "
         f"{'range' if searched else 'grid'}."
     )
-    finding = _rate_finding(rates, metric, searched)
+    finding = _rate_finding(rates, metric, baseline, searched)
     return svg.figure(f"{prefix}-rates", "How much the learning rate matters", draw, finding, reading)
 
 
@@ -302,19 +302,26 @@ def _curve_finding(bands: pd.DataFrame, metric: Metric) -> str:
     return f"After {last:,} steps the medians of the cells lie between {best} and {worst}."
 
 
-def _rate_finding(rates: pd.DataFrame, metric: Metric, searched: bool) -> str:
+def _rate_finding(rates: pd.DataFrame, metric: Metric, baseline: float, searched: bool) -> str:
     ordered = rates.assign(signed=metric.sign * rates["validation_metric"]).sort_values("learning_rate", kind="stable")
     cells = [rows for _, rows in ordered.groupby(stats.CELL, sort=False)]
     alone = [rows["signed"].to_numpy() for rows in cells if not stats.several_searched(rows)]
-    pairs = [_best_and_beside(values) for values in alone if len(values) > 1]
-    if not pairs:
+    triples = [_best_and_beside(values) for values in alone if len(values) > 1]
+    if not triples:
         return "Only one learning rate was tried." if alone else "Every cell searched more than its learning rate."
-    best, beside = (metric.told(metric.sign * float(np.median(side))) for side in zip(*pairs, strict=True))
-    off = "at the next one tried" if searched else "one step of the grid off"
-    return f"The middle cell reaches {best} at its best learning rate and {beside} {off}."
+    middle = [metric.sign * float(np.median(side)) for side in zip(*triples, strict=True)]
+    best, better, worse = (_over(value, metric, baseline) for value in middle)
+    beside = f"{'the next one tried' if searched else 'one step'} to its better side {better}, to its worse {worse}"
+    return f"The middle cell reaches {best} at its best learning rate; {beside}."
 
 
-def _best_and_beside(values: stats.Floats) -> tuple[float, float]:
-    """The best of `values` along the grid, more is better, and the better one of its neighbours."""
+def _over(value: float, metric: Metric, baseline: float) -> str:
+    """A score, in words where it is no better than the baseline: what all but diverged has no size."""
+    return metric.told(value) if metric.sign * (value - baseline) > 0 else "no better than the baseline"
+
+
+def _best_and_beside(values: stats.Floats) -> tuple[float, float, float]:
+    """The best of `values` along the grid, more is better, its better and its worse neighbour: at an end the same."""
     best = int(np.argmax(values))
-    return values[best], max(values[i] for i in (best - 1, best + 1) if 0 <= i < len(values))
+    beside = [values[i] for i in (best - 1, best + 1) if 0 <= i < len(values)]
+    return values[best], max(beside), min(beside)

@@ -66,7 +66,7 @@ def rates(frame: pd.DataFrame, axis: str) -> svg.Figure | None:
     reading = (
         "Steps of single networks a second, of the whole device with all its busy workers; the fastest cell, "
         "at the best of the other settings; line: the 95 % interval that its step time gives. Both axes are "
-        "logarithmic, up by whole powers of ten."
+        "logarithmic; the vertical one spans whole decades."
     )
     lines = list(table.groupby(["task", "device"], sort=False))
 

@@ -60,6 +60,16 @@ class RankTest:
         return list(self.mean_ranks.index[near])
 
     @property
+    def least_p(self) -> float:
+        """Wilcoxon's p with Holm of an entrant that is behind the best in every block: it cannot be less."""
+        return min(1.0, (len(self.mean_ranks) - 1) * 2.0 ** (1 - self.tasks))
+
+    @property
+    def too_few(self) -> bool:
+        """Whether the entrants differ on the whole, but over too few blocks to tell any two of them apart."""
+        return self.p_value < LEVEL <= self.least_p and len(self.level) == len(self.mean_ranks)
+
+    @property
     def sentence(self) -> str:
         """What the test found, in words."""
         if self.refusal:
@@ -68,10 +78,12 @@ class RankTest:
         test = f"Friedman, F = {self.f:.2f}, p = {self.p_value:.2g}"
         if not self.p_value < LEVEL:
             return f"No difference between the {len(self.mean_ranks)} over {over} can be told ({test})."
-        return (
-            f"Mean ranks over {over} differ ({test}); two that are less than "
-            f"{self.critical_difference:.2f} apart cannot be told from each other (Nemenyi)."
-        )
+        head, apart = f"Mean ranks over {over} differ on the whole ({test})", f"{self.critical_difference:.2f} apart"
+        if self.too_few:
+            few = f"{over} are too few to tell any two of {len(self.mean_ranks)} apart"
+            behind = f"one that is behind the best on each of them has a p of {self.least_p:.2g} (Wilcoxon, with Holm)"
+            return f"{head}, but {few}: no mean ranks are {apart} (Nemenyi), and {behind}."
+        return f"{head}; two that are less than {apart} cannot be told from each other (Nemenyi)."
 
 
 def rank_test(ranks: pd.DataFrame, fewest: int = FEWEST_TASKS, blocks: str = "tasks") -> RankTest:

@@ -12,7 +12,7 @@ SHARES = ["source", "squares", "freedom", "f", "p_value", "eta2", "omega2"]
 WORDS = {
     "activation": "the activation",
     "optimizer": "the optimizer",
-    "both": "which activation meets which optimizer",
+    "both": "the interaction of activation and optimizer",
     "rate": "the learning rate",
     "trial": "the learning rate and what else was searched",
     "seed": "the seed",

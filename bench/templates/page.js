@@ -85,8 +85,7 @@ const colour = (section) => {
   });
   const title = header.dataset.title;
   root.querySelector(".heat-by").textContent = title[0].toUpperCase() + title.slice(1);
-  const better = header.dataset.better;
-  root.querySelector(".heat-better").textContent = `The brighter the better: ${better} is better.`;
+  root.querySelector(".heat-better").textContent = `Brighter is better (${sign > 0 ? "higher" : "lower"}).`;
 };
 
 // One cell: facts, curve, learning rates, seeds
