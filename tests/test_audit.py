@@ -164,7 +164,8 @@ def test_the_gravest_stand_first_and_tasks_are_named_where_there_are_several() -
 def test_findings_of_one_kind_on_several_tasks_are_folded() -> None:
     run = make_run(["relu"], ["sgd", "adam"], {name: task_entry(baseline=0.999) for name in "abc"})
     found = [finding for finding in audit(run) if "worse than" in finding.text]
-    assert [finding.text for finding in found] == ["Cells are worse than the task's baseline on 3 of 3 tasks: a, b, c."]
+    (text,) = (finding.text for finding in found)
+    assert text == "Cells are worse than the task's baseline on 3 of 3 tasks: a, b and c."
     assert [text[:18] for text in found[0].details] == [
         "a: 2 of 2 cells ar",
         "b: 2 of 2 cells ar",
@@ -188,14 +189,14 @@ def test_cells_whose_tuning_never_beat_the_default_are_noted() -> None:
     run.lanes.loc[run.lanes["learning_rate"] == 0.01, "validation_metric"] = 1.0
     found = texts(run)
     assert "note: In 2 of 4 cells no learning rate beat the optimizer's conventional one" in found
-    assert "relu + momentum, tanh + momentum" in found
+    assert "relu + momentum and tanh + momentum" in found
 
 
 def test_cells_whose_tuning_never_beat_the_default_are_told_task_by_task() -> None:
     run = make_run(["relu", "tanh"], ["momentum", "adam"], {"a": task_entry(), "b": task_entry()}, rates=3)
     run.lanes.loc[run.lanes["learning_rate"] == 0.01, "validation_metric"] = 1.0
     (found,) = [finding for finding in audit(run) if "conventional" in finding.text]
-    assert found.text == "Cells have no learning rate better than the conventional one on 2 of 2 tasks: a, b."
+    assert found.text == "Cells have no learning rate better than the conventional one on 2 of 2 tasks: a and b."
     told = "In 2 of 4 cells no learning rate beat the optimizer's conventional one"
     assert [text.partition(",")[0] for text in found.details] == [f"a: {told}", f"b: {told}"]
 

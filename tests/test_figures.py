@@ -189,7 +189,8 @@ def test_cells_that_share_the_largest_share_or_the_best_median_are_told_together
     lion = run.lanes.loc[run.lanes["optimizer"] == "lion", "lane"]
     run.curves.loc[run.curves["lane"].isin(lion), "validation_metric"] = 0.8
     assert draw(run)["curves"].finding == (
-        "After 500 steps the medians of the cells lie between 90.0 % (relu + adam and 1 more) and 80.0 % (relu + lion)."
+        "After 500 steps the medians of the cells lie between 90.0 % (relu + adam and relu + sgd) and "
+        "80.0 % (relu + lion)."
     )
 
 
@@ -451,7 +452,7 @@ def test_cells_of_one_mean_are_told_together() -> None:
     run.convergence = run.convergence.assign(test_metric=means, rank=ranks)
     drawn = draw(run)
     told = drawn["metric"].finding
-    assert told == "From 90.0 % with relu + sgd and 1 more to 80.0 % with relu + adam and 1 more."
+    assert told == "From 90.0 % with relu + sgd and relu + momentum to 80.0 % with relu + adam and relu + lion."
     assert "on validation data: relu + sgd and 3 more, after 25 training steps." in drawn["steps"].finding
     run.convergence = run.convergence.assign(test_metric=0.9, rank=2.5)
     assert draw(run)["metric"].finding == "90.0 % with each of the 4 cells."

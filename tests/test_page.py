@@ -163,11 +163,10 @@ def test_several_runs_open_with_a_table_of_their_leaders() -> None:
 def test_folded_findings_open_in_the_page_and_are_listed_in_markdown() -> None:
     files = render([make_run(["relu"], ["sgd"], {name: task_entry(baseline=0.999) for name in "ab"}, evaluations=4)])
     page, text = files["index.html"].decode(), files["report.md"].decode()
-    assert page.count("<summary>Cells are worse than the task&#39;s baseline on 2 of 2 tasks: a, b.</summary>") == 1
+    assert page.count("<summary>Cells are worse than the task&#39;s baseline on 2 of 2 tasks: a and b.</summary>") == 1
     assert "<li>b: 1 of 1 cells is worse than always" in page
-    assert (
-        "\n- **Warning**: Cells are worse than the task's baseline on 2 of 2 tasks: a, b.\n  - a: 1 of 1 cells" in text
-    )
+    told = "Cells are worse than the task's baseline on 2 of 2 tasks: a and b."
+    assert f"\n- **Warning**: {told}\n  - a: 1 of 1 cells" in text
 
 
 @pytest.mark.parametrize(

@@ -216,7 +216,7 @@ def test_the_power_line_says_what_the_seeds_can_see() -> None:
         ),
         (
             {"x": [0.9] * 3, "y": [0.9] * 3, "z": [0.89, 0.9, 0.91]},
-            "a + x has the best mean, 90.0 % ± 0.0 test accuracy (equalled by a + y and 1 more), "
+            "a + x has the best mean, 90.0 % ± 0.0 test accuracy (equalled by a + y and a + z), "
             "but none of the 2 other cells can be told from it.",
         ),
         (
@@ -226,7 +226,7 @@ def test_the_power_line_says_what_the_seeds_can_see() -> None:
         ),
         (
             {"x": [0.9] * 5, "y": [0.9] * 5, "w": [0.9] * 5, "z": [0.1] * 5},
-            "a + x has the best mean, 90.0 % ± 0.0 test accuracy (equalled by a + y and 1 more), "
+            "a + x has the best mean, 90.0 % ± 0.0 test accuracy (equalled by a + y and a + w), "
             "but 2 of the 3 other cells cannot be told from it.",
         ),
         (
@@ -236,12 +236,12 @@ def test_the_power_line_says_what_the_seeds_can_see() -> None:
         (
             {"x": [1.0] * 5, "y": [1.0] * 5, "z": [0.1] * 5},
             "2 of 3 cells reach the ceiling, 100.0 % test accuracy, on every seed; "
-            "soonest at the target: a + x and 1 more, after 10 steps.",
+            "soonest at the target: a + x and a + y, after 10 steps.",
         ),
         (
             {"x": [1.0] * 5, "y": [1.0] * 5, "w": [0.99, 1, 1, 1, 1], "z": [0.1] * 5, "v": [NAN] + [1.0] * 4},
             "2 of 5 cells reach the ceiling, 100.0 % test accuracy, on every seed; "
-            "soonest at the target: a + x and 1 more, after 10 steps. "
+            "soonest at the target: a + x and a + y, after 10 steps. "
             "1 more cannot be told from them; one of the rest diverged on 1 of its 5 seeds.",
         ),
         (
