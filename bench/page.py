@@ -44,6 +44,7 @@ class Section:
     causes: tuple[str, ...]
     figures: Mapping[str, figures.Figure]
     cells: tables.Table
+    paper: tables.Table
     matrix: tables.Table
     heat: Heat
     data: Mapping[str, Any]
@@ -194,6 +195,7 @@ def _section(run: Run, task: str, slug: str, drawn: Mapping[str, figures.Style],
         causes=_causes(run, task, found),
         figures=figures.of_task(run, task, found, drawn, slug),
         cells=cells,
+        paper=tables.paper(told, found),
         matrix=tables.matrix(table, found),
         heat=heat(table, found, float(run.manifest["tasks"][task]["baseline"])),
         data=embedded.of_task(run, task) | {"slug": slug},

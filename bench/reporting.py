@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 from markupsafe import Markup
 
-from bench import crosstask, embedded, stats, tables, templating
+from bench import crosstask, embedded, stats, templating
 from bench.across import together
 from bench.audit import Run, incomplete
 from bench.errors import InputError, writing
@@ -104,11 +104,12 @@ def _figure_files(parts: Sequence[Part]) -> dict[str, bytes]:
 
 def _table_files(parts: Sequence[Part]) -> dict[str, str]:
     frames = {name: pd.concat([_named(read(part.run), part.run) for part in parts]) for name, read in FRAMES.items()}
-    frames["cells"]["verdict"] = [word for part in parts for word in _marks(part)]
+    frames["cells"]["verdict"] = [word for part in parts for word in _verdicts(part)]
     files = {f"tables/{name}.csv": frame.to_csv(index=False, lineterminator="\n") for name, frame in frames.items()}
     for section in (section for part in parts for section in part.sections):
-        files[f"tables/{section.slug}-cells.tex"] = templating.latex("table.tex", table=section.cells)
-        files[f"tables/{section.slug}-matrix.tex"] = templating.latex("table.tex", table=section.matrix)
+        cells = templating.latex("cells.tex", table=section.paper, task=section.label)
+        matrix = templating.latex("matrix.tex", table=section.matrix)
+        files |= {f"tables/{section.slug}-cells.tex": cells, f"tables/{section.slug}-matrix.tex": matrix}
     return files
 
 
@@ -118,10 +119,12 @@ def _named(frame: pd.DataFrame, run: Run) -> pd.DataFrame:
     return frame
 
 
-def _marks(part: Part) -> Iterator[str]:
-    verdicts = {section.task: section.verdict for section in part.sections}
-    for task, activation, optimizer in part.run.convergence[stats.CELL].itertuples(index=False, name=None):
-        yield tables.mark(activation, optimizer, verdicts[task])
+def _verdicts(part: Part) -> Iterator[str]:
+    """What the verdict on its task says of each cell, in one word: `leader`, `level`, `lost` or `behind`."""
+    rows = [(section.task, row) for section in part.sections for row in section.cells.rows]
+    told = {(task, row.name): row.mark or row.verdict for task, row in rows}
+    for task, *pair in part.run.convergence[stats.CELL].itertuples(index=False, name=None):
+        yield told[task, stats.cell_label(*pair)]
 
 
 def _refuse_foreign(out: Path) -> None:

@@ -1,19 +1,22 @@
 """The tables of a report, as a person reads them: what stands in each entry and what it is sorted by."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bench.labels import NO_ACTIVATION
-from bench.stats import Metric, cell_label
+from bench.stats import Metric, cell_label, noun
 from bench.verdicts import Verdict
 
 LEADER, LEVEL, LOST = "leader", "level", "lost"
 WORDS = {LEADER: "leader", LEVEL: "not told apart"}
 UNKNOWN = "–"
+UNITS = {"s": 1.0, "ms": 1e-3, "µs": 1e-6}
+MOST_UNCERTAIN = 5  # columns with ± beside each other on a page of a paper
+WHOLE = "{:,.0f}".format
 
 
 @dataclass(frozen=True)
@@ -83,11 +86,28 @@ def cells(table: pd.DataFrame, throughput: pd.DataFrame, verdict: Verdict) -> Ta
     `table` may tell in `found` what was searched beside the learning rate, in `collapsed` whether a seed collapsed.
     """
     speed = throughput.groupby(["activation", "optimizer"])["lane_steps_per_s"].median().rename("speed")
-    ordered = table.join(speed, on=["activation", "optimizer"]).sort_values(["rank", "steps_to_target"], kind="stable")
-    named = bool((table["activation"] != NO_ACTIVATION).any())
-    readers = _readers(verdict.metric, named, decimals(table["seconds_to_target"]))
+    timed = table.join(speed, on=["activation", "optimizer"])
+    return _ranked(timed, _readers(timed, verdict.metric), verdict)
+
+
+def paper(table: pd.DataFrame, verdict: Verdict) -> Table:
+    """All cells of one task as a page of a paper has room for them; `table` as `cells` takes it."""
+    readers: list[Read] = [
+        _number("rank", "rank", "{:g}".format),
+        *_activation(table),
+        (Column("optimizer", False), _marked_optimizer),
+        (Column(_with_unit(verdict.metric), True), lambda row: _uncertain(row, verdict.metric)),
+        (Column("rate", True), _rate),
+        _number("steps", "steps_to_target", WHOLE),
+        _number("diverged", "diverged_share", _percent),
+    ]
+    return _ranked(table, readers, verdict)
+
+
+def _ranked(table: pd.DataFrame, readers: Sequence[Read], verdict: Verdict) -> Table:
+    """The cells of `table` as `readers` read them, the best first."""
     rows = []
-    for row in ordered.to_dict("records"):
+    for row in table.sort_values(["rank", "steps_to_target"], kind="stable").to_dict("records"):
         pair = row["activation"], row["optimizer"]
         row["mark"] = mark(*pair, verdict)
         entries = tuple(read(row) for _, read in readers)
@@ -96,19 +116,24 @@ def cells(table: pd.DataFrame, throughput: pd.DataFrame, verdict: Verdict) -> Ta
 
 
 def matrix(table: pd.DataFrame, verdict: Verdict) -> Table:
-    """The mean test metric of one task, activation by optimizer; the longer side runs down."""
+    """The mean test metric of one task, activation by optimizer; the longer side runs down.
+
+    With half of its interval where a page has room for as many columns.
+    """
     activations, optimizers = (list(dict.fromkeys(table[side])) for side in ("activation", "optimizer"))
     turned = len(optimizers) > len(activations)
     down, across = (optimizers, activations) if turned else (activations, optimizers)
-    means = table.set_index(["activation", "optimizer"])["test_metric"]
+    cells = table.set_index(["activation", "optimizer"]).to_dict("index")
+    uncertain = len(across) <= MOST_UNCERTAIN
 
     def entry(row: str, column: str) -> Entry:
         pair = (column, row) if turned else (row, column)
-        value = float(means[pair])
-        return Entry(_mean(value, verdict.metric), _key(value), mark(*pair, verdict))
+        cell = cells[pair] | {"mark": mark(*pair, verdict)}
+        return (_uncertain if uncertain else _mean)(cell, verdict.metric)
 
     rows = [Row((Entry(row, row), *(entry(row, column) for column in across))) for row in down]
-    return Table((Column("", False), *(Column(column, True) for column in across)), tuple(rows))
+    titles = ["" if column == NO_ACTIVATION else column for column in across]
+    return Table((Column("", False), *(Column(title, True) for title in titles)), tuple(rows))
 
 
 def told_rate(row: dict[str, Any], edge: str = "") -> str:
@@ -120,7 +145,7 @@ def told_rate(row: dict[str, Any], edge: str = "") -> str:
 def leaderboard(board: pd.DataFrame, level: Sequence[object] = ()) -> Table:
     """Cells over all tasks, the best mean rank first; `level` are those that cannot be told from the first."""
     readers: list[Read] = [
-        *([_text("activation")] if (board["activation"] != NO_ACTIVATION).any() else []),
+        *_activation(board),
         _text("optimizer"),
         _number("tasks", "tasks", lambda v: f"{v:g}", "it was evaluated on"),
         _number(
@@ -128,7 +153,7 @@ def leaderboard(board: pd.DataFrame, level: Sequence[object] = ()) -> Table:
         ),
         _number("profile score", "profile", lambda v: f"{v:.2f}", "area under its performance profile, 0 to 1"),
         _number(
-            "leads or not told apart", "lead_share", lambda v: f"{v * 100:.0f} %",
+            "leads or not told apart", "lead_share", _percent,
             "share of the tasks in which it is the leader or cannot be told from it",
         ),
     ]  # fmt: skip
@@ -179,15 +204,22 @@ def decimals(values: "pd.Series[float]") -> int:
     return max(0, 1 - middle, -least)
 
 
-def _readers(metric: Metric, named: bool, seconds: int) -> list[Read]:
-    unit = f" ({metric.unit})" if metric.unit else ""
-    what = "network" if named else "run"
+def durations(seconds: "pd.Series[float]") -> Callable[[float], str]:
+    """How a column of seconds is told: in the largest unit that does not exceed its middle value."""
+    known = seconds[np.isfinite(seconds.astype(float)) & (seconds > 0)]
+    unit = next((unit for unit, size in UNITS.items() if size <= known.median()), "s")
+    places = decimals(known / UNITS[unit])
+    return lambda value: f"{value / UNITS[unit]:,.{places}f} {unit}"
+
+
+def _readers(table: pd.DataFrame, metric: Metric) -> list[Read]:
+    what = noun(table)
     cost = f"of one worker for one {what}: steps x seconds of a step / width of the chunk it trains in"
     return [
-        _number("rank", "rank", lambda v: f"{v:g}", "1 is the best; equals share the mean rank"),
-        *([_text("activation")] if named else []),
+        _number("rank", "rank", "{:g}".format, "1 is the best; equals share the mean rank"),
+        *_activation(table),
         _text("optimizer"),
-        _metric(f"test {metric.name}{unit}", metric),
+        _metric(metric),
         (
             Column("95 % interval", True, "of the mean, by bootstrap; sorted by its lower end; ‡ a seed collapsed"),
             lambda row: _interval(row, metric),
@@ -195,39 +227,60 @@ def _readers(metric: Metric, named: bool, seconds: int) -> list[Read]:
         _number(
             "steps to target",
             "steps_to_target",
-            lambda v: f"{v:,.0f}",
+            WHOLE,
             "median over the seeds; never: missed",
             "less",
         ),
-        _number("seconds to target", "seconds_to_target", lambda v: f"{v:,.{seconds}f}", cost, "less"),
-        _number("diverged", "diverged_share", lambda v: f"{v * 100:.0f} %", f"share of the evaluation {what}s", "less"),
+        _number("time to target", "seconds_to_target", durations(table["seconds_to_target"]), cost, "less"),
+        _number("diverged in evaluation", "diverged_share", _percent, f"share of the evaluation {what}s", "less"),
         (Column("learning rate", True, "chosen on validation data; * at the edge of its grid"), _rate),
         _number(
             "lane-steps/s",
             "speed",
-            lambda v: f"{v:,.0f}",
+            WHOLE,
             f"steps of single {what}s by one worker, all workers busy",
             "more",
         ),
     ]
 
 
+def _activation(table: pd.DataFrame) -> list[Read]:
+    """The column of activations, where there are any."""
+    return [_text("activation")] if (table["activation"] != NO_ACTIVATION).any() else []
+
+
+def _with_unit(metric: Metric) -> str:
+    return f"{metric.name}{f' ({metric.unit})' if metric.unit else ''}"
+
+
 def _text(name: str) -> Read:
     return Column(name, False), lambda row: Entry(str(row[name]), str(row[name]))
 
 
-def _number(title: str, name: str, show: Callable[[float], str], hint: str, better: str = "") -> Read:
+def _percent(value: float) -> str:
+    return f"{value * 100:.0f} %"
+
+
+def _number(title: str, name: str, show: Callable[[float], str], hint: str = "", better: str = "") -> Read:
     return Column(title, True, hint, better), lambda row: Entry(_shown(row[name], show), _key(row[name]))
 
 
-def _metric(title: str, metric: Metric) -> Read:
+def _metric(metric: Metric) -> Read:
     better = "more" if metric.sign > 0 else "less"
-    column = Column(title, True, "mean over the evaluation seeds", better)
-    return column, lambda row: Entry(_mean(row["test_metric"], metric), _key(row["test_metric"]), row["mark"])
+    column = Column(f"test {_with_unit(metric)}", True, "mean over the evaluation seeds", better)
+    return column, lambda row: _mean(row, metric)
 
 
-def _mean(value: float, metric: Metric) -> str:
-    return UNKNOWN if pd.isna(value) else metric.show(value)
+def _mean(row: dict[str, Any], metric: Metric) -> Entry:
+    value = row["test_metric"]
+    return Entry(UNKNOWN if pd.isna(value) else metric.show(value), _key(value), row["mark"])
+
+
+def _uncertain(row: dict[str, Any], metric: Metric) -> Entry:
+    """The mean ± half of its interval, where it has one."""
+    known = _mean(row, metric)
+    half = (row["ci_high"] - row["ci_low"]) / 2
+    return replace(known, text=replace(metric, unit="").told(row["test_metric"], half)) if np.isfinite(half) else known
 
 
 def _shown(value: float, show: Callable[[float], str]) -> str:
@@ -245,8 +298,15 @@ def _key(value: float) -> str:
 def _interval(row: dict[str, Any], metric: Metric) -> Entry:
     if pd.isna(row["ci_low"]):
         return Entry(UNKNOWN, "")
-    seeds = " ‡" * bool(row.get("collapsed"))
-    return Entry(f"{metric.show(row['ci_low'])} to {metric.show(row['ci_high'])}{seeds}", _key(row["ci_low"]))
+    return Entry(f"{metric.show(row['ci_low'])} to {metric.show(row['ci_high'])}{_collapsed(row)}", _key(row["ci_low"]))
+
+
+def _marked_optimizer(row: dict[str, Any]) -> Entry:
+    return Entry(f"{row['optimizer']}{_collapsed(row)}", row["optimizer"])
+
+
+def _collapsed(row: dict[str, Any]) -> str:
+    return " ‡" * bool(row.get("collapsed"))
 
 
 def _rate(row: dict[str, Any]) -> Entry:

@@ -119,10 +119,12 @@ def test_the_heatmap_shows_what_is_chosen(visit: Any, written: Path) -> None:
     page = visit(written)
     heat = "#section-digits-mlp table.heat tbody td"
     options = page.eval_on_selector_all("select[name=by] option", "found => found.map(one => one.value)")
-    assert {"steps to target", "seconds to target", "diverged", "lane-steps/s"} < set(options)
+    assert options == ["test metric", "steps to target", "time to target", "diverged in evaluation", "lane-steps/s"]
     before = page.locator(heat).all_inner_texts()
     for option in options:
         page.select_option("select[name=by]", option)
+        told = page.eval_on_selector_all("[data-by]:not([hidden])", "found => found.map(one => one.dataset.by)")
+        assert set(told) <= {option}
         shown = page.locator(heat).all_inner_texts()
         header = f"#section-digits-mlp table.cells th[data-title='{option}']"
         if page.locator(header).count():

@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from synthetic import make_run
+from synthetic import make_run, task_entry
 
-from bench.figures import styles
+from bench.figures import of_task, styles
 from bench.figures.exhibits import EXHIBITS, READINGS, chosen, exhibit, heights
 from bench.figures.svg import Figure
 from bench.tasks import TASKS
@@ -42,14 +42,14 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     ),
     "series": (
         np.sin(np.arange(60) / 6) + RNG.normal(0, [[0.0], [0.1]], (2, 60)),
-        {"rows": ["truth", "forecast"], "x": "hour"},
+        {"rows": ["truth", "forecast"], "x": "hour", "y": "metres"},
     ),
 }
 
 
 NEEDED = {
     "images": {"rows"}, "masks": {"rows"}, "boxes": {"size"}, "points": {"reference", "reference_radius"},
-    "path": {"x", "y", "z", "minima"}, "series": {"x"},
+    "path": {"x", "y", "z", "minima"}, "series": {"x", "y"},
 }  # fmt: skip
 
 
@@ -167,6 +167,34 @@ def test_a_forecast_that_exploded_leaves_the_axis_to_the_truth() -> None:
     assert {"60 of 60 points outside", "metres", "hour"} <= set(texts(figure))
     assert not any("e20" in text for text in texts(figure))
     assert texts(figure).count("60 of 60 points outside") == 1
+
+
+def test_a_series_stands_over_the_years_it_is_of() -> None:
+    shown = TASKS["sunspots_rnn"].shown
+    assert shown is not None
+    figure = show("series", 1, **shown(TASKS["sunspots_rnn"]))
+    assert {"year", "sunspot number", "1960", "1980", "2000"} <= set(texts(figure))
+
+
+def test_a_series_of_a_run_that_leaves_an_axis_unnamed_has_the_labels_of_its_task() -> None:
+    run = make_run(["relu"], ["adam"], {"cartpole_reinforce": task_entry()})
+    run.manifest["tasks"]["cartpole_reinforce"] |= {"exhibit": "series", "shown": {"title": "Angle", "x": "step"}}
+    run.exhibits = {("cartpole_reinforce", "relu", "adam"): np.zeros((2, 5))}
+    found = verdict(run.lanes, run.convergence, run.manifest["tasks"], "cartpole_reinforce")
+    figure = of_task(run, "cartpole_reinforce", found, styles(run.convergence), "t")["exhibit"]
+    assert {"time (s)", "pole angle (degrees)"} <= set(texts(figure))
+
+
+def test_seeds_that_diverged_are_told_beside_a_picture_that_is_of_none_of_them() -> None:
+    run = make_run(["relu"], ["sgd", "adam"])
+    table = run.convergence.sort_values("rank").assign(diverged_share=[0.0, 0.4])
+    found = verdict(run.lanes, run.convergence, run.manifest["tasks"], "digits_mlp")
+    arrays = dict.fromkeys(table[["activation", "optimizer"]].itertuples(index=False, name=None), np.zeros((1, 2)))
+    assert list(chosen(table, found, arrays).values()) == ["leader", "worst, 2 of 5 diverged"]
+
+
+def test_a_finding_says_who_is_shown_and_does_not_repeat_the_title() -> None:
+    assert show("path").finding == "Leader: relu + adam; median: tanh + sgd; worst: relu + sgd."
 
 
 def test_points_outside_of_a_panel_are_counted() -> None:

@@ -18,7 +18,7 @@ from synthetic import ACTIVATIONS, OPTIMIZERS, REGRESSION, SyntheticRun, make_ru
 from bench import figures
 from bench.figures import Figure, speed, style, svg
 from bench.figures.bars import PARTS, times
-from bench.figures.heatmaps import BRIGHT_IS_GOOD, least_difference, limits
+from bench.figures.heatmaps import BRIGHT_IS_GOOD, diverged_heatmap, least_difference, limits
 from bench.figures.panels import curves
 from bench.figures.profiles import profiles
 from bench.figures.speed import rates
@@ -312,7 +312,13 @@ def test_a_curve_that_never_ends_inside_the_axis_is_counted() -> None:
     bands = figures.stats.curve_bands(run.curves, run.lanes, run.manifest["tasks"])
     bands.loc[bands["optimizer"] == "o0", ["low", "middle", "high"]] = -np.inf
     figure = curves("t", bands, table, task_entry(), figures.styles(table))
-    assert "1 of 6 cells end outside the axis." in figure.reading
+    assert "1 of 6 cells ends outside the axis: a triangle at its edge." in figure.reading
+    assert "ends off the axis" in texts(figure)
+    bands.loc[bands["optimizer"] == "o1", ["low", "middle", "high"]] = -np.inf
+    more = curves("t", bands, table, task_entry(), figures.styles(table))
+    assert "2 of 6 cells end outside the axis: triangles at its edge." in more.reading
+    before, after = (one.svg.count('data-o="1"') for one in (figure, more))
+    assert after == before + 1  # its triangle
 
 
 def ticks(figure: Figure) -> list[float]:
@@ -326,7 +332,7 @@ def test_a_few_bad_cells_do_not_rule_the_axis_of_curves() -> None:
     bands = figures.stats.curve_bands(run.curves, run.lanes, run.manifest["tasks"])
     bands.loc[bands["optimizer"] == "o0", ["low", "middle", "high"]] = -50.0
     figure = curves("t", bands, run.convergence, task_entry(), figures.styles(run.convergence))
-    assert min(ticks(figure)) >= 0
+    assert min(ticks(figure)) >= -25
     assert "baseline, 10.1 %" in texts(figure)
 
 
@@ -337,7 +343,7 @@ def test_that_early_steps_are_left_out_is_said_where_it_is_so() -> None:
     flat = bands.assign(low=0.9, middle=0.9, high=0.9)
     early = flat.assign(middle=flat["middle"].where(flat["step"] > 0, -9.0))
     some, none = (curves("t", b, run.convergence, task_entry(), look).reading for b in (early, flat))
-    assert "The axis leaves out the worst of the first steps." in some and "cells end outside" not in some
+    assert "The axis leaves out the worst of the first steps." in some and "outside" not in some
     assert "leaves out" not in none and "median over 5 evaluation seeds" in none
 
 
@@ -438,6 +444,39 @@ def test_profiles_draw_every_cell_and_name_all_that_share_the_first_place() -> N
     assert few is not None and figure.svg.count("<path") - few.svg.count("<path") == 80
     one = profiles("t", pd.DataFrame(points[:2]), scores[:1], 3)
     assert one is not None and one.finding == "a0 + adam has the largest area under its curve, 0.50."
+
+
+def test_cells_that_end_a_little_below_the_baseline_are_inside_the_axis_of_curves() -> None:
+    run = make_run(["relu"], [f"o{i}" for i in range(6)])
+    bands = figures.stats.curve_bands(run.curves, run.lanes, run.manifest["tasks"])
+    bands.loc[bands["optimizer"] == "o0", ["low", "middle", "high"]] = 0.0
+    figure = curves("t", bands, run.convergence, task_entry(baseline=0.1), figures.styles(run.convergence))
+    assert "outside" not in figure.reading
+
+
+def test_bars_of_one_panel_are_not_explained_by_another_side() -> None:
+    both, alone = (draw(make_run(names, ["sgd", "adam"]))["throughput"] for names in (["relu", "tanh"], ["none"]))
+    assert "the other side of the grid" in both.reading and "the other side" not in alone.reading
+
+
+def test_outlines_of_a_heatmap_have_the_ink_of_the_letters_inside(drawn: Mapping[str, Figure]) -> None:
+    outlines = re.findall(r"stroke: (\S+?); stroke-width: (?:2.4|0.8); stroke-linejoin: miter", drawn["metric"].file)
+    assert outlines and set(outlines) <= {style.DARK, style.LIGHT}
+
+
+def test_the_longer_side_of_a_heatmap_runs_down() -> None:
+    tall, wide = (draw(make_run(*names)) for names in ((["relu", "tanh", "elu"], ["sgd"]), (["relu"], ["sgd", "adam"])))
+    sizes = [re.findall(r'viewBox="0 0 (\S+) (\S+)"', found["metric"].svg)[0] for found in (tall, wide)]
+    assert float(sizes[0][1]) > float(sizes[1][1])
+
+
+def test_what_diverged_in_tuning_is_told_from_what_diverged_in_evaluation(run: SyntheticRun) -> None:
+    lanes = run.lanes.assign(status=np.where(run.lanes["phase"] == "tune", "diverged", "ok"))
+    figure = diverged_heatmap("t", lanes)
+    assert figure is not None
+    tuned, evaluated = (int((lanes["phase"] == phase).sum()) for phase in ("tune", "evaluate"))
+    assert figure.finding.startswith(f"In tuning and evaluation {tuned} of {tuned + evaluated} networks diverged")
+    assert figure.finding.endswith(f"in evaluation alone 0 of {evaluated}.")
 
 
 @pytest.mark.slow

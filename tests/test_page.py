@@ -7,7 +7,7 @@ from synthetic import REGRESSION, SyntheticRun, make_run, task_entry
 
 from bench.page import parts_of
 from bench.reporting import render
-from bench.tables import decimals
+from bench.tables import decimals, durations
 
 LANDSCAPE = task_entry(
     kind="landscape",
@@ -64,7 +64,7 @@ def test_a_cell_of_which_a_seed_collapsed_is_marked_and_the_mark_explained() -> 
     page, text = files["index.html"].decode(), files["report.md"].decode()
     assert page.count(" ‡<") == 1 and "‡: a seed collapsed" in page
     assert text.count(" ‡ |") == 1 and "‡: a seed collapsed" in text
-    assert files["tables/digits-mlp-cells.tex"].decode().count(r"$\ddagger$") == 1
+    assert files["tables/digits-mlp-cells.tex"].decode().count(r" $\ddagger$ &") == 1
     assert "<td>not told apart</td>" in page and "<td>level</td>" not in page
 
 
@@ -86,7 +86,7 @@ def test_trials_of_a_search_are_told() -> None:
 def test_what_was_made_is_shown_in_page_and_markdown(landscapes: SyntheticRun) -> None:
     files = render([landscapes])
     assert "figures/valley-path.svg" in files
-    assert "The way: sgd (leader)." in files["index.html"].decode()
+    assert "Leader: sgd." in files["index.html"].decode()
     assert "(figures/valley-path.svg)" in files["report.md"].decode()
     assert "a paired t test" not in files["index.html"].decode()
 
@@ -181,6 +181,31 @@ def test_folded_findings_open_in_the_page_and_are_listed_in_markdown() -> None:
 )
 def test_a_column_of_seconds_has_equal_decimals(seconds: tuple[float, ...], places: int) -> None:
     assert decimals(pd.Series(seconds)) == places
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        ((3.32e-5, 2.1e-4, 9e-5), ["33 µs", "210 µs", "90 µs"]),
+        ((0.0064, 0.0049, 0.011), ["6.4 ms", "4.9 ms", "11.0 ms"]),
+        ((0.5, 12.0, 20.0), ["0.5 s", "12.0 s", "20.0 s"]),
+    ],
+)
+def test_times_are_told_in_a_unit_that_leaves_no_zeros_before_them(seconds: tuple[float, ...], told: list[str]) -> None:
+    assert list(map(durations(pd.Series([*seconds, np.inf])), seconds)) == told
+
+
+def test_a_table_for_a_paper_has_each_mean_with_its_uncertainty_in_few_columns() -> None:
+    (section,) = parts_of([make_run(["relu"], ["sgd", "adam"], evaluations=4)])[0].sections
+    assert [column.title for column in section.paper.columns] == [
+        "rank", "activation", "optimizer", "accuracy (%)", "rate", "steps", "diverged",
+    ]  # fmt: skip
+    means = [row.entries[3].text for row in section.paper.rows]
+    assert [text.split(" ± ")[0] for text in means] == [row.entries[3].text for row in section.cells.rows]
+    assert all(" ± " in entry.text for row in section.matrix.rows for entry in row.entries[1:])
+    names = [f"a{i}" for i in range(6)], [f"o{i}" for i in range(7)]
+    (wide,) = parts_of([make_run(*names, rates=1, tune=1, evaluations=2)])[0].sections
+    assert not any("±" in entry.text for row in wide.matrix.rows for entry in row.entries)
 
 
 def test_several_tasks_have_their_leaderboard_before_the_first_of_them() -> None:

@@ -17,12 +17,12 @@ def table() -> Table:
 
 
 def test_the_best_is_bold_and_what_cannot_be_told_from_it_has_a_dagger() -> None:
-    lines = templating.latex("table.tex", table=table()).splitlines()
-    assert lines[2] == r"\begin{tabular}{lr}"
-    assert lines[4] == r"cell & accuracy, \% \\"
-    assert lines[6] == r"leaky\_relu & \textbf{97.1}\phantom{$^{\dagger}$} \\"
-    assert lines[7] == r"50 \% \& \{x\} & 96.9$^{\dagger}$ \\"
-    assert lines[8].endswith(r" & 57.9\phantom{$^{\dagger}$} \\")
+    lines = templating.latex("matrix.tex", table=table()).splitlines()
+    assert lines[3] == r"\begin{tabular}{lr}"
+    assert lines[5] == r"cell & accuracy, \% \\"
+    assert lines[7] == r"leaky\_relu & \textbf{97.1}\phantom{$^{\dagger}$} \\"
+    assert lines[8] == r"50 \% \& \{x\} & 96.9$^{\dagger}$ \\"
+    assert lines[9].endswith(r" & 57.9\phantom{$^{\dagger}$} \\")
 
 
 def test_a_power_of_ten_prints_and_stays_beside_its_number() -> None:
@@ -32,8 +32,8 @@ def test_a_power_of_ten_prints_and_stays_beside_its_number() -> None:
 
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="needs pdflatex")
 def test_latex_prints_it(tmp_path: Path) -> None:
-    inner = templating.latex("table.tex", table=table())
-    text = f"\\documentclass{{article}}\\usepackage{{booktabs}}\\begin{{document}}{inner}\\end{{document}}"
+    inner = "".join(templating.latex(name, table=table(), task="a_task") for name in ("matrix.tex", "cells.tex"))
+    text = f"\\documentclass{{article}}\\usepackage{{booktabs,longtable}}\\begin{{document}}\n{inner}\\end{{document}}"
     (tmp_path / "t.tex").write_text(text)
     done = subprocess.run(
         ["pdflatex", "-interaction=nonstopmode", "t.tex"], cwd=tmp_path, capture_output=True, text=True

@@ -49,9 +49,10 @@ def throughput(prefix: str, speeds: pd.DataFrame, styles: Mapping[str, Style]) -
     speed, ratio = fast["lane_steps_per_s"], fast["lane_steps_per_s"] / slow["lane_steps_per_s"]
     rest = f", {ratio:.1f} times as fast as {last}" if len(timed) > 1 else ""
     finding = f"{first} is fastest at {speed:,.0f} lane-steps a second{rest}."
+    spread = "Bar: median over the other side of the grid; line: its slowest to its fastest. " * (len(sides) > 1)
     reading = (
         f"Lane-steps a second of one worker while all were busy; a lane is one {noun(speeds)} in training. "
-        "Bar: median over the other side of the grid; line: its slowest to its fastest. Longer is cheaper."
+        f"{spread}Longer is cheaper."
     )
     return svg.figure(
         f"{prefix}-throughput", "How fast they train", lambda: _draw_speeds(sides, styles), finding, reading

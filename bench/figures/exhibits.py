@@ -37,19 +37,21 @@ def chosen(table: pd.DataFrame, verdict: Verdict, arrays: Arrays) -> dict[Pair, 
     """The cells of a task's `convergence` table to show, and why each: the leader, the median and the worst by rank.
 
     Only cells that have an exhibit count; one of them stands for itself alone where there are fewer than three. Of
-    those with the leader's own mean that is said instead.
+    those with the leader's own mean that is said instead. How many seeds diverged is said, as no exhibit is of these.
     """
     ranked = table[table["rank"].notna()].sort_values(["rank", "steps_to_target"], kind="stable")
     pairs = [p for p in ranked[["activation", "optimizer"]].itertuples(index=False, name=None) if p in arrays]
     pairs = sorted(pairs, key=lambda pair: pair != verdict.winner)  # of equal ranks the one that the verdict names
-    ranks = ranked.set_index(["activation", "optimizer"])["rank"]
+    of = ranked.set_index(["activation", "optimizer"])
+    ranks, lost = of["rank"], (of["diverged_share"] * of["seeds"]).round().astype(int)
     if not pairs:
         return {}
     places = (0, (len(pairs) - 1) // 2, len(pairs) - 1)
     found: dict[Pair, str] = {}
     for place, word in zip(places, SPREAD, strict=True):
         equal = ranks[pairs[place]] == ranks[pairs[0]]
-        found.setdefault(pairs[place], "same mean" if equal and place else word)
+        told = f", {lost[pairs[place]]} of {of['seeds'][pairs[place]]} diverged" * bool(lost[pairs[place]])
+        found.setdefault(pairs[place], f"{'same mean' if equal and place else word}{told}")
     return found
 
 
@@ -66,8 +68,8 @@ def exhibit(
         return None
     labels = {pair: (cell_label(*pair), cells[pair]) for pair in shown}
     drawn = {pair: styles.get(pair[1], PLAIN) for pair in shown}
-    who = ", ".join(f"{cell} ({word})" for cell, word in labels.values())
-    finding = f"{meta['title']}: {who}."
+    who = "; ".join(f"{word}: {cell}" for cell, word in labels.values())
+    finding = f"{who[0].upper()}{who[1:]}."
     reading = (
         f"{READINGS[kind]} One evaluation seed of each cell, not a mean: that of its middle test score or, of those "
         "whose output was kept, the nearest to it. The cells were chosen by rank."
@@ -173,21 +175,25 @@ def path(shown: Mapping[Pair, Array], meta: Meta, labels: Heads, drawn: Mapping[
 
 
 def series(shown: Mapping[Pair, Array], meta: Meta, labels: Heads, drawn: Mapping[Pair, Style]) -> Canvas:
-    """Arrays [lines, t]; where `meta["rows"]` names them, the first is the truth and the other is drawn over it."""
+    """Arrays [lines, t]; where `meta["rows"]` names them, the first is the truth and the other is drawn over it.
+
+    `meta["x"]` and `meta["y"]` name the axes; the first x is `meta["start"]`, the next one `meta["step"]` on.
+    """
     over = len(_rows(meta)) > 1
     canvas = Canvas(figsize=(svg.WIDTH if len(shown) > 1 else svg.WIDTH * 0.65, 1.9))
     axes = canvas.subplots(1, len(shown), sharex=True, sharey=True, squeeze=False).ravel()
     canvas.subplots_adjust(wspace=0.1)
-    axes[0].set_ylabel(svg.label(meta.get("y", "value")))
+    axes[0].set_ylabel(svg.label(meta["y"]))
     for ax, (pair, array) in zip(axes, shown.items(), strict=True):
+        x = meta.get("start", 0) + meta.get("step", 1) * np.arange(array.shape[1])
         if over:
-            ax.plot(array[0], color=svg.INK, alpha=0.35, lw=2.4)
+            ax.plot(x, array[0], color=svg.INK, alpha=0.35, lw=2.4)
         for line in array[1:] if over else array[:MOST_LINES]:
-            ax.plot(line, color=drawn[pair].color, lw=1.2, alpha=1 if over else 0.6)
+            ax.plot(x, line, color=drawn[pair].color, lw=1.2, alpha=1 if over else 0.6)
         ax.margins(x=0)
         ax.locator_params(axis="y", nbins=4)
         _head(ax, *labels[pair])
-        ax.set_xlabel(svg.label(meta.get("x", "")))
+        ax.set_xlabel(svg.label(meta["x"]))
         if over:
             low, high = _around(array[0])
             ax.set_ylim(low, high)  # all panels have one axis, and one truth

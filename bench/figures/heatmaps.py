@@ -1,4 +1,4 @@
-"""Heatmaps: activation down, optimizer across, one colour a cell."""
+"""Heatmaps: activation by optimizer, the longer side down, one colour a cell."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -93,15 +93,17 @@ def diverged_heatmap(prefix: str, lanes: pd.DataFrame) -> svg.Figure | None:
     table = diverged.groupby([trained[c] for c in stats.CELL[1:]], sort=False).mean().rename("share").reset_index()
     values = _pivot(table, "share")
     text = values.map(lambda v: "no data" if pd.isna(v) else f"{v * 100:.0f} %")
-    label = f"share of a cell's {stats.noun(lanes, 2)} that diverged"
+    label = f"share of a cell's {stats.noun(lanes, 2)} that diverged, tuning and evaluation"
     most_shown = max(table["share"].max(), 0.5)
     grid = Grid(values, text, (0.0, most_shown), label, lambda v: f"{v * 100:.0f} %", scale=DARK_IS_MUCH)
     most = _pairs(table[table["share"] == table["share"].max()])
+    late = diverged[trained["phase"] == "evaluate"]
     finding = (
-        f"{int(diverged.sum()):,} of {len(trained):,} {stats.noun(lanes, 2)} diverged, the largest share with "
-        f"{few_cells(most)}: {table['share'].max() * 100:.0f} %."
+        f"In tuning and evaluation {int(diverged.sum()):,} of {len(trained):,} {stats.noun(lanes, 2)} diverged, the "
+        f"largest share with {few_cells(most)}: {table['share'].max() * 100:.0f} %; in evaluation alone "
+        f"{int(late.sum()):,} of {len(late):,}."
     )
-    reading = f"Share of a cell's {stats.noun(lanes, 2)}, at all learning rates, that diverged. Darker is more."
+    reading = f"Share of a cell's {stats.noun(lanes, 2)}, in tuning and evaluation, that diverged. Darker is more."
     return svg.figure(f"{prefix}-diverged", "Share that diverged", lambda: _draw(grid), finding, reading)
 
 
@@ -154,7 +156,7 @@ def limits(values: pd.DataFrame, least: float = 0.0) -> tuple[float, float]:
 
 
 def _draw(grid: Grid) -> Canvas:
-    across = len(grid.values.columns) > 12 and len(grid.values.columns) > len(grid.values)
+    across = len(grid.values.columns) > len(grid.values)
     values, text = (grid.values.T, grid.text.T) if across else (grid.values, grid.text)  # the longer side runs down
     rows, columns = values.shape
     wide, high = columns * COLUMN, rows * (ROW if rows <= MANY_ROWS else LOW_ROW)
@@ -166,11 +168,11 @@ def _draw(grid: Grid) -> Canvas:
         finite, ax=ax, cmap=colors, vmin=norm.vmin, vmax=norm.vmax, cbar=False, linewidths=1.5, linecolor=svg.PAPER,
         xticklabels=False, yticklabels=False,
     )  # fmt: skip
+    inks = finite.map(lambda value: svg.INK if pd.isna(value) else ink_on(colors(norm(value))))
     for row, column in np.ndindex(finite.shape):
-        value = finite.iat[row, column]
-        look = {"alpha": 0.65} if pd.isna(value) else {"color": ink_on(colors(norm(value)))}
+        look = {"color": inks.iat[row, column], "alpha": 0.65 if pd.isna(finite.iat[row, column]) else 1}
         ax.text(column + 0.5, row + 0.5, text.iat[row, column], ha="center", va="center", **look)
-    _mark(ax, values, grid, across)
+    _mark(ax, inks, grid, across)
     _name(ax, values)
     bar = canvas.add_axes((0.02 / wide, -(BAR[1] + 0.12) / high, BAR[0] / wide, BAR[1] / high))
     _draw_bar(bar, grid, colors, bool((finite < grid.limits[0]).any(axis=None)))
@@ -189,28 +191,29 @@ def _draw_bar(ax: Axes, grid: Grid, colors: Colormap, clipped: bool) -> None:
     ax.annotate(svg.label(grid.label), (1, 0.5), (14, 0), "axes fraction", textcoords="offset points", va="center")
 
 
-def _mark(ax: Axes, values: pd.DataFrame, grid: Grid, across: bool) -> None:
-    """Hatch and outline cells."""
+def _mark(ax: Axes, inks: pd.DataFrame, grid: Grid, across: bool) -> None:
+    """Hatch and outline cells, the outlines in the ink of their letters and off the edge: seen on any colour."""
     places = {
         ((column, row) if across else (row, column)): (x, y)
-        for y, row in enumerate(values.index)
-        for x, column in enumerate(values.columns)
+        for y, row in enumerate(inks.index)
+        for x, column in enumerate(inks.columns)
     }
     for pair in grid.hatched:
         ax.add_patch(Rectangle(places[pair], 1, 1, fill=False, hatch="////", edgecolor=svg.PAPER, lw=0, alpha=0.6))
     for pair, width in grid.outlined.items():
         x, y = places[pair]
-        ax.add_patch(Rectangle((x + 0.03, y + 0.05), 0.94, 0.9, fill=False, edgecolor=svg.INK, lw=width, clip_on=False))
+        ax.add_patch(Rectangle((x + 0.06, y + 0.1), 0.88, 0.8, fill=False, edgecolor=inks.iat[y, x], lw=width))
 
 
 def _name(ax: Axes, values: pd.DataFrame) -> None:
     """Labels above the columns and left of the rows; long ones above slanted."""
-    columns, rows = ([svg.label(label) for label in axis] for axis in (values.columns, values.index))
+    axes = (values.columns, values.index)
+    columns, rows = (["" if label == NO_ACTIVATION else svg.label(label) for label in axis] for axis in axes)
     slanted = max(map(len, columns)) > SLANTED_FROM
     turned = {"rotation": 35, "ha": "left", "rotation_mode": "anchor"} if slanted else {"rotation": 0}
     ax.set(xlabel="", ylabel="")
     ax.grid(False)
     ax.xaxis.tick_top()
     ax.set_xticks(np.arange(len(columns)) + 0.5, columns, **turned)
-    ax.set_yticks(np.arange(len(rows)) + 0.5, ["" if row == NO_ACTIVATION else row for row in rows], rotation=0)
+    ax.set_yticks(np.arange(len(rows)) + 0.5, rows, rotation=0)
     ax.tick_params(length=0)

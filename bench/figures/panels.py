@@ -42,16 +42,20 @@ def curves(
     metric, target, baseline = Metric.of(task), float(task["target"]), float(task["baseline"])
     shown, scaled = _shown(table, styles), _scaled(bands, ["low", "middle", "high"], metric)
     limits = _curve_limits(scaled, metric, target, baseline)
-    places = _places(table)
+    places, off = _places(table), _ends_off(scaled, limits)
+    edge, height = ("v", 0.06) if metric.sign > 0 else ("^", 0.94)
 
     def draw() -> Canvas:
         canvas, axes = _panels(list(dict.fromkeys(table["activation"])), _axis_label(metric), "step")
         for activation, panel in scaled.groupby("activation", sort=False):
             _draw_bands(axes[str(activation)], panel, shown, places, light)
+        for activation, cells in off.groupby("activation", sort=False):
+            _draw_off(axes[str(activation)], cells["optimizer"], shown, places, edge, height)
         for ax in axes.values():
             ax.set(xlim=_ends_of(scaled["step"]), ylim=limits)
-        marks = [*_level(axes, target, metric, TARGET, f"target, {metric.plain(target)}"),
-                 *_baseline(axes, baseline, metric)]  # fmt: skip
+        marks = [(Line2D([], [], marker=edge, **OFF), "ends off the axis")] * (len(off) > 0)
+        marks += [*_level(axes, target, metric, TARGET, f"target, {metric.plain(target)}"),
+                  *_baseline(axes, baseline, metric)]  # fmt: skip
         _legend(canvas, shown, len(styles) - len(shown), marks)
         return canvas
 
@@ -60,7 +64,7 @@ def curves(
     band = "bands stand in each cell's own section; " if light else "band: the middle half of them; "
     reading = (
         f"Validation {metric.name} against the training step at each cell's chosen learning rate. "
-        f"Line: median over {seeds}; {band}dotted: the target.{_left_out(scaled, limits)}"
+        f"Line: median over {seeds}; {band}dotted: the target.{_left_out(scaled, off, limits)}"
     )
     return svg.figure(f"{prefix}-curves", title, draw, _curve_finding(bands, metric), reading)
 
@@ -133,6 +137,15 @@ def _draw_bands(
         every: Any = [len(line) - 1] if light else max(1, len(line) // 4)
         drawn = {"color": style.color, "ls": style.dash, "marker": style.marker, "markevery": every}
         ax.plot(step, middle, lw=1.3, ms=3.2, gid=mark, **drawn)
+
+
+def _draw_off(
+    ax: Axes, optimizers: Iterable[str], shown: Mapping[str, Style], places: Mapping[str, int], edge: str, height: float
+) -> None:
+    """A triangle for each cell that ends off the axis, side by side at its edge from the right."""
+    for count, optimizer in enumerate(label for label in optimizers if label in shown):
+        look = OFF | {"marker": edge, "color": shown[optimizer].color, "transform": ax.transAxes}
+        ax.plot(0.96 - 0.07 * count, height, gid=f"o:{places[optimizer]}", **look)
 
 
 def _draw_rates(
@@ -233,21 +246,29 @@ def _scaled(frame: pd.DataFrame, columns: list[str], metric: Metric) -> pd.DataF
     return frame.assign(**{c: frame[c].where(np.isfinite(frame[c])) * metric.scale for c in columns})
 
 
-def _ends(bands: pd.DataFrame) -> "pd.Series[float]":
-    return bands[bands["step"] == bands["step"].max()]["middle"]
+def _ends(bands: pd.DataFrame) -> pd.DataFrame:
+    return bands[bands["step"] == bands["step"].max()]
+
+
+def _ends_off(bands: pd.DataFrame, limits: Limits) -> pd.DataFrame:
+    """The ends of those cells that end outside of the axis."""
+    ends = _ends(bands)
+    return ends[~ends["middle"].between(*limits)]
 
 
 def _curve_limits(bands: pd.DataFrame, metric: Metric, target: float, baseline: float) -> Limits:
     """From the best, or the target, down to all but the worst fiftieth of the medians after step 0.
 
-    But no lower than the baseline, or where the middle cell ends if that is worse: a few bad cells do not rule it.
+    But no lower than a little below the baseline, or than where the middle cell ends if that is worse: a few bad cells
+    do not rule it.
     """
     middle = metric.sign * bands.loc[bands["step"] > 0, "middle"].dropna()
     if middle.empty:
         return 0.0, metric.scale
     best, least = (metric.sign * value * metric.scale for value in (target, baseline))
-    ends = (metric.sign * _ends(bands)).fillna(-np.inf)
-    best, worst = max(middle.max(), best), max(middle.quantile(0.02), min(least, ends.median()))
+    ends = (metric.sign * _ends(bands)["middle"]).fillna(-np.inf)
+    best = max(middle.max(), best)
+    worst = max(middle.quantile(0.02), min(least - BELOW * (best - least), ends.median()))
     room = 0.05 * max(best - worst, 1e-9)
     low, high = sorted((metric.sign * (worst - room), metric.sign * (best + room)))
     return low, high
@@ -274,15 +295,13 @@ def _ends_of(values: "pd.Series[Any]", log: bool = False) -> Limits:
     return (10 ** (low - room), 10 ** (high + room)) if log else (low - room, high + room)
 
 
-def _left_out(bands: pd.DataFrame, limits: Limits) -> str:
+def _left_out(bands: pd.DataFrame, off: pd.DataFrame, limits: Limits) -> str:
     """What of the curves lies outside of the axis, in sentences."""
-    inside = bands["middle"].between(*limits)
-    ends = inside[bands["step"] == bands["step"].max()]
-    kept = bands.loc[ends[ends].index, stats.CELL].apply(tuple, axis=1)  # of which an early part alone may be missing
-    early = (~inside & bands[stats.CELL].apply(tuple, axis=1).isin(kept)).any()
-    lost = int((~ends).sum())
-    return " The axis leaves out the worst of the first steps." * bool(early) + (
-        f" {lost} of {len(ends)} cells end outside the axis." if lost else ""
+    cells = bands[stats.CELL].apply(tuple, axis=1)
+    early = ~bands["middle"].between(*limits) & ~cells.isin(cells[off.index])  # of those that end inside
+    ends, marks = ("ends", "a triangle") if len(off) == 1 else ("end", "triangles")
+    return " The axis leaves out the worst of the first steps." * bool(early.any()) + (
+        f" {len(off)} of {cells.nunique()} cells {ends} outside the axis: {marks} at its edge." if len(off) else ""
     )
 
 
@@ -290,8 +309,7 @@ def _left_out(bands: pd.DataFrame, limits: Limits) -> str:
 
 
 def _curve_finding(bands: pd.DataFrame, metric: Metric) -> str:
-    last = bands["step"].max()
-    ends = bands[bands["step"] == last]
+    last, ends = bands["step"].max(), _ends(bands)
     low, high = (
         f"{metric.told(end)} ({few_cells(ends.loc[ends['middle'] == end, stats.CELL[1:]].itertuples(index=False))})"
         for end in (ends["middle"].min(), ends["middle"].max())

@@ -187,9 +187,10 @@ def cartpole(width: int = 32, depth: int = 1, initialization: str = "default") -
 def shown(task: Task) -> dict[str, Any]:
     """What a report says beside the curves."""
     return {
-        "title": "Angle of the pole in degrees, until an episode is over",
-        "x": f"step of {SECONDS} s",
-        "y": "degrees",
+        "title": "Angle of the pole until an episode is over",
+        "x": "time (s)",
+        "step": SECONDS,
+        "y": "pole angle (degrees)",
     }
 
 

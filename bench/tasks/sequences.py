@@ -1,5 +1,6 @@
 """Recurrent networks: digits read row by row, the adding problem, forecasts of real series."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ else:
 
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}  # products of the width of the state
 TITLES = {"rnn": "Elman network", "lstm": "LSTM", "gru": "GRU"}
+YEARS = {"x": "year", "start": 1951, "y": "sunspot number"}
+QUARTERS = {"x": "year", "start": 2000.0, "step": 0.25, "y": "change of unemployment"}
 OPTIONS: dict[str, Option] = {"width": int, "initialization": tuple(INITIALIZERS)}
 
 
@@ -43,14 +46,9 @@ def flops(cell: str, shape: tuple[int, int], width: int, outputs: int) -> int:
     return time * GATES[cell] * width * (4 * features + 6 * width) + 6 * width * outputs
 
 
-def shown(task: Task) -> dict[str, Any]:
-    """What the figure of a forecast says."""
-    return {
-        "title": "The test part, standardized",
-        "x": "time step",
-        "y": "standardized value",
-        "rows": ["truth", "forecast"],
-    }
+def shown(axes: Mapping[str, Any], task: Task) -> dict[str, Any]:
+    """What the figure of a forecast says; `axes` are the names and the scale of its two."""
+    return {"title": "The test part, standardized", "rows": ["truth", "forecast"], **axes}
 
 
 def digits(cell: str, *, width: int, initialization: str = "default", loss: str = "cross_entropy") -> Task:
@@ -153,6 +151,7 @@ def forecast(
     name: str,
     summary: str,
     data: str,
+    axes: Mapping[str, Any],
     *,
     target: float,
     width: int = 32,
@@ -181,7 +180,7 @@ def forecast(
             "initialization": initialization,
         },
         exhibit="series",
-        shown=shown,
+        shown=partial(shown, axes),
     )
 
 
@@ -206,7 +205,7 @@ TASKS = (
     variants(
         partial(
             forecast, "sunspots_rnn", "Forecast next year's sunspots from 16 years (R² of persistence 0.61)",
-            "sunspots", target=0.8,
+            "sunspots", YEARS, target=0.8,
         ),
         OPTIONS | {"loss": tuple(LOSSES["regression"])},
     ),
@@ -214,7 +213,7 @@ TASKS = (
         partial(
             forecast, "macro_rnn",
             "Forecast the change of US unemployment from 8 quarters of four series (R² of persistence 0.53)",
-            "macrodata", target=0.4,
+            "macrodata", QUARTERS, target=0.4,
         ),
         OPTIONS | {"loss": tuple(LOSSES["regression"])},
     ),

@@ -62,10 +62,12 @@ const sections = data.map((task) => {
 const told = (section, row) =>
   section.headers.map((header, i) => [header.dataset.title, row.cells[i].textContent]).filter(([, text]) => text);
 
-// The heatmap in another of the table's columns: most colours go to the better half of the cells
+// The heatmap in another of the table's columns: most colours go to the better half of the cells. The first column is
+// the test metric, which each task calls by its own name.
+const byOf = ({ heat }, header) => (header === heat[0] ? "test metric" : header.dataset.title);
 const colour = (section) => {
   const { heat, headers, root } = section;
-  const header = heat.find((h) => h.dataset.title === view.by) ?? heat[0];
+  const header = heat.find((h) => byOf(section, h) === view.by) ?? heat[0];
   const place = headers.indexOf(header);
   const sign = header.dataset.better === "more" ? 1 : -1;
   const found = section.cells.map((cell) => section.find(cell.dataset.a, cell.dataset.o)?.row.cells[place]);
@@ -85,6 +87,7 @@ const colour = (section) => {
   });
   const title = header.dataset.title;
   root.querySelector(".heat-by").textContent = title[0].toUpperCase() + title.slice(1);
+  for (const finding of all("[data-by]", root)) finding.hidden = finding.dataset.by !== byOf(section, header);
   root.querySelector(".heat-better").textContent = `Brighter is better (${sign > 0 ? "higher" : "lower"}).`;
 };
 
@@ -239,7 +242,7 @@ const fill = () => {
     task: sections.map(({ task, root }) => option(task.slug, root.dataset.label)),
     activation: names("activations").map((name) => option(name)),
     optimizer: names("optimizers").map((name) => option(name)),
-    by: [...new Set(sections.flatMap(({ heat }) => heat.map((h) => h.dataset.title)))].map((name) => option(name)),
+    by: [...new Set(sections.flatMap((section) => section.heat.map((h) => byOf(section, h))))].map((name) => option(name)),
   };
   for (const select of all("select", form)) {
     if (select.name === "by") select.replaceChildren(...choices.by);
