@@ -184,7 +184,7 @@ def test_cells_that_share_the_largest_share_or_the_best_median_are_told_together
     run.lanes["status"] = ["diverged" if seed == 0 else "ok" for seed in run.lanes.groupby("optimizer").cumcount()]
     run.curves["validation_metric"] = 0.9
     shown = draw(run)
-    assert shown["diverged"].finding.endswith("the largest share with relu + sgd and 2 more: 7 %.")
+    assert "the largest share with relu + sgd and 2 more: 7 %;" in shown["diverged"].finding
     assert shown["curves"].finding == "After 500 steps the median is 90.0 % (relu + adam and 2 more)."
     lion = run.lanes.loc[run.lanes["optimizer"] == "lion", "lane"]
     run.curves.loc[run.curves["lane"].isin(lion), "validation_metric"] = 0.8
