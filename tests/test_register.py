@@ -196,7 +196,7 @@ class TestTraced:
         [
             (np.tanh, "got TracerArrayConversionError: "),
             (lambda: 1, "got TypeError: "),
-            (lambda x: 1 / 0, "got ZeroDivisionError: division by zero; expected a function of jax that maps x to"),
+            (lambda x: 1 / 0, "got ZeroDivisionError: division by zero (test_register.py, line "),
             (lambda x: x if x > 0 else 0 * x, "The truth value of an array"),
             (lambda x: 1.0, "got float32 () for x float32 (4, 6); expected a float32 for each channel of x"),
             (lambda x: x.sum(-1), "got float32 (4,) for x"),
