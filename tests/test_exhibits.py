@@ -173,7 +173,7 @@ def test_a_series_stands_over_the_years_it_is_of() -> None:
     shown = TASKS["sunspots_rnn"].shown
     assert shown is not None
     figure = show("series", 1, **shown(TASKS["sunspots_rnn"]))
-    assert {"year", "sunspot number", "1960", "1980", "2000"} <= set(texts(figure))
+    assert {"year", "standardized sunspot number", "1960", "1980", "2000"} <= set(texts(figure))
 
 
 def test_a_series_of_a_run_that_leaves_an_axis_unnamed_has_the_labels_of_its_task() -> None:

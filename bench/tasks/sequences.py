@@ -25,8 +25,8 @@ else:
 
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}  # products of the width of the state
 TITLES = {"rnn": "Elman network", "lstm": "LSTM", "gru": "GRU"}
-YEARS = {"x": "year", "start": 1951, "y": "sunspot number"}
-QUARTERS = {"x": "year", "start": 2000.0, "step": 0.25, "y": "change of unemployment"}
+YEARS = {"x": "year", "start": 1951, "y": "standardized sunspot number"}
+QUARTERS = {"x": "year", "start": 2000.0, "step": 0.25, "y": "standardized change of unemployment"}
 OPTIONS: dict[str, Option] = {"width": int, "initialization": tuple(INITIALIZERS)}
 
 
