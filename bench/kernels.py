@@ -17,11 +17,13 @@ STREAMS = {"cpu": 2**26, "gpu": 2**30}  # bytes of an array
 
 def ceilings(seconds: float = 0.15) -> dict[str, float]:
     """The rates of a large float32 product, at the precision that is set, and of a stream; `seconds` for each size."""
-    device = jax.default_backend()
-    return {
-        "gemm_flops_per_s": max(gemm_rate(size, seconds=seconds) for size in PRODUCTS[device]),
-        "triad_bytes_per_s": triad_bandwidth(STREAMS[device], seconds),
-    }
+    stream = triad_bandwidth(STREAMS[jax.default_backend()], seconds)
+    return {"gemm_flops_per_s": largest_gemm_rate(seconds), "triad_bytes_per_s": stream}
+
+
+def largest_gemm_rate(seconds: float = 0.15) -> float:
+    """FLOP/s of the fastest of some large float32 products, at the precision that is set."""
+    return max(gemm_rate(size, seconds=seconds) for size in PRODUCTS[jax.default_backend()])
 
 
 def gemm_rate(n: int, dtype: str = "float32", seconds: float = 0.15) -> float:

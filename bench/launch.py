@@ -61,7 +61,8 @@ def run(
     manifest = previous or manifests.describe(made, wanted, command, data)
     with ExitStack() as stack:
         session = Session(made, workers, dask, stack)
-        manifests.enter_device(path, manifest, session.device_kind)
+        if session.gpu:
+            manifests.enter_device(path, manifest, session.gpu)
         manifests.enter_code(path, manifest, made.programs, session.pool[0])
         import_ahead("bench.reporting" if for_report else "bench.results")
         path = path or dated(wanted.name)
@@ -105,7 +106,7 @@ class Session:
         for one in self.pool:
             stack.callback(one.shutdown)
         self.described = [one.submit(worker.describe) for one in self.pool]
-        self.device_kind = self._require_gpu() if made.device == "gpu" else ""
+        self.gpu = self._require_gpu() if made.device == "gpu" else ""
 
     def train(
         self, held: store.Store, manifest: dict[str, Any], observe: Observer, signals: "Signals"

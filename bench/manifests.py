@@ -121,8 +121,8 @@ def check_software(path: Path, previous: Mapping[str, Any]) -> None:
 
 
 def enter_device(path: Path | None, manifest: dict[str, Any], kind: str) -> None:
-    """Enter the kind of GPU. Raises `DataError` where the run in `path` began on another."""
-    began = manifest["environment"].setdefault("device_kind", kind) if kind else kind
+    """Enter the kind of device. Raises `DataError` where the run in `path` began on another."""
+    began = manifest["environment"].setdefault("device_kind", kind)
     if began != kind:
         raise DataError(
             f"--resume {path}: got {kind}; expected {began}, on which it began", "go on there, or start a new run"

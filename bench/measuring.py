@@ -13,17 +13,18 @@ from bench.compile import compile_lowered
 
 GEMM_SIZES = (64, 128, 256)  # and those of the ceiling
 GEMM_TYPES = ("float32", "bfloat16")
-TRIAD_BYTES = (2**14, 2**18, 2**22, 2**26, 2**28)  # of one array; two are alive
+TRIAD_BYTES = (2**14, 2**18, 2**22, 2**26, 2**28)  # of one array, two are alive; and that of the ceiling
 SCAN_STEPS = 10_000
 SAMPLES = 30
 
 
 def one_worker() -> dict[str, Any]:
     """FLOP/s by type and size, bytes/s by size of an array, seconds a call and a scan step, in this process alone."""
-    sizes = (*GEMM_SIZES, *kernels.PRODUCTS[jax.default_backend()])
+    device = jax.default_backend()
+    sizes, streams = (*GEMM_SIZES, *kernels.PRODUCTS[device]), sorted({*TRIAD_BYTES, kernels.STREAMS[device]})
     return {
         "gemm_flops_per_s": {dtype: {str(n): kernels.gemm_rate(n, dtype) for n in sizes} for dtype in GEMM_TYPES},
-        "triad_bytes_per_s": {str(size): kernels.triad_bandwidth(size) for size in TRIAD_BYTES},
+        "triad_bytes_per_s": {str(size): kernels.triad_bandwidth(size) for size in streams},
         "dispatch_s": dispatch(),
         "scan_step_s": scan_step(),
         "devices": [str(device) for device in jax.devices()],

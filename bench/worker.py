@@ -208,7 +208,7 @@ def fingerprints(entries: list[Any]) -> list[str]:
 
 def gemm_rate() -> float:
     """FLOP/s of this worker's fastest float32 product, were all its devices busy."""
-    from bench.kernels import ceilings
+    from bench.kernels import largest_gemm_rate
     from bench.mesh import count
 
-    return count() * ceilings(seconds=0.1)["gemm_flops_per_s"]
+    return count() * largest_gemm_rate(seconds=0.1)

@@ -306,17 +306,18 @@ def test_the_letters_of_a_heatmap_are_readable(drawn: Mapping[str, Figure]) -> N
     assert inks and inks <= {style.DARK, style.LIGHT}
 
 
-def test_a_curve_that_never_ends_inside_the_axis_is_counted() -> None:
-    run = make_run(["relu"], [f"o{i}" for i in range(6)])
-    table = run.convergence
+@pytest.mark.parametrize("optimizers", [6, 14], ids=["in colour", "in grey"])
+def test_a_curve_that_never_ends_inside_the_axis_is_counted(optimizers: int) -> None:
+    run = make_run(["relu"], [f"o{i}" for i in range(optimizers)])
+    table = run.convergence.assign(rank=range(optimizers, 0, -1))  # the first are the worst
     bands = figures.stats.curve_bands(run.curves, run.lanes, run.manifest["tasks"])
     bands.loc[bands["optimizer"] == "o0", ["low", "middle", "high"]] = -np.inf
     figure = curves("t", bands, table, task_entry(), figures.styles(table))
-    assert "1 of 6 cells ends outside the axis: a triangle at its edge." in figure.reading
+    assert f"1 of {optimizers} cells ends outside the axis: a triangle at its edge." in figure.reading
     assert "ends off the axis" in texts(figure)
     bands.loc[bands["optimizer"] == "o1", ["low", "middle", "high"]] = -np.inf
     more = curves("t", bands, table, task_entry(), figures.styles(table))
-    assert "2 of 6 cells end outside the axis: triangles at its edge." in more.reading
+    assert f"2 of {optimizers} cells end outside the axis: triangles at its edge." in more.reading
     before, after = (one.svg.count('data-o="1"') for one in (figure, more))
     assert after == before + 1  # its triangle
 

@@ -143,9 +143,11 @@ def _draw_off(
     ax: Axes, optimizers: Iterable[str], shown: Mapping[str, Style], places: Mapping[str, int], edge: str, height: float
 ) -> None:
     """A triangle for each cell that ends off the axis, side by side at its edge from the right."""
-    for count, optimizer in enumerate(label for label in optimizers if label in shown):
-        look = OFF | {"marker": edge, "color": shown[optimizer].color, "transform": ax.transAxes}
-        ax.plot(0.96 - 0.07 * count, height, gid=f"o:{places[optimizer]}", **look)
+    labels = list(optimizers)
+    for x, label in zip(0.96 - min(0.07, 0.92 / len(labels)) * np.arange(len(labels)), labels, strict=True):
+        color = shown[label].color if label in shown else FAINT["color"]
+        look = OFF | {"marker": edge, "color": color, "transform": ax.transAxes}
+        ax.plot(x, height, gid=f"o:{places[label]}", **look)
 
 
 def _draw_rates(

@@ -12,7 +12,8 @@ from bench import reporting
 from bench.errors import DataError
 from bench.stats import CELL, cell_label
 from bench.stats import throughput as stats
-from bench.throughput.page import SETTING, TASK, Section, count, number, page, ran, table, text, times, varied
+from bench.throughput.page import Section, page, ran
+from bench.throughput.tables import SETTING, TASK, count, number, table, text, times, varied
 
 REPEAT = 0.05  # two runs of the same on a quiet machine differ by up to this
 TRUSTED = ("no", "noisy")

@@ -3,7 +3,7 @@
 Convergence runs given beside them lend their steps to target.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,16 +17,16 @@ from bench.commands import commands
 from bench.figures import speed as drawn
 from bench.figures import svg
 from bench.figures.bars import times as draw_times
-from bench.labels import significant
 from bench.stats import CELL, cell_label
 from bench.stats import throughput as stats
-from bench.tables import Column, Entry, Row, Table
+from bench.tables import Table
+from bench.throughput import tables
 from bench.throughput.plan import OUT_OF_MEMORY
+from bench.throughput.tables import table, varied
 
 REFERENCES = {"activation": "relu", "optimizer": "sgd"}
 NOISY = ("noisy", "unstable")
 SKEWED = 1.1  # a mean over tasks so many times the median task is made by few of them
-Read = tuple[str, bool, str, Callable[[dict[str, Any]], Any], Callable[[Any], str]]
 
 
 @dataclass(frozen=True)
@@ -99,17 +99,17 @@ def headline(frame: pd.DataFrame) -> Iterator[str]:
 
 def _fastest(frame: pd.DataFrame) -> Iterator[str]:
     best = _best(frame)
-    first, last, cell = best.iloc[0], best.iloc[-1], _name(best.iloc[0].to_dict())
+    first, last = best.iloc[0], best.iloc[-1]
     if frame["task"].nunique() > 1:  # whose steps are not alike
         yield (
             f"The fastest cell of a task makes {last['rate']:,.0f} ({last['task']}) to {first['rate']:,.0f} "
             f"({first['task']}) lane-steps a second, {best['peak_share'].min() * 100:.0f} to "
-            f"{_percent(best['peak_share'].max())} of the rate of a large product."
+            f"{tables.percent(best['peak_share'].max())} of the rate of a large product."
         )
     else:
         yield (
-            f"Fastest: {cell} on {first['task']}, {first['rate']:,.0f} lane-steps a second of {_together(first)} "
-            f"({first['device']}, batch {first['batch_size']}, width {first['width']})."
+            f"Fastest: {tables.name(first.to_dict())} on {first['task']}, {first['rate']:,.0f} lane-steps a second "
+            f"of {_together(first)} ({first['device']}, batch {first['batch_size']}, width {first['width']})."
         )
 
 
@@ -124,7 +124,7 @@ def _tops(frame: pd.DataFrame) -> Section | None:
     best = _best(stats.timed(frame)).sort_index()
     if best["task"].nunique() < 2:
         return None
-    readers, alike = varied(best, TOP, MACHINE)
+    readers, alike = varied(best, tables.TOP, tables.MACHINE)
     return Section("tasks", "The fastest cell of each task", alike, (("By task", table(best, readers)),))
 
 
@@ -183,7 +183,7 @@ def _sections(frame: pd.DataFrame, runs: Sequence[Any]) -> Iterator[Section | No
     if len(timed):
         yield from _speeds(timed, runs)
     if len(lacking):
-        yield Section("memory", "Out of memory", tables=(("What did not fit", table(lacking, LACKING)),))
+        yield Section("memory", "Out of memory", tables=(("What did not fit", table(lacking, tables.LACKING)),))
 
 
 def _speeds(frame: pd.DataFrame, runs: Sequence[Any]) -> Iterator[Section | None]:
@@ -199,7 +199,7 @@ def _speeds(frame: pd.DataFrame, runs: Sequence[Any]) -> Iterator[Section | None
             "program to work in; state is what a step hands to the next: parameters, moments, running means.",
         ),
         tuple(
-            (f"{side.capitalize()} against {ref}", table(found, _cost_readers(side)))
+            (f"{side.capitalize()} against {ref}", table(found, tables.costs(side)))
             for side, ref, found in costs
             if len(found)
         ),
@@ -223,10 +223,10 @@ def _speeds(frame: pd.DataFrame, runs: Sequence[Any]) -> Iterator[Section | None
         ),
         figures=(roofline,) if roofline else (),
     )
-    compiled = ("By task and optimizer", table(_compiles(frame), COMPILE))
+    compiled = ("By task and optimizer", table(_compiles(frame), tables.COMPILE))
     yield Section("compile", "What compiling takes", tables=(compiled,))
     yield _where(runs)
-    readers, alike = varied(frame, EVERY, SETTINGS)
+    readers, alike = varied(frame, tables.EVERY, tables.SETTINGS)
     yield Section("cells", "Every timing", alike, (("Cell by cell, setting by setting", table(frame, readers)),))
 
 
@@ -242,7 +242,7 @@ def _devices(frame: pd.DataFrame) -> tuple[tuple[str, ...], tuple[tuple[str, Tab
             told.append(f"{task}: the GPU is ahead {when}.")
     paid = stats.break_even(frame)
     rows = pairs.merge(paid, on=[*CELL, "precision", "batch_size"])
-    return tuple(told), (("Cell by cell", table(rows, DEVICES)),)
+    return tuple(told), (("Cell by cell", table(rows, tables.DEVICES)),)
 
 
 def _targets(frame: pd.DataFrame, runs: Sequence[Any]) -> Section | None:
@@ -251,7 +251,7 @@ def _targets(frame: pd.DataFrame, runs: Sequence[Any]) -> Section | None:
         return None
     rows = stats.seconds_to_target(pd.concat(lent), frame)
     sentence = "Steps to target of the convergence runs given beside, times the amortized time of a lane-step."
-    return Section("target", "Seconds to the target", (sentence,), (("Cell by cell", table(rows, TARGET)),))
+    return Section("target", "Seconds to the target", (sentence,), (("Cell by cell", table(rows, tables.TARGET)),))
 
 
 def _compiles(frame: pd.DataFrame) -> pd.DataFrame:
@@ -266,142 +266,6 @@ def _where(runs: Sequence[Any]) -> Section:
         spent = run.times[run.times["seconds"] > 0].reset_index(drop=True)
         figures.append(draw_times(run.name.lower().replace(".", "-"), spent, workers))
     return Section("times", "What the run took", figures=tuple(figures))
-
-
-# Tables
-
-
-def table(frame: pd.DataFrame, readers: Sequence[Read]) -> Table:
-    """A frame as a table: its `readers` are (title, whether a number, hint, value of a row, its text)."""
-    columns = tuple(Column(title, number, hint) for title, number, hint, _, _ in readers)
-    rows = []
-    for row in frame.to_dict("records"):
-        values = [(read(row), text) for *_, read, text in readers]
-        rows.append(Row(tuple(Entry(text(value), _key(value)) for value, text in values), "", _name(row)))
-    return Table(columns, tuple(rows))
-
-
-def varied(
-    frame: pd.DataFrame, readers: Sequence[Read], settings: Sequence[Read]
-) -> tuple[list[Read], tuple[str, ...]]:
-    """The columns less those of `settings` that are the same in all rows, and a sentence that tells these."""
-    rows = frame.to_dict("records")
-    alike = [one for one in settings if len({one[3](row) for row in rows}) == 1]
-    told = ", ".join(f"{title} {text(read(rows[0]))}" for title, _, _, read, text in alike)
-    return [one for one in readers if one not in alike], (f"All of them: {told}.",) if alike else ()
-
-
-def _key(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    return "" if pd.isna(value) else f"{value:.9g}".replace("inf", "Infinity")
-
-
-def _name(row: dict[str, Any]) -> str:
-    return cell_label(str(row.get("activation", "")), str(row.get("optimizer", "")))
-
-
-def text(title: str, column: str, hint: str = "") -> Read:
-    """A column of text."""
-    return title, False, hint, lambda row: str(row[column]), str
-
-
-def number(title: str, column: str, show: Callable[[Any], str], hint: str = "") -> Read:
-    """A column of numbers, shown by `show`."""
-    return title, True, hint, lambda row: row[column], show
-
-
-def count(value: float) -> str:
-    """A whole number."""
-    return f"{value:,.0f}" if np.isfinite(value) else "never"
-
-
-def times(value: float) -> str:
-    """How many times."""
-    return f"{value:,.2f}" if np.isfinite(value) else "–"
-
-
-def _percent(value: float) -> str:
-    return f"{value * 100:.0f} %" if np.isfinite(value) else "–"
-
-
-def _milli(value: float) -> str:
-    return significant(value * 1e3)
-
-
-def _cost_readers(side: str) -> list[Read]:
-    return [
-        text(side, side),
-        number("time", "ratio", times, "geometric mean of the ratios of step times, of each task and of these"),
-        number("from", "ratio_low", times, "95 % interval over tasks; of a single task, over its settings"),
-        number("to", "ratio_high", times),
-        number("median", "median", times, "of the tasks; of a single task, of its settings"),
-        number("highest", "highest", times),
-        number("memory", "memory_ratio", times, "bytes that a program works in"),
-        number("state", "state_ratio", times, "bytes that a step hands to the next"),
-        number("tasks", "tasks", count),
-        number("timings", "cells", count),
-    ]
-
-
-TASK = text("task", "task")
-SETTING: list[Read] = [
-    TASK,
-    text("activation", "activation"),
-    text("optimizer", "optimizer"),
-]
-COMPILE: list[Read] = [
-    text("device", "device"),
-    text("task", "task"),
-    text("optimizer", "optimizer"),
-    number("trace, s", "trace_s", significant, "median over activations and settings"),
-    number("compile, s", "compile_s", significant, "without a cache"),
-    number("first run, s", "first_run_s", significant, "one step and an evaluation"),
-    number("transfer, s", "transfer_s", significant, "arguments to the device"),
-]
-DEVICES: list[Read] = [
-    *SETTING,
-    text("precision", "precision"),
-    number("batch", "batch_size", count),
-    number("GPU / CPU", "ratio", times, "lane-steps a second, each at its best width"),
-    number("from", "ratio_low", times, "95 % interval"),
-    number("to", "ratio_high", times),
-    number("pays after lane-steps", "steps", count, "difference in start over difference in the time of a lane-step"),
-]
-TARGET: list[Read] = [
-    *SETTING,
-    text("device", "device"),
-    number("batch", "batch_size", count),
-    number("steps", "steps_to_target", count),
-    number("seconds", "seconds", lambda value: significant(value) if np.isfinite(value) else "never"),
-]
-MACHINE: list[Read] = [
-    text("device", "device"),
-    text("precision", "precision"),
-    number("batch", "batch_size", count),
-    number("width", "width", count, "lanes a chunk"),
-    number("workers", "workers", count, "busy at once"),
-]
-SETTINGS = [TASK, *MACHINE]
-LACKING: list[Read] = [*SETTING, *MACHINE]
-OF_PEAK = number("of peak", "peak_share", _percent, "of the rate of a large product, measured beside it")
-TOP: list[Read] = [
-    *LACKING,
-    number("lane-steps/s", "rate", count, "of all workers together"),
-    ("MFLOP a step", True, "of a network", lambda row: row["flops_per_s"] / row["lane_steps_per_s"] / 1e6, significant),
-    OF_PEAK,
-]
-EVERY: list[Read] = [
-    *LACKING,
-    number("step, ms", "step_s_median", _milli, "median, of a whole chunk on one worker"),
-    number("from", "step_s_low", _milli, "95 % bootstrap interval of the median"),
-    number("to", "step_s_high", _milli),
-    number("samples", "samples", count),
-    text("noisy", "noisy", "interquartile range over median: noisy from .10, unstable from .25"),
-    number("lane-steps/s per worker", "lane_steps_per_s", count, "of one worker while all are busy"),
-    OF_PEAK,
-    number("memory, MB", "peak_memory_bytes", lambda value: f"{value / 1e6:,.1f}", "XLA's own account"),
-]
 
 
 def _frames(frame: pd.DataFrame, runs: Sequence[Any]) -> dict[str, pd.DataFrame]:

@@ -8,11 +8,9 @@ fails for being slow. `BENCH_DEVICE=cpu` tries it where there is no GPU; no figu
 import json
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).with_name("peers")))
@@ -21,15 +19,6 @@ MODEL, ROUNDS, SECONDS = "MLP, 128 hidden", 5, 3.0
 WIDTHS = {"gpu": [1, 8, 64, 512, 2048], "cpu": [1, 4]}[DEVICE]  # lanes a chunk
 LANES = {"gpu": 512, "cpu": 4}[DEVICE]  # of one sweep
 LOSSES = 2e-3  # how far apart the mean losses of the first 25 steps may be
-
-
-@pytest.fixture(scope="module", autouse=True)
-def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The device is the workers': what this process draws of weights and data, it draws on the CPU."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        patch.setenv("JAX_PLATFORMS", "cpu")
-        yield
 
 
 def tell(benchmark: Any, **facts: Any) -> None:
@@ -63,7 +52,8 @@ def test_beside_pytorch(benchmark: Any, tmp_path: Path) -> None:
     eager = next(entrant for entrant in ENTRANTS if entrant.name == "PyTorch eager")
     device = {"gpu": "cuda", "cpu": "cpu"}[DEVICE]
     eager = eager._replace(environment=(("PEER_DEVICE", device), ("CUDA_VISIBLE_DEVICES", worker.gpus()[0])))
-    (block,) = (plan := plan_of(MODELS[MODEL], LANES, DEVICE)).blocks
+    plan = plan_of(MODELS[MODEL], LANES, DEVICE)
+    (block,) = plan.blocks
     shard = plan.tune_shards(block)[0]
     ours, theirs = list[float](), list[float]()
     one, peers = worker.Worker(DEVICE, 0), Groups([min(os.sched_getaffinity(0))], tmp_path)
@@ -87,6 +77,6 @@ def test_beside_pytorch(benchmark: Any, tmp_path: Path) -> None:
         lanes=len(shard.lanes),
         width=block.program.width,
         lane_steps_per_s={"bench": ours, "PyTorch eager": theirs},
-        times_as_fast=round(float(np.divide(middle(ours), middle(theirs))), 1),
+        times_as_fast=round(middle(ours) / middle(theirs), 1),
         difference_of_losses=difference,
     )
