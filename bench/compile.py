@@ -10,7 +10,9 @@ from jax import monitoring
 # By platform. One thread: lanes side by side in several pinned processes beat threads inside one. Level 1 compiles in
 # a third of the time at no loss of speed (the older emitters, in half of it, ran 30 % slower). Vectors of 512 bits,
 # where the processor has them, are up to 39 % faster than XLA's 256; where it has none, no gain and no loss was seen.
-# The switched-off fusions gave wrong results in jaxlib 0.10.2 (jax#39103). Given to each compile and not in
+# The switched-off fusions gave wrong results in jaxlib 0.10.2 (jax#39103). The switched-off pass removes optimization
+# barriers before it is decided what is fused; with them in place, what one holds is computed once and not anew in each
+# of its uses. Given to each compile and not in
 # XLA_FLAGS, where an option that another jaxlib does not know would end the process. On a GPU kernels whose sums
 # depend on the order in which threads arrive are left out.
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -19,6 +21,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "xla_cpu_prefer_vector_width": 512,
         "xla_backend_optimization_level": 1,
         "xla_cpu_experimental_ynn_fusion_type": "",
+        "xla_disable_hlo_passes": "cse_barrier_expander",
     },
     "gpu": {"xla_gpu_exclude_nondeterministic_ops": True},
 }

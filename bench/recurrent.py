@@ -13,7 +13,7 @@ from flax import nnx
 from jax import Array, lax
 
 from bench.layers import Activate, Recipe, Slope, linear
-from bench.products import product
+from bench.products import biased, product
 
 UNROLLED = 16  # up to so many time steps a loop in Python
 
@@ -35,7 +35,7 @@ class Weights(nnx.Module):
 
     def projected(self, x: Array) -> Array:
         """x W + b."""
-        return product(x, self.input[...]) + self.bias[...]
+        return biased(product(x, self.input[...]), self.bias[...])
 
     def fed_back(self, h: Array) -> Array:
         """h U."""
@@ -100,8 +100,9 @@ class LSTM(nnx.Module):
     def step(self, state: State, projected: Array) -> State:
         h, c = state
         z = projected + self.weights.fed_back(h)
-        i, f, o = jnp.split(jax.nn.sigmoid(z[:, : 3 * self.hidden]), 3, -1)
-        c = f * c + i * self.candidate(z[:, 3 * self.hidden :])
+        gates, g = jnp.split(z, [3 * self.hidden], -1)
+        i, f, o = jnp.split(jax.nn.sigmoid(gates), 3, -1)
+        c = f * c + i * self.candidate(g)
         return o * self.output(self.spread(c)), c
 
 
@@ -123,11 +124,10 @@ class GRU(nnx.Module):
 
     def step(self, state: State, projected: Array) -> State:
         (h,) = state
-        gates = slice(2 * self.hidden)
-        fed_back = self.weights.fed_back(h)
-        r, z = jnp.split(jax.nn.sigmoid(projected[:, gates] + fed_back[:, gates]), 2, -1)
-        rest = slice(2 * self.hidden, None)
-        n = self.candidate(projected[:, rest] + jnp.repeat(r, self.pieces, -1) * fed_back[:, rest])
+        ends = [2 * self.hidden]
+        (gates, n), (fed_gates, fed_n) = (jnp.split(part, ends, -1) for part in (projected, self.weights.fed_back(h)))
+        r, z = jnp.split(jax.nn.sigmoid(gates + fed_gates), 2, -1)
+        n = self.candidate(n + jnp.repeat(r, self.pieces, -1) * fed_n)
         return ((1 - z) * n + z * h,)
 
 
@@ -155,6 +155,8 @@ def over_time(step: Callable[[State, Array], State], state: State, inputs: Array
     """The state after the last of `inputs` [time, ...]."""
     if len(inputs) > UNROLLED:
         return lax.scan(lambda state, x: (step(state, x), None), state, inputs)[0]
-    for x in inputs:
-        state = step(state, x)
+    # Split, whose gradient puts the parts side by side; that of indexing adds each of them, padded to the whole. Held,
+    # or what makes a state is fused into all that follows it and computed there anew from the first step on.
+    for x in jnp.split(inputs, len(inputs)):
+        state = lax.optimization_barrier(step(state, x.squeeze(0)))
     return state

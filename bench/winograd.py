@@ -13,9 +13,9 @@ from operator import add
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 
-from bench.neighbours import COLUMNS, ROWS, spread
+from bench.neighbours import COLUMNS, ROWS, gathered
 from bench.products import VECTOR, product
 
 ROWS_OUT, ROWS_IN = 4, 6  # of a tile
@@ -51,8 +51,7 @@ def convolve(x: Array, kernel: Array) -> Array:
     """Σ over the window of x W, x [n, 4 t, w, c], kernel W [3, 3, c, features] -> [n, 4 t, w, features]."""
     channels, features = kernel.shape[2:]
     kernels = jnp.einsum("ij,jwcf->iwcf", KERNEL.astype(x.dtype), kernel).reshape(ROWS_IN, 3 * channels, features)
-    rows = tiled(x)
-    products = [product(spread(combined(weights, rows), 3, COLUMNS), kernels[i]) for i, weights in enumerate(INPUT)]
+    products = [product(part, kernels[i]) for i, part in enumerate(transformed(x))]
     y = jnp.stack([combined(weights, products) for weights in OUTPUT], axis=2)
     return y.reshape(*x.shape[:3], features)
 
@@ -64,22 +63,29 @@ def combined(weights: np.ndarray, parts: Sequence[Array]) -> Array:
 
 
 @jax.custom_vjp
-def tiled(x: Array) -> tuple[Array, ...]:
-    """The six rows of each tile of four and one around, [n, 4 t, w, c] -> six of [n, t, w, c]; borders are zero."""
+def transformed(x: Array) -> tuple[Array, ...]:
+    """INPUT d of the six rows d of each tile of four, each pixel beside its neighbours; borders are zero.
+
+    [n, 4 t, w, c] -> six of [n, t, w, 3 c].
+    """
     n, h, w, channels = x.shape
-    padded = jnp.pad(x, ((0, 0), (1, ROWS_OUT - 1), (0, 0), (0, 0))).reshape(n, -1, ROWS_OUT, w, channels)
-    return tuple(padded[:, i // ROWS_OUT :, i % ROWS_OUT][:, : h // ROWS_OUT] for i in range(ROWS_IN))
+    padded = jnp.pad(x, ((0, 0), (1, ROWS_OUT - 1), (1, 1), (0, 0))).reshape(n, -1, ROWS_OUT, w + 2, channels)
+    rows = [padded[:, i // ROWS_OUT :, i % ROWS_OUT][:, : h // ROWS_OUT] for i in range(ROWS_IN)]
+    # Held, or each is computed anew for each of its three places.
+    parts = [lax.optimization_barrier(combined(weights, rows)) for weights in INPUT]
+    return tuple(jnp.concatenate([part[:, :, first : first + w] for first in range(3)], axis=-1) for part in parts)
 
 
-def untiled(rows: Sequence[Array]) -> Array:
-    """What `tiled` transposes to: six of [n, t, w, c] added up where they came from, -> [n, 4 t, w, c]."""
-    n, tiles, w, channels = rows[0].shape
-    # Row by row in place: one expression of them all would be fused into what follows and computed there anew.
-    total = jnp.zeros((n, tiles + 1, ROWS_OUT, w, channels), rows[0].dtype)
-    for i, row in enumerate(rows):
-        first, place = divmod(i, ROWS_OUT)
-        total = total.at[:, first : first + tiles, place].add(row)
-    return total.reshape(n, -1, w, channels)[:, 1 : tiles * ROWS_OUT + 1]
+def _back(_: None, slopes: Sequence[Array]) -> tuple[Array]:
+    """What `transformed` transposes to: six of [n, t, w, 3 c] -> [n, 4 t, w, c]."""
+    parts = [gathered(slope, 3, COLUMNS) for slope in slopes]
+    above, *rows, below = (combined(weights, parts) for weights in INPUT.T)
+    rows[0] = rows[0].at[:, 1:].add(below[:, :-1])  # the last of the tile above
+    rows[3] = rows[3].at[:, :-1].add(above[:, 1:])  # the first of the tile below
+    n, w, channels = len(rows[0]), *rows[0].shape[2:]
+    # Held, or all of it is fused into what follows and computed there anew.
+    together = jnp.stack(rows, axis=2).reshape(n, -1, w, channels)
+    return (lax.optimization_barrier(together),)
 
 
-tiled.defvjp(lambda x: (tiled(x), None), lambda _, slopes: (untiled(slopes),))
+transformed.defvjp(lambda x: (transformed(x), None), _back)

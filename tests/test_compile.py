@@ -51,3 +51,13 @@ def test_the_cache_misses_once_and_then_hits() -> None:
     first, second = (compiling.compile_lowered(lowered()) for _ in range(2))
     assert (first.cache, second.cache) == ("miss", "hit")
     assert first.compile_s > 0 and first.memory_bytes >= 5 * 7 * 4
+
+
+def test_what_a_barrier_holds_is_computed_once() -> None:
+    def twice(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        held = jax.lax.optimization_barrier(x * x + 1)
+        return held * 2, jnp.sin(held)
+
+    call = compiling.compile_lowered(jax.jit(twice).lower(jnp.ones(8))).call
+    assert "opt-barrier" in call.as_text()  # else its operands would be fused into both uses
+    assert [float(y[0]) for y in call(jnp.full(8, 2.0))] == pytest.approx([10.0, float(jnp.sin(5.0))])

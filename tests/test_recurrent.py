@@ -1,5 +1,6 @@
 """Recurrent cells against flax's own, the loop over time both ways, and what an activation brings with it."""
 
+import re
 from typing import Any
 
 import jax
@@ -74,6 +75,17 @@ def test_unrolled_and_scanned_are_one_network(cell: str, name: str, monkeypatch:
     for a, b in zip(unrolled, gradient(), strict=True):
         assert np.abs(a).max() > 0  # nothing is left out of the gradient
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_no_slope_of_a_time_step_or_a_gate_is_padded_to_the_whole() -> None:
+    x = jnp.ones((BATCH, TIME, FEATURES))
+    for cell in (Elman, LSTM, GRU):
+        graph, parameters, rest = nnx.split(made(cell), nnx.Param, ...)
+        loss = lambda p, graph=graph, rest=rest: last_state(nnx.merge(graph, p, rest, copy=True), x).sum()  # noqa: E731
+        padded = re.findall(r":f32\[([\d,]+)\] = pad\[", str(jax.make_jaxpr(jax.grad(loss))(parameters)))
+        gates = parameters["weights"]["bias"][...].size
+        # each would add up as many numbers as all of them
+        assert not {f"{BATCH},{gates}", f"1,{BATCH},{gates}", f"{TIME},{BATCH},{gates}"} & set(padded)
 
 
 def test_an_lstm_starts_by_remembering() -> None:
