@@ -12,9 +12,8 @@ from jax import monitoring
 # where the processor has them, are up to 39 % faster than XLA's 256; where it has none, no gain and no loss was seen.
 # The switched-off fusions gave wrong results in jaxlib 0.10.2 (jax#39103). The switched-off pass removes optimization
 # barriers before it is decided what is fused; with them in place, what one holds is computed once and not anew in each
-# of its uses. Given to each compile and not in
-# XLA_FLAGS, where an option that another jaxlib does not know would end the process. On a GPU kernels whose sums
-# depend on the order in which threads arrive are left out.
+# of its uses. Given to each compile and not in XLA_FLAGS, where an option that another jaxlib does not know would end
+# the process. On a GPU kernels whose sums depend on the order in which threads arrive are left out.
 OPTIONS: dict[str, dict[str, Any]] = {
     "cpu": {
         "xla_cpu_multi_thread_eigen": False,
