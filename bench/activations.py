@@ -35,6 +35,7 @@ class Activation:
     parameters: Mapping[str, float] = field(default_factory=dict)
     arguments: Mapping[str, Any] = field(default_factory=dict)
     initializer: str = "he"
+    rises: bool = False  # never falls, where no argument is negative
     label: str = ""
     own: bool = False  # a user's own, registered
     alone: bool = False  # a program of its own: its slope is known backward only (`jax.custom_vjp`)
@@ -54,6 +55,11 @@ class Activation:
     def pieces(self) -> int:
         """Channels read for each channel given."""
         return int(self.arguments.get("pieces", 1))
+
+    @property
+    def keeps_order(self) -> bool:
+        """Whether the largest of its values is that of the largest x."""
+        return self.rises and all(value >= 0 for value in self.arguments.values())
 
     @property
     def shares_program(self) -> bool:
@@ -173,24 +179,24 @@ def hard_swish(x: "Array") -> "Array":
 ACTIVATIONS: dict[str, Activation] = {
     entry.name: entry
     for entry in (
-        Activation("sigmoid", sigmoid, initializer="glorot"),
-        Activation("tanh", tanh, initializer="glorot"),
-        Activation("relu", relu),
-        Activation("leaky_relu", leaky_relu, arguments={"negative_slope": 0.01}),
+        Activation("sigmoid", sigmoid, initializer="glorot", rises=True),
+        Activation("tanh", tanh, initializer="glorot", rises=True),
+        Activation("relu", relu, rises=True),
+        Activation("leaky_relu", leaky_relu, arguments={"negative_slope": 0.01}, rises=True),
         Activation("prelu", prelu, parameters={"slope": 0.25}),
-        Activation("elu", elu, arguments={"alpha": 1.0}),
+        Activation("elu", elu, arguments={"alpha": 1.0}, rises=True),
         Activation("maxout", maxout, arguments={"pieces": 2}),
-        Activation("identity", identity, initializer="lecun"),
+        Activation("identity", identity, initializer="lecun", rises=True),
         Activation("gelu", gelu),
         Activation("silu", silu),
         Activation("mish", mish),
-        Activation("selu", selu, initializer="lecun"),
-        Activation("softplus", softplus),
-        Activation("softsign", softsign, initializer="glorot"),
-        Activation("celu", celu, arguments={"alpha": 1.0}),
-        Activation("hard_tanh", hard_tanh, initializer="glorot"),
-        Activation("relu6", relu6),
-        Activation("squared_relu", squared_relu),
+        Activation("selu", selu, initializer="lecun", rises=True),
+        Activation("softplus", softplus, rises=True),
+        Activation("softsign", softsign, initializer="glorot", rises=True),
+        Activation("celu", celu, arguments={"alpha": 1.0}, rises=True),
+        Activation("hard_tanh", hard_tanh, initializer="glorot", rises=True),
+        Activation("relu6", relu6, rises=True),
+        Activation("squared_relu", squared_relu, rises=True),
         Activation("hard_swish", hard_swish),
     )
 }

@@ -1,8 +1,5 @@
 """Convolution and what goes with it: images are [..., row, column, channel], borders are padded with zeros."""
 
-from functools import partial
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -11,6 +8,7 @@ from jax import Array, lax
 from bench import winograd
 from bench.layers import Activate, Recipe
 from bench.neighbours import COLUMNS, ROWS, gathered, spread
+from bench.pooling import max_pool
 from bench.products import biased, product
 
 MOMENTUM = 0.9  # of the running means: a few hundred steps are a whole training here
@@ -49,7 +47,10 @@ class Filters(nnx.Module):
         self.bias = nnx.Param(jnp.zeros(features_out))
 
     def __call__(self, x: Array) -> Array:
-        return biased(convolve(x, self.kernel[...]), self.bias[...])
+        return biased(self.unbiased(x), self.bias[...])
+
+    def unbiased(self, x: Array) -> Array:
+        return convolve(x, self.kernel[...])
 
 
 class Convolution(nnx.Module):
@@ -61,7 +62,8 @@ class Convolution(nnx.Module):
     def __init__(
         self, features_in: int, features_out: int, recipe: Recipe, window: int = 3, batch_norm: bool = False
     ) -> None:
-        channels = features_out * recipe.activations[0].pieces
+        self.pieces = recipe.activations[0].pieces
+        channels = features_out * self.pieces
         self.filters = Filters(features_in, channels, recipe, window)
         self.norm = nnx.BatchNorm(channels, momentum=MOMENTUM, rngs=recipe.rngs) if batch_norm else None
         self.activate = Activate(features_out, recipe.activations)
@@ -70,56 +72,19 @@ class Convolution(nnx.Module):
         z = self.filters(x)
         return self.activate(z if self.norm is None else self.norm(z))
 
+    def pooled(self, x: Array, size: int = 2) -> Array:
+        """The largest of each size x size pixels of f(x * W + b), -> [n, h / size, w / size, features_out].
 
-@partial(jax.custom_jvp, nondiff_argnums=(1,))
-def max_pool(x: Array, size: int = 2) -> Array:
-    """The largest of each size x size pixels, [n, h, w, c] -> [n, h / size, w / size, c].
-
-    Of equal ones the first, by rows, has the gradient: choosing it by its place is faster than sharing it out.
-    """
-    return _largest(x, size)[0]
-
-
-@max_pool.defjvp
-def _(size: int, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
-    # Held, or the search for the largest is fused into each pixel's gradient and made four times.
-    largest, first = lax.optimization_barrier(_largest(*primals, size))
-    places = jnp.arange(size**2, dtype=jnp.int32).reshape(size, 1, size, 1)
-    chosen = first[:, :, None, :, None] == places
-    return largest, jnp.where(chosen, _tiles(*tangents, size), 0).sum((2, 4))
-
-
-def _largest(x: Array, size: int) -> tuple[Array, Array]:
-    """The largest of each size x size pixels and its place among them, both [n, h / size, w / size, c].
-
-    By comparing slices: reductions over axes between others are not vectorized and took fifteen times as long.
-    """
-    n, high, wide, channels = x.shape
-    side_by_side = x.reshape(n, high // size, size, wide // size, size * channels)
-    largest, first = side_by_side[:, :, 0, :, :channels], jnp.int32(0)
-    for place in range(1, size**2):
-        row, column = divmod(place, size)
-        pixel = side_by_side[:, :, row, :, column * channels : (column + 1) * channels]
-        first = jnp.where(pixel > largest, place, first)
-        largest = jnp.maximum(largest, pixel)
-    return largest, first
-
-
-def product_of_pixels(x: Array, kernel: Array, *_: Any, **__: Any) -> Array:
-    """x W of all pixels, x [n, h, w, c], W [h w c, features] -> [n, features]; stands in for `dot_general`.
-
-    A product for each pixel, added up: in flat images XLA computes what led to them number by number.
-    """
-    n, channels = len(x), x.shape[-1]
-    if jax.default_backend() != "cpu":
-        return product(x.reshape(n, -1), kernel)
-    pixels = x.reshape(n, -1, channels).swapaxes(0, 1)
-    return (pixels @ kernel.reshape(-1, channels, kernel.shape[-1])).sum(0)
-
-
-def average_pool(x: Array, size: int = 2) -> Array:
-    """The mean of each size x size pixels, [n, h, w, c] -> [n, h / size, w / size, c]."""
-    return _tiles(x, size).mean((2, 4))
+        Pooled before what leaves the largest pixel the largest, or by its order: that then works on one of size²
+        pixels, and so do its gradients.
+        """
+        if self.pieces > 1:
+            return max_pool(self(x), size)
+        if self.norm is not None:
+            z = lax.optimization_barrier(self.norm(self.filters(x)))  # or each search for the largest normalizes anew
+            return self.activate(max_pool(z, size, by=self.activate.order(z)))
+        z, bias = self.filters.unbiased(x), self.filters.bias[...]
+        return self.activate(biased(max_pool(z, size, by=self.activate.order(z + bias)), bias))
 
 
 def upsample(x: Array, size: int = 2) -> Array:
@@ -142,15 +107,10 @@ def pixel_shuffle(x: Array, size: int = 2) -> Array:
 def pixel_unshuffle(x: Array, size: int = 2) -> Array:
     """Pixels to channels: what `pixel_shuffle` undoes."""
     n, high, wide, channels = x.shape
-    tiles = _tiles(x, size).transpose(0, 1, 3, 5, 2, 4)
+    tiles = x.reshape(n, high // size, size, wide // size, size, channels).transpose(0, 1, 3, 5, 2, 4)
     return tiles.reshape(n, high // size, wide // size, channels * size**2)
 
 
 def resampled(x: Array, matrix: Array) -> Array:
     """M X Mᵀ for each channel, [n, h, h, c] -> [n, r, r, c], M [r, h]: any separable change of size."""
     return jnp.einsum("ri,nijc,sj->nrsc", matrix, x, matrix)
-
-
-def _tiles(x: Array, size: int) -> Array:
-    n, high, wide, channels = x.shape
-    return x.reshape(n, high // size, size, wide // size, size, channels)

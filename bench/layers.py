@@ -53,6 +53,10 @@ class Activate(nnx.Module):
             return self.activations[0](x, **{name: slope[...] for name, slope in self.parameters.items()})
         return switched(self.activations, self.choice[...])(x)
 
+    def order(self, x: jax.Array) -> jax.Array | None:
+        """What is largest where f(x) is, without a gradient; None where that is x itself."""
+        return None if all(a.keeps_order for a in self.activations) else jax.lax.stop_gradient(self(x))
+
 
 class Linear(nnx.Linear):
     """x W + b, x [..., features_in] -> [..., features_out], with gradients that are fast on a CPU."""
@@ -61,9 +65,9 @@ class Linear(nnx.Linear):
         return biased(self.dot_general(x, self.kernel[...]), self.bias[...])
 
 
-def linear(features_in: int, features_out: int, recipe: Recipe, multiply: Callable[..., Any] = product) -> Linear:
-    """The layer, its product by `multiply`; b starts at 0."""
-    return Linear(features_in, features_out, kernel_init=recipe.kernel_init, dot_general=multiply, rngs=recipe.rngs)
+def linear(features_in: int, features_out: int, recipe: Recipe) -> Linear:
+    """The layer; b starts at 0."""
+    return Linear(features_in, features_out, kernel_init=recipe.kernel_init, dot_general=product, rngs=recipe.rngs)
 
 
 class Dense(nnx.Module):

@@ -9,14 +9,13 @@ from flax import nnx
 from bench.convolution import (
     Convolution,
     Filters,
-    max_pool,
     pixel_shuffle,
     pixel_unshuffle,
-    product_of_pixels,
     resampled,
     upsample,
 )
 from bench.layers import Recipe, linear
+from bench.pooling import max_pool
 
 START = 0.1  # scale of what a network adds to a given image, which keeps its start near it; Lim et al. 2017, EDSR
 
@@ -39,12 +38,12 @@ class CNN(nnx.Module):
             [Convolution(a, b, recipe, batch_norm=batch_norm) for a, b in pairwise((shape[2], *features))]
         )
         flat = (shape[0] >> len(features)) * (shape[1] >> len(features)) * features[-1]
-        self.output = linear(flat, outputs, recipe, product_of_pixels)
+        self.output = linear(flat, outputs, recipe)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         for convolution in self.convolutions:
-            x = max_pool(convolution(x))
-        return self.output(x)
+            x = convolution.pooled(x)
+        return self.output(x.reshape(len(x), -1))
 
 
 class Detector(nnx.Module):
@@ -61,7 +60,7 @@ class Detector(nnx.Module):
         self.output = Filters(2 * features, 1 + logits + 4, recipe, window=1)
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        z = self.output(self.third(max_pool(self.second(max_pool(self.first(x))))))
+        z = self.output(self.third(self.second.pooled(self.first.pooled(x))))
         n, high, wide, _ = z.shape
         rows, columns = jnp.arange(high) / high, jnp.arange(wide) / wide
         zeros = jnp.zeros((high, wide))
@@ -86,7 +85,7 @@ class UNet(nnx.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         wide = self.down(self.enter(pixel_unshuffle(x)))
-        deep = self.bottom(max_pool(wide))
+        deep = self.bottom(max_pool(wide, 2))
         return pixel_shuffle(self.output(self.up(jnp.concatenate([wide, upsample(deep)], axis=-1))))
 
 

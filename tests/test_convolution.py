@@ -12,12 +12,9 @@ from jax import lax
 from bench.activations import ACTIVATIONS
 from bench.convolution import (
     Convolution,
-    average_pool,
     convolve,
-    max_pool,
     pixel_shuffle,
     pixel_unshuffle,
-    product_of_pixels,
     resampled,
     upsample,
 )
@@ -54,45 +51,6 @@ def test_on_a_gpu_it_is_one_product_of_whole_neighbourhoods(
     np.testing.assert_allclose(convolve(x, kernel), oracle(x, kernel), rtol=1e-4, atol=1e-4)
     lowered = jax.jit(jax.vmap(jax.grad(lambda *a: convolve(*a).sum(), (0, 1)))).lower(x[None], kernel[None]).as_text()
     assert "stablehlo.dot_general" in lowered and "stablehlo.convolution" not in lowered
-
-
-def test_a_product_of_pixels_is_that_of_flat_images() -> None:
-    kernel = np.random.default_rng(1).standard_normal((4 * 6 * 8, 5))
-    with jax.enable_x64(True):
-        found = product_of_pixels(jnp.asarray(IMAGES), jnp.asarray(kernel))
-        np.testing.assert_allclose(found, IMAGES.reshape(3, -1) @ kernel, rtol=1e-12)
-
-
-def test_pooling_is_over_disjoint_squares() -> None:
-    x = jnp.asarray(IMAGES, jnp.float32)
-    for pool, of in ((max_pool, np.max), (average_pool, np.mean)):
-        pooled = pool(x)
-        assert pooled.shape == (3, 2, 3, 8)
-        for i, j in itertools.product(range(2), range(3)):
-            square = IMAGES[:, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2]
-            np.testing.assert_allclose(pooled[:, i, j], of(square, axis=(1, 2)), rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize("size", [2, 4])
-def test_the_first_of_the_largest_pixels_of_a_square_has_its_gradient(size: int) -> None:
-    x = jnp.asarray(np.random.default_rng(1).integers(0, 3, (2, 8, 8, 3)), jnp.float32)  # with many equal ones
-    weights = jnp.asarray(np.random.default_rng(2).standard_normal((2, 8 // size, 8 // size, 3)), jnp.float32)
-    expected = np.zeros(x.shape, np.float32)
-    for n, i, j, c in np.ndindex(weights.shape):
-        square = np.asarray(x)[n, size * i : size * (i + 1), size * j : size * (j + 1), c]
-        row, column = np.unravel_index(square.argmax(), square.shape)
-        expected[n, size * i + row, size * j + column, c] = weights[n, i, j, c]
-    found = jax.grad(lambda x: (weights * max_pool(x, size)).sum())(x)
-    np.testing.assert_array_equal(found, expected)
-
-
-def test_pooling_can_be_differentiated_forward_and_twice() -> None:
-    x = jnp.asarray(IMAGES[:, :, :, :2], jnp.float32)
-    direction = jnp.asarray(IMAGES[:, :, :, 2:4], jnp.float32)
-    curved = jax.grad(lambda x: (max_pool(x) ** 2).sum())
-    _, moved = jax.jvp(curved, (x,), (direction,))
-    chosen = jax.grad(lambda x: max_pool(x).sum())(x)
-    np.testing.assert_allclose(moved, 2 * chosen * direction, rtol=1e-6)
 
 
 def test_upsampling_repeats_pixels() -> None:

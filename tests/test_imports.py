@@ -15,7 +15,7 @@ TRAINING = {
     f"bench.{name}"
     for name in (
         "attention", "compile", "convolution", "cost", "execute", "kernels", "layers", "measuring", "mesh", "models",
-        "neighbours", "products", "recurrent", "switch", "throughput.measure", "train", "vision", "winograd",
+        "neighbours", "pooling", "products", "recurrent", "switch", "throughput.measure", "train", "vision", "winograd",
     )
 }  # fmt: skip
 SLOW_TO_IMPORT = {

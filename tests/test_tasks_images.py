@@ -87,18 +87,6 @@ def test_parameters_and_flops_are_those_of_the_model(name: str, arguments: dict[
     assert sum(map(product_flops, equations(traced.jaxpr))) / 16 == pytest.approx(task.flops, rel=0.1)
 
 
-def test_only_training_pays_for_compiling_winograd_s_algorithm(monkeypatch: pytest.MonkeyPatch) -> None:
-    task, used = TASKS["digits_cnn"], []
-    monkeypatch.setattr(winograd, "convolve", lambda x, kernel: used.append(x) or x @ kernel[0, 0])
-    problem = task.build(task, RELU, jnp.int32(0))
-    parameters, state = jax.eval_shape(problem.init, jax.random.key(0))
-    batch = part(task, "train", 16)
-    jax.eval_shape(problem.evaluate, parameters, state, batch)
-    assert not used
-    jax.eval_shape(problem.gradient, parameters, state, batch, jax.random.key(0))
-    assert used
-
-
 def constant_prediction(name: str) -> tuple[np.ndarray, np.ndarray]:
     """(what a constant, or the method to beat, says of the test part; the truth)."""
     task = TASKS[name]

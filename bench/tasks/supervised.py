@@ -1,7 +1,6 @@
 """Supervised learning: a model, a loss and a metric make a problem."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -53,9 +52,7 @@ def network(
         picked = jax.tree.map(lambda _: index, choices)
         merged = nnx.merge(graph, parameters, picked, state, copy=True)
         # Evaluating is short: what Winograd's algorithm saves there would not pay for compiling it.
-        with winograd.unused() if mode == "evaluate" else nullcontext():
-            z = merged(x)
-        return z, nnx.state(merged, nnx.Not(nnx.Any(nnx.Param, switch.Choice)))
+        return merged(x), nnx.state(merged, nnx.Not(nnx.Any(nnx.Param, switch.Choice)))
 
     return init, outputs
 
