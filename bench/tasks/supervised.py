@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from flax import nnx
     from jax import Array
 
-    from bench import layers, switch, winograd
+    from bench import layers, switch
     from bench.activations import Activation
 else:
     jax, jnp, nnx = Lazy("jax"), Lazy("jax.numpy"), Lazy("flax.nnx")
-    layers, switch, winograd = Lazy("bench.layers"), Lazy("bench.switch"), Lazy("bench.winograd")
+    layers, switch = Lazy("bench.layers"), Lazy("bench.switch")
 
 
 SLICE = {"cpu": 30, "gpu": 360}  # images evaluated at once; on a CPU twelve slices of the 359 digits of a part
@@ -51,7 +51,6 @@ def network(
         graph, choices = graphs[mode]
         picked = jax.tree.map(lambda _: index, choices)
         merged = nnx.merge(graph, parameters, picked, state, copy=True)
-        # Evaluating is short: what Winograd's algorithm saves there would not pay for compiling it.
         return merged(x), nnx.state(merged, nnx.Not(nnx.Any(nnx.Param, switch.Choice)))
 
     return init, outputs
