@@ -23,7 +23,7 @@ def convolve(x: Array, kernel: Array) -> Array:
     Matrix products: under `vmap` the gradient of XLA's own convolution is a grouped one with a kernel as large as the
     image, and on a CPU it takes 30 times as long in a loop. There columns are brought together before the product and
     rows added after it, so that neither side is `window`² times the image; of few channels, and on a GPU, both are
-    brought together before. Where it fits Winograd's algorithm multiplies them, with half the products.
+    brought together before. Where it fits Winograd's algorithm multiplies them, with half or a quarter of the products.
     """
     window, _, channels, features = kernel.shape
     if window == 1:
