@@ -28,11 +28,12 @@ def convolve(x: Array, kernel: Array) -> Array:
     window, _, channels, features = kernel.shape
     if window == 1:
         return product(x, kernel[0, 0])
-    columns = spread(x, window, COLUMNS)
-    if channels <= FEW_CHANNELS or jax.default_backend() != "cpu":
-        return product(spread(columns, window, ROWS), kernel.reshape(-1, features))
-    if winograd.fits(x, kernel):
+    all_before = channels <= FEW_CHANNELS or jax.default_backend() != "cpu"
+    if not all_before and winograd.fits(x, kernel):
         return winograd.convolve(x, kernel)
+    columns = spread(x, window, COLUMNS)
+    if all_before:
+        return product(spread(columns, window, ROWS), kernel.reshape(-1, features))
     # Rows are shifted back where they are added: the last first.
     turned = kernel[::-1].transpose(1, 2, 0, 3).reshape(window * channels, window * features)
     return gathered(product(columns, turned), window, ROWS)
