@@ -174,7 +174,7 @@ def _convergence_facts(wanted: Any, device: str) -> dict[str, Any]:
         "lane_steps": made.lane_steps,
         "chunk_width": max(program.width for program in made.programs),
         "training_flops": made.flops,
-        **estimate(made, worker.count(device)),
+        **estimate(made, worker.count(device, len(made.programs))),
     }
 
 
@@ -196,7 +196,8 @@ def run(
         typer.Option(metavar="auto|cpu|gpu", parser=_devices, help="Where to train; cpu,gpu to time on both."),
     ] = "auto",
     workers: Annotated[
-        int | None, typer.Option(metavar="N", parser=_workers, help="Processes; by default one a core or GPU.")
+        int | None,
+        typer.Option(metavar="N", parser=_workers, help="Processes; by default one a core, or up to 8 a GPU."),
     ] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in this directory.")] = None,
     report: Annotated[bool, typer.Option("--report", help="Write its report too, to reports/RUN.")] = False,

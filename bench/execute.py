@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from bench import faults, mesh, train
+from bench import faults, mesh, train, turns
 from bench.compile import compile_lowered
 from bench.cost import Cost, cost
 from bench.errors import in_words, out_of_memory
@@ -38,6 +38,7 @@ class Timing:
     cache: str = ""  # hit, miss or off, where this shard compiled
     train_s: float = 0.0
     evaluate_s: float = 0.0
+    turn_s: float = 0.0  # waited until others had trained their chunks
     program: str = ""
     devices: int = 1  # that trained side by side
     width: int = 0  # of the last chunk, over all devices
@@ -130,9 +131,9 @@ def _train(shard: Shard, lanes: list[Lane], timing: Timing) -> tuple[int, Outcom
     program = loaded.program
     lanes = lanes[: program.width]
     windows = padded(program.windows_of(shard.steps), len(loaded.windows))
-    outcome, seconds = _timed(loaded, lanes, windows)
+    outcome, seconds = _timed(loaded, lanes, windows, timing)
     if loaded.evaluate_s < 0:
-        _, loaded.evaluate_s = _timed(loaded, lanes, np.zeros_like(loaded.windows))
+        _, loaded.evaluate_s = _timed(loaded, lanes, np.zeros_like(loaded.windows), timing)
         timing.evaluate_s += loaded.evaluate_s
     timing.chunks.append(
         {"activations": dict(Counter(lane.activation for lane in lanes)), "optimizer": lanes[0].optimizer,
@@ -346,13 +347,17 @@ def _example(program: Program) -> Lane:
     return Lane("", program.task.name, first.label, optimizer.label, "tune", 0.1, 0)
 
 
-def _timed(loaded: Loaded, lanes: list[Lane], windows: np.ndarray) -> tuple[Outcome, float]:
+def _timed(loaded: Loaded, lanes: list[Lane], windows: np.ndarray, timing: Timing) -> tuple[Outcome, float]:
     """The outcome on the host, and the seconds from the call until it was there."""
     arguments = traced_lanes(loaded.program, lanes)
-    start = time.perf_counter()
-    outcome = loaded.compiled(arguments, loaded.data, windows)
-    outcome = jax.device_get(jax.block_until_ready(outcome))
-    return outcome, time.perf_counter() - start
+    asked = time.perf_counter()
+    with turns.turn():
+        start = time.perf_counter()
+        outcome = loaded.compiled(arguments, loaded.data, windows)
+        outcome = jax.device_get(jax.block_until_ready(outcome))
+        end = time.perf_counter()
+    timing.turn_s += start - asked
+    return outcome, end - start
 
 
 def peak_resident_bytes() -> int:

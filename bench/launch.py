@@ -90,9 +90,11 @@ def import_ahead(module: str) -> None:
     threading.Thread(target=import_module, args=(module,), daemon=True).start()
 
 
-def local(device: str, workers: int | None) -> tuple[list[Executor], type[Exception]]:
-    """This machine's workers, by default one a core or a GPU, and what is raised where one dies."""
-    return [worker.Worker(device, index) for index in range(workers or worker.count(device))], worker.BrokenWorker
+def local(made: Plan, workers: int | None) -> tuple[list[Executor], type[Exception]]:
+    """This machine's workers, by default as many as suit the plan, and what is raised where one dies."""
+    number = workers or worker.count(made.device, len(made.programs))
+    sharing = -(-number // worker.busy(made.device, number))
+    return [worker.Worker(made.device, index, sharing) for index in range(number)], worker.BrokenWorker
 
 
 class Session:
@@ -100,9 +102,8 @@ class Session:
 
     def __init__(self, made: Plan, workers: int | None, dask: str | None, stack: ExitStack) -> None:
         self.plan, self.started = made, time.time()
-        self.pool, self.died = (
-            cluster.connected(dask, made.device, workers, stack) if dask else local(made.device, workers)
-        )
+        self.pool, self.died = cluster.connected(dask, made.device, workers, stack) if dask else local(made, workers)
+        self.busy = self.pool if dask else self.pool[: worker.busy(made.device, len(self.pool))]
         for one in self.pool:
             stack.callback(one.shutdown)
         self.described = [one.submit(worker.describe) for one in self.pool]
@@ -115,7 +116,7 @@ class Session:
         execution, number = manifest["execution"], len(manifest["execution"]["sessions"])
         times: dict[str, Any] = {"started": self.started, "finished": None, "workers": len(self.pool), "ready": []}
         execution["sessions"].append(times)
-        execution["workers"] = len(self.pool)
+        execution |= {"workers": len(self.pool), "busy": len(self.busy)}
         manifest["status"] = "running"
         manifest.pop("files", None)  # of the session before; they are about to change
         held.write_manifest(manifest)
@@ -146,7 +147,7 @@ class Session:
         times["ready"] = [one.pop("ready") for one in found]
         times["finished"] = max([times["finished"], *times["ready"]])  # where one had nothing to do but start
         manifest["environment"].update(*found[:1])
-        if rates := _given([one.submit(worker.gemm_rate) for one in self.pool]):
+        if rates := _given([one.submit(worker.gemm_rate) for one in self.busy]):
             manifest["execution"]["gemm_flops_per_s"] = median(rates)
 
     def _require_gpu(self) -> str:

@@ -43,7 +43,7 @@ class Profile(NamedTuple):
 
 PROFILES = {
     "cpu": Profile("cpu", max_width=8, overhead=0.15, mixed=False, heavy_flops=100e6),
-    "gpu": Profile("gpu", max_width=512, overhead=60.0, mixed=True),
+    "gpu": Profile("gpu", max_width=512, overhead=75.0, mixed=True),
 }
 
 

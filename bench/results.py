@@ -234,7 +234,7 @@ def _throughput_row(
     first = [chunk["seconds"] for chunk in entry["chunks"] if chunk["first"]]
     return [
         *cell, environment.get("device"), environment.get("device_kind"), environment.get("precision"),
-        program["batch_size"], int(chunks["lanes"].sum()), width, execution["workers"],
+        program["batch_size"], int(chunks["lanes"].sum()), width, execution.get("busy", execution["workers"]),
         entry["trace_s"], entry["compile_s"], entry["cache"], first[0] if first else np.nan,
         median, *stats.bootstrap_interval(samples, statistic=np.median), p95,
         len(samples), noise(low, median, high, len(samples)), rate, rate * program["batch_size"], flops,
@@ -255,6 +255,7 @@ def times(journal: list[dict[str, Any]], execution: dict[str, Any]) -> pd.DataFr
             used = {bucket: entry[f"{bucket}_s"] for bucket in ("load", "trace", "compile", "train", "evaluate")}
             for bucket, seconds in used.items():
                 spent[bucket] += seconds
-            spent["rows"] += entry["finished"] - entry["started"] - sum(used.values())
+            taken = entry["finished"] - entry["started"] - entry.get("turn_s", 0.0)  # its turn it waited for
+            spent["rows"] += taken - sum(used.values())
     spent["wait"] = total - sum(spent.values())
     return pd.DataFrame({"bucket": list(spent), "seconds": list(spent.values())})

@@ -1,4 +1,4 @@
-"""Worker processes: one single-threaded process pinned to each core, or one for each GPU.
+"""Worker processes: one single-threaded process pinned to each core, or several that take turns on each GPU.
 
 `Worker` is a `concurrent.futures.Executor` that runs one call at a time in a process of its own and starts a new
 process where that one has died, so that a crash costs the call in hand and nothing else.
@@ -6,6 +6,7 @@ process where that one has died, so that a crash costs the call in hand and noth
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -18,6 +19,7 @@ from typing import Any
 
 from loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
 
+from bench import turns
 from bench.datasets import cache_folder
 from bench.errors import Raised, in_words, out_of_memory
 from bench.machine import cores
@@ -40,15 +42,16 @@ def plainly(fn: Callable[..., Any]) -> Callable[..., Any]:
     return called
 
 
-def environment(device: str, index: int) -> dict[str, str]:
+def environment(device: str, index: int, sharing: int = 1) -> dict[str, str]:
     """The variables that a worker's process starts with; XLA reads them once, when jax is first imported."""
     # loky would end a process that has grown by 300 MB since its first call; compiling one program does that
     platform = {"cpu": "cpu", "gpu": "cuda"}[device]
     common = {"LOKY_MAX_MEMORY_LEAK_SIZE": "1e15", "JAX_PLATFORMS": platform, "PYTHONUNBUFFERED": "1"}
     if device == "gpu":
         own = gpus()[index % len(gpus())]
-        # memory is taken as it is needed, and more of it than jax's three quarters: nobody else is expected there
-        share = {} if MEMORY_SHARES & os.environ.keys() else {"XLA_CLIENT_MEM_FRACTION": "0.9"}
+        # memory is taken as it is needed, and more of it than jax's three quarters: nobody else is expected there. It
+        # is not given back, so each of those that take turns has its part.
+        share = {} if MEMORY_SHARES & os.environ.keys() else {"XLA_CLIENT_MEM_FRACTION": f"{0.9 / sharing:.3g}"}
         return {**common, **share, "CUDA_VISIBLE_DEVICES": own, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     return {**common, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
@@ -68,16 +71,42 @@ def gpus() -> list[str]:
     return [str(index) for index in range(max(1, count))]
 
 
-def count(device: str) -> int:
-    """How many workers a device takes: one a core, or one a GPU."""
-    return len(cores()) if device == "cpu" else len(gpus())
+def count(device: str, programs: int = 1) -> int:
+    """How many workers train so many programs: one a core, or on each GPU so many that take turns.
+
+    Those of a GPU compile at the same time, so that there are no more of them than programs; each needs a core and a
+    few GB of the GPU's memory.
+    """
+    if device == "cpu":
+        return len(cores())
+    least = min(gpu_memories(), default=0) // MEMORY_EACH
+    each = max(1, min(MOST_SHARING, len(cores()) // len(gpus()), least))
+    return max(len(gpus()), min(each * len(gpus()), programs))
+
+
+MOST_SHARING, MEMORY_EACH = 8, 6 * 2**30  # workers of a GPU, and bytes of its memory for each
+
+
+def gpu_memories() -> list[int]:
+    """Bytes of memory of each GPU of this machine, as its driver's own tool tells; none where it tells nothing."""
+    asked = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    try:
+        told = subprocess.run(asked, capture_output=True, text=True, timeout=30, check=True).stdout
+        return [int(megabytes) * 2**20 for megabytes in told.split()]
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return []
+
+
+def busy(device: str, workers: int) -> int:
+    """How many of so many workers train at the same time: one on each GPU. The first so many have one each."""
+    return min(workers, len(gpus())) if device == "gpu" else workers
 
 
 class Worker(Executor):
     """One process, one call at a time."""
 
-    def __init__(self, device: str, index: int) -> None:
-        self.device, self.index = device, index
+    def __init__(self, device: str, index: int, sharing: int = 1) -> None:
+        self.device, self.index, self.sharing = device, index, sharing
         self._pool: ProcessPoolExecutor | None = None
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
@@ -86,12 +115,14 @@ class Worker(Executor):
             self.shutdown(wait=False)
         with _SignalsBlocked():  # a child inherits the mask: Ctrl-C at a terminal reaches this process alone
             if self._pool is None:
+                own = environment(self.device, self.index, self.sharing)
                 core = cores()[self.index % len(cores())] if self.device == "cpu" else None
+                shared = cache_folder() / "turns" / own["CUDA_VISIBLE_DEVICES"] if self.device == "gpu" else None
                 self._pool = ProcessPoolExecutor(
                     max_workers=1,
-                    env=environment(self.device, self.index),
+                    env=own,
                     initializer=prepare,
-                    initargs=(core, os.getpid(), str(cache_folder() / "compiled")),
+                    initargs=(core, shared, os.getpid(), str(cache_folder() / "compiled")),
                 )
             future: Future[Any] = self._pool.submit(fn, *args, **kwargs)
         return future
@@ -114,8 +145,10 @@ class _SignalsBlocked:
         signal.pthread_sigmask(signal.SIG_SETMASK, self.mask)
 
 
-def prepare(core: int | None, parent: int, compile_cache: str) -> None:
-    """Make this process a worker: pin it, tie its life to its parent's, import jax with its compile cache on."""
+def prepare(core: int | None, shared: Path | None, parent: int, compile_cache: str) -> None:
+    """Make this process a worker: pin it or let it take turns at `shared`, tie its life to its parent's, import jax
+    with its compile cache on.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_follow, args=(parent,), daemon=True).start()
     if core is not None and sys.platform == "linux":
@@ -123,6 +156,8 @@ def prepare(core: int | None, parent: int, compile_cache: str) -> None:
     import bench.execute
     import bench.models  # noqa: F401 - flax, imported here and not while a program is traced
 
+    if shared is not None:
+        turns.take_at(shared)
     configure(compile_cache)
 
 
@@ -207,7 +242,7 @@ def fingerprints(entries: list[Any]) -> list[str]:
 
 
 def gemm_rate() -> float:
-    """FLOP/s of this worker's fastest float32 product, were all its devices busy."""
+    """FLOP/s of this worker's fastest float32 product, were all its devices busy; no others share them meanwhile."""
     from bench.kernels import largest_gemm_rate
     from bench.mesh import count
 

@@ -89,14 +89,14 @@ MODELS = {
 
 
 def plan_of(model: Model, lanes: int = 5, device: str = "cpu") -> Any:
-    """bench's plan for one cell of so many networks."""
+    """bench's plan for one cell, tuned and evaluated with so many networks."""
     from bench import plan, suite
 
     described = {
         "name": "race", "description": "One cell", "tasks": [{"name": model.task, **model.options}],
         "activations": [model.activation], "optimizers": ["adam"], "steps": model.steps, "batch_size": BATCH,
         "eval_every": EVERY, "learning_rates": {"low": RATE, "high": RATE, "num": 1},
-        "seeds": {"tune": lanes, "evaluate": 5},
+        "seeds": {"tune": lanes, "evaluate": lanes},
     }  # fmt: skip
     return plan.make(suite.parse(described), device)
 
