@@ -9,7 +9,9 @@ import pandas as pd
 from scipy.special import stdtr, stdtrit
 
 from bench.audit import Run
+from bench.effort import trained_on, wall_s
 from bench.errors import DataError, InputError
+from bench.labels import duration, significant
 from bench.stats import CELL, Floats, Metric, cell_label, finished, scores
 from bench.stats.moderated import resolution
 from bench.stats.pairs import holm
@@ -34,7 +36,7 @@ class Comparison:
 
     `gone` are the cells that only the first has, by name; `renewed` what is registered under the same name in both
     runs and does not compute the same. `of` is whose times these are: one worker's or, where the runs are of two
-    devices, the whole machine's.
+    devices, the whole machine's. `machines` are what they trained on, `walls` the seconds that the whole runs took.
     """
 
     names: tuple[str, str]
@@ -45,6 +47,8 @@ class Comparison:
     gone: tuple[str, ...] = ()
     renewed: tuple[str, ...] = ()
     of: str = ONE
+    machines: tuple[str, str] = ("", "")
+    walls: tuple[float, float] | None = None  # of two runs that ended
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -62,15 +66,24 @@ class Comparison:
             rest += f" {lost} cells have no result in one of them."
         only = (f"{self.missing} cells are in one run only and left out.",) if self.missing else ()
         renewed = (f"Not the same in both runs, whatever the name: {', '.join(self.renewed)}.",) if self.renewed else ()
-        across = ("On two devices speeds and seconds are of the whole machine.",) if self.of == ALL else ()
-        return *renewed, first + rest, self.speed.sentence(a, b), *self._soonest(), *across, *only
+        speed = self.speed.sentence(a, b)
+        if self.of == ONE:
+            return *renewed, first + rest, speed, *self._soonest(), *self._whole(), *only
+        across = "On two devices speeds and seconds are of the whole machine."
+        return *renewed, speed, *self._whole(), first + rest, *self._soonest(), across, *only
+
+    def _whole(self) -> Iterator[str]:
+        if self.walls:
+            a, b = (f"{name} {duration(seconds)}" for name, seconds in zip(self.names, self.walls, strict=True))
+            yield f"The whole run, with what was compiled, took {a} and {b}."
 
     def _soonest(self) -> Iterator[str]:
         needed = 1 / self.cells["seconds_ratio"].replace(0, np.nan)
         found = Speedup.over(pd.DataFrame({"ratio": needed}).assign(low=np.nan, high=np.nan), REPEAT)
         if found.cells:
             of = f"mean of {found.cells} cells" if found.cells > 1 else "one cell"
-            yield f"{self.names[1]} needs {found.middle:.3g}{found.interval} times the seconds to the target: {of}."
+            ratio = f"{significant(found.middle)}{found.interval}"
+            yield f"{self.names[1]} needs {ratio} times the seconds to the target: {of}."
 
     def slower(self, share: float) -> list[str]:
         """What is surely slower in the second run by more than `share`: whole intervals below `1 - share`."""
@@ -123,7 +136,11 @@ def compare(a: Run, b: Run) -> Comparison:
     speed = Speedup.over(cells[["speed_ratio", "speed_ratio_low", "speed_ratio_high"]], REPEAT)
     gone = tuple(_called(*cell) for cell in tables[0].index.difference(shared, sort=False))
     renewed = tuple(_renewed(a, b, shared))
-    return Comparison(_names(a, b), cells, metrics, speed, missing, gone, renewed, of)
+    machines, walls = (trained_on(a), trained_on(b)), (wall_s(a), wall_s(b))
+    ended = all(run.manifest["status"] == "complete" for run in (a, b))
+    return Comparison(
+        _names(a, b), cells, metrics, speed, missing, gone, renewed, of, machines, walls if ended else None
+    )
 
 
 def percent(text: str, where: str) -> float:

@@ -16,6 +16,7 @@ from bench.across import Across, across
 from bench.audit import Finding, Run, audit
 from bench.choice import Choice, choice
 from bench.commands import commands
+from bench.effort import trained_on, wall_s
 from bench.heat import Heat, heat
 from bench.labels import NO_ACTIVATION, duration, joined
 from bench.machine import cores
@@ -346,11 +347,8 @@ def _grid(tuned: pd.DataFrame, what: str) -> str:
 
 def _effort(run: Run) -> str:
     """What was spent on what: `630 networks in 42 s on 2 workers, AMD EPYC`."""
-    workers = int(run.manifest["execution"]["workers"])
     trained = int((run.lanes["status"] != "interrupted").sum())
-    wall_s = float(run.times["seconds"].sum()) / max(workers, 1)
-    machine = run.manifest["environment"]["processor"]
-    return f"{_count(trained, noun(run.lanes))} in {duration(wall_s)} on {_count(workers, 'worker')}, {machine}"
+    return f"{_count(trained, noun(run.lanes))} in {duration(wall_s(run))} on {trained_on(run)}"
 
 
 def _flat(entries: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -155,7 +155,9 @@ def test_the_interval_of_a_ratio_is_that_of_both_times_and_of_what_differs_from_
     half = np.hypot(np.log(1.03 / 0.98) / 2 * np.sqrt(2), np.log(1 + REPEAT))
     for ends in (found.cells.iloc[0][["speed_ratio_low", "speed_ratio_high"]], [found.speed.low, found.speed.high]):
         assert list(ends) == pytest.approx([np.exp(-half), np.exp(half)])
-    text = f"are not told apart: {found.names[1]} trains 1 times as fast ({np.exp(-half):.3g} to {np.exp(half):.3g})."
+    text = (
+        f"are not told apart: {found.names[1]} trains 1.00 times as fast ({np.exp(-half):.3f} to {np.exp(half):.2f})."
+    )
     assert text in found.sentences[1]
 
 
@@ -169,15 +171,18 @@ def test_cells_that_agree_do_not_hide_what_differs_from_run_to_run(run: Syntheti
 
 
 def test_seconds_to_target_are_told_with_their_interval(run: SyntheticRun) -> None:
-    assert f"needs 4 ({4 / 1.1:.3g} to {4 * 1.1:.3g}) times the seconds" in compare(run, slowed(run, 4.0)).sentences[2]
+    assert (
+        f"needs 4.00 ({4 / 1.1:.2f} to {4 * 1.1:.2f}) times the seconds" in compare(run, slowed(run, 4.0)).sentences[2]
+    )
 
 
 def test_a_target_met_at_once_is_left_out_of_the_mean(run: SyntheticRun) -> None:
     found = compare(run, run)
     at_once = found.cells.assign(seconds_ratio=[0.0, np.nan, 0.5, 0.5])
-    assert "needs 2 (" in replace(found, cells=at_once).sentences[2]
+    assert "needs 2.00 (" in replace(found, cells=at_once).sentences[2]
     assert "mean of 2 cells" in replace(found, cells=at_once).sentences[2]
-    assert len(replace(found, cells=found.cells.assign(seconds_ratio=0.0)).sentences) == 2
+    never = replace(found, cells=found.cells.assign(seconds_ratio=0.0))
+    assert not any("to the target" in sentence for sentence in never.sentences)
 
 
 def test_the_width_of_a_chunk_is_taken_out_of_the_ratio(run: SyntheticRun) -> None:
@@ -194,6 +199,10 @@ def test_runs_on_two_devices_are_compared_by_the_whole_machine(run: SyntheticRun
     reached = np.isfinite(found.cells["steps_a"])
     assert found.cells.loc[reached, "seconds_ratio"].to_numpy() == pytest.approx(0.5)
     assert "On two devices speeds and seconds are of the whole machine." in found.sentences
+    assert found.sentences[:2] == (
+        "other (gpu) trains 0.500 times as fast as synthetic (cpu) (0.455 to 0.550).",
+        "The whole run, with what was compiled, took synthetic (cpu) 42 s and other (gpu) 42 s.",
+    ), "of two devices the speeds are asked for first"
     page = render(found, [run, gpu])["index.html"].decode()
     assert "seconds of the whole machine" in page and "of one worker" not in page
     alike = compare(run, changed(run, throughput=run.throughput.assign(workers=1)))
@@ -259,7 +268,7 @@ def test_a_run_without_any_result_is_compared_in_words(run: SyntheticRun) -> Non
     assert found.sentences[:2] == ("No cell was evaluated in both runs.", "Speeds were not measured.")
     assert len(found.untested()) == len(found.untimed()) == 4
     assert found.slower(0.0) == []
-    assert len(lines(found)) == 1 + 4 + 1 + 2
+    assert len(lines(found)) == 1 + 4 + 1 + 3
 
 
 def test_one_seed_is_not_tested() -> None:

@@ -40,6 +40,15 @@ def test_an_unknown_option_is_dropped_and_the_rest_kept(monkeypatch: pytest.Monk
     assert "xla_no_such_option" in compiling.OPTIONS["cpu"]  # the table itself is left alone
 
 
+def test_a_value_that_names_what_a_jaxlib_does_not_have_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(compiling.OPTIONS, "cpu", {"xla_gpu_enable_command_buffer": "FUSION,NO_SUCH_COMMAND"})
+    assert float(compiling.compile_lowered(lowered()).call(jnp.ones((5, 7)))) == 5 * 5 * 7 * 3
+
+
+def test_this_jaxlib_knows_every_option_of_a_gpu() -> None:
+    lowered().compile(compiler_options=compiling.OPTIONS["gpu"])  # raises where it does not
+
+
 def test_a_wrong_value_of_a_known_option_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(compiling.OPTIONS, "cpu", {"xla_backend_optimization_level": "very"})
     with pytest.raises(jax.errors.JaxRuntimeError, match="very"):

@@ -149,8 +149,10 @@ def test_what_is_no_want_of_memory_is_not_tried_again(shard: Shard, monkeypatch:
 
 
 def test_what_evaluation_takes_is_no_training(shard: Shard, monkeypatch: pytest.MonkeyPatch) -> None:
-    def timed(loaded: Any, lanes: list[Lane], windows: np.ndarray) -> Any:
-        return original(loaded, lanes, windows)[0], 10.0 if windows.any() else 1.0  # one without steps has no windows
+    def timed(loaded: Any, lanes: list[Lane], windows: np.ndarray, timing: execute.Timing) -> Any:
+        return original(loaded, lanes, windows, timing)[
+            0
+        ], 10.0 if windows.any() else 1.0  # one without steps has no windows
 
     original = execute._timed
     monkeypatch.setattr(execute, "_timed", timed)

@@ -241,13 +241,13 @@ def test_times_add_up_over_sessions() -> None:
     journal = [
         shard_entry(0, 103.0, 108.0, compile_s=1.0, train_s=3.0, evaluate_s=0.5),
         shard_entry(0, 103.0, 106.0, load_s=1.0, trace_s=0.25, train_s=1.75),
-        shard_entry(1, 203.0, 207.0, train_s=4.0),
+        shard_entry(1, 203.0, 207.0, train_s=3.0, turn_s=1.0),  # while another trained on the same GPU
         {"session": 1, "error": "ValueError: no"},
     ]
     found = results.times(journal, {"sessions": sessions}).set_index("bucket")["seconds"].to_dict()
     assert found == {
-        "start": 5.0, "load": 1.0, "trace": 0.25, "compile": 1.0, "train": 8.75, "evaluate": 0.5, "rows": 0.5,
-        "wait": 20.0 + 7.0 - 17.0,
+        "start": 5.0, "load": 1.0, "trace": 0.25, "compile": 1.0, "train": 7.75, "evaluate": 0.5, "rows": 0.5,
+        "wait": 20.0 + 7.0 - 16.0,
     }  # fmt: skip
     assert sum(found.values()) == 2 * 10 + 7
 

@@ -54,7 +54,7 @@ def test_a_single_cell_has_its_own_interval_and_none_has_no_speed() -> None:
     ratios = pd.DataFrame({"ratio": [3.0], "low": [2.0], "high": [5.0]})
     one, none = stats.Speedup.over(ratios, 0.1), stats.Speedup.over(ratios[:0], 0.1)
     assert (one.middle, one.low, one.high) == (3.0, 2.0, 5.0)
-    assert one.sentence("a", "b") == "b trains 3 times as fast as a (2 to 5)."
+    assert one.sentence("a", "b") == "b trains 3.00 times as fast as a (2.00 to 5.00)."
     assert none.sentence("a", "b") == "Speeds were not measured."
     assert stats.Speedup.over(ratios / 100, 0.1).slower(0.1, "cells") == []  # it is judged as a cell
 

@@ -97,6 +97,52 @@ def test_a_worker_of_a_gpu_sees_that_gpu_alone(monkeypatch: pytest.MonkeyPatch) 
     assert worker.environment("gpu", 0)["JAX_PLATFORMS"] == "cuda"
 
 
+@pytest.mark.parametrize(
+    ("visible", "megabytes", "cores", "programs", "count", "busy"),
+    [
+        ("0", [81559], 16, 37, 8, 1),  # eight share it
+        ("0", [81559], 16, 3, 3, 1),  # one a program
+        ("0,1", [81559] * 2, 16, 37, 16, 2),
+        ("0,1", [81559] * 2, 4, 37, 4, 2),  # each needs a core
+        ("0,1", [81559] * 2, 16, 1, 2, 2),  # no GPU stays idle
+        ("0", [16376], 16, 37, 2, 1),  # each needs memory
+        ("0", [4096], 16, 37, 1, 1),
+        ("0", [], 16, 37, 1, 1),  # nobody tells how much there is
+    ],
+)
+def test_workers_of_a_gpu_share_it(
+    monkeypatch: pytest.MonkeyPatch,
+    visible: str,
+    megabytes: list[int],
+    cores: int,
+    programs: int,
+    count: int,
+    busy: int,
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    monkeypatch.setattr(worker, "gpu_memories", lambda: [2**20 * one for one in megabytes])
+    monkeypatch.setattr(worker, "cores", lambda: list(range(cores)))
+    assert worker.count("gpu", programs) == count
+    assert worker.busy("gpu", count) == busy
+    assert worker.count("cpu", programs) == worker.busy("cpu", cores) == cores
+
+
+def test_the_drivers_tool_tells_the_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert worker.gpu_memories() == [], "there is no such tool"
+    tool = tmp_path / "nvidia-smi"
+    for says, found in (("echo 81559; echo 24564", [81559 * 2**20, 24564 * 2**20]), ("echo N/A", []), ("exit 9", [])):
+        tool.write_text(f"#!/bin/sh\n{says}\n")
+        tool.chmod(0o700)
+        assert worker.gpu_memories() == found
+
+
+def test_those_that_share_a_gpu_share_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in worker.MEMORY_SHARES:
+        monkeypatch.delenv(name, raising=False)
+    assert worker.environment("gpu", 0, sharing=8)["XLA_CLIENT_MEM_FRACTION"] == "0.113"
+
+
 def test_without_a_gpu_a_worker_would_look_for_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(Path, "glob", lambda *_: iter(()))

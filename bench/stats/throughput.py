@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
+from bench.labels import significant
 from bench.stats.cells import bootstrap_interval
 from bench.stats.metric import CELL, Floats
 from bench.timing import noise
@@ -81,7 +82,7 @@ class Speedup:
     @property
     def interval(self) -> str:
         """` (1.01 to 1.09)`, or nothing where there is none."""
-        return f" ({self.low:.3g} to {self.high:.3g})" if np.isfinite(self.low) else ""
+        return f" ({significant(self.low)} to {significant(self.high)})" if np.isfinite(self.low) else ""
 
     def sentence(self, first: str, second: str) -> str:
         """What it comes to, of runs of these names."""
@@ -89,10 +90,10 @@ class Speedup:
             return "Speeds were not measured."
         if self.low < 1 < self.high:
             return f"The speeds of {first} and {second} are not told apart: {second} trains {self}."
-        return f"{second} trains {self.middle:.3g} times as fast as {first}{self.interval}."
+        return f"{second} trains {significant(self.middle)} times as fast as {first}{self.interval}."
 
     def __str__(self) -> str:
-        return f"{self.middle:.3g} times as fast{self.interval}"
+        return f"{significant(self.middle)} times as fast{self.interval}"
 
     def slower(self, share: float, what: str) -> list[str]:
         """What is said where all cells together are surely slower by more than `share`; one cell speaks for itself."""

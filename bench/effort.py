@@ -1,0 +1,18 @@
+"""What a run took, and what it trained on, in words."""
+
+from bench.audit import Run
+
+
+def wall_s(run: Run) -> float:
+    """Seconds from the start of its workers to the last result, of all its sessions together."""
+    return float(run.times["seconds"].sum()) / max(int(run.manifest["execution"]["workers"]), 1)
+
+
+def trained_on(run: Run) -> str:
+    """`2 workers, AMD EPYC`, or `one NVIDIA H100`."""
+    execution, environment = run.manifest["execution"], run.manifest["environment"]
+    if environment.get("device") != "gpu":
+        workers = int(execution["workers"])
+        return f"{workers:,} worker{'' if workers == 1 else 's'}, {environment['processor']}"
+    gpus = int(execution.get("busy", execution["workers"]))
+    return f"{'one' if gpus == 1 else f'{gpus:,} of'} {environment['device_kind']}"

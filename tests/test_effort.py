@@ -1,0 +1,39 @@
+"""What a run took and trained on, in words."""
+
+import dataclasses
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from synthetic import SyntheticRun, make_run
+
+from bench.effort import trained_on, wall_s
+
+
+def ran(execution: dict[str, Any], environment: dict[str, Any]) -> SyntheticRun:
+    run = make_run(["relu"], ["sgd"])
+    manifest = deepcopy(run.manifest)
+    manifest["execution"] |= execution
+    manifest["environment"] |= environment
+    return dataclasses.replace(run, manifest=manifest)
+
+
+H100 = {"device": "gpu", "device_kind": "NVIDIA H100", "processor": "Xeon"}
+
+
+@pytest.mark.parametrize(
+    ("execution", "environment", "told"),
+    [
+        ({"workers": 1}, {"processor": "Xeon"}, "1 worker, Xeon"),
+        ({"workers": 16}, {"processor": "Xeon"}, "16 workers, Xeon"),
+        ({"workers": 8, "busy": 1}, H100, "one NVIDIA H100"),
+        ({"workers": 1}, H100, "one NVIDIA H100"),  # of a run from before workers shared a GPU
+        ({"workers": 16, "busy": 2}, H100, "2 of NVIDIA H100"),
+    ],
+)
+def test_it_trained_on(execution: dict[str, Any], environment: dict[str, Any], told: str) -> None:
+    assert trained_on(ran(execution, environment)) == told
+
+
+def test_its_seconds_are_those_of_one_worker() -> None:
+    assert wall_s(ran({"workers": 2}, {})) == 42.0
