@@ -1,6 +1,7 @@
 """Comparing two runs: oracles of the tests, what may be compared, and what ends with which exit code."""
 
 import json
+import re
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
@@ -205,6 +206,7 @@ def test_runs_on_two_devices_are_compared_by_the_whole_machine(run: SyntheticRun
     ), "of two devices the speeds are asked for first"
     page = render(found, [run, gpu])["index.html"].decode()
     assert "seconds of the whole machine" in page and "of one worker" not in page
+    assert "mathdefault" not in page and re.search(r">\d+ ms<", page), "figures do not read formulas"
     alike = compare(run, changed(run, throughput=run.throughput.assign(workers=1)))
     assert (alike.cells["speed_ratio"] == 1).all() and not any("whole machine" in text for text in alike.sentences)
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 
 from bench.figures import svg
-from bench.figures.style import Style
+from bench.figures.style import Style, plain_ticks
 
 RATIOS = (0.01, 0.1, 1.0, 10.0, 100.0)  # diagonals: how many times as long
 
@@ -50,7 +50,9 @@ def _draw(both: pd.DataFrame, names: tuple[str, str], styles: Mapping[str, Style
             points["seconds_a"], points["seconds_b"], ls="", marker=style.marker, color=style.color, ms=5.5, alpha=0.85
         )
     ax.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high), aspect="equal")
-    ax.set(xlabel=svg.label(names[0] + ", seconds"), ylabel=svg.label(names[1] + ", seconds"))
+    for axis, name in zip((ax.xaxis, ax.yaxis), names, strict=True):
+        plain_ticks(axis, "s")
+        axis.set_label_text(svg.label(name))
     shown = [label for label in styles if label in set(both["optimizer"])]
     handles = [Line2D([], [], color=styles[o].color, marker=styles[o].marker, ls="", ms=5.5) for o in shown]
     canvas.legend(handles, [svg.label(o) for o in shown], loc="center left", bbox_to_anchor=(0.93, 0.5), frameon=False)

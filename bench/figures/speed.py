@@ -5,13 +5,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
-from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
 from bench.figures import svg
-from bench.figures.style import PALETTE, styled
+from bench.figures.style import PALETTE, plain_ticks, styled
 from bench.stats.throughput import scaling
 
 AXES = {"width": "width, lanes a chunk", "batch_size": "batch size"}
@@ -81,7 +79,7 @@ def rates(frame: pd.DataFrame, axis: str) -> svg.Figure | None:
         ticks = sorted(table[axis].unique())
         ax.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
         ax.xaxis.minorticks_off()
-        _plain_ticks(ax.yaxis)
+        plain_ticks(ax.yaxis)
         _legend(canvas, [f"{task}, {device}" for (task, device), _ in lines], _style)
         return canvas
 
@@ -118,19 +116,12 @@ def roofline(frame: pd.DataFrame) -> svg.Figure | None:
             points = frame[frame["task"] == task]
             ax.plot(points["intensity"], points["flops_per_s"], **_points(i), ms=5, alpha=0.8)
         ax.set(xscale="log", yscale="log", xlabel="FLOP per byte", ylabel="FLOP per second")
-        _plain_ticks(ax.xaxis)
-        _plain_ticks(ax.yaxis)
+        plain_ticks(ax.xaxis)
+        plain_ticks(ax.yaxis)
         _legend(canvas, tasks, _points)
         return canvas
 
     return svg.figure("throughput-roofline", "Roofline", draw, finding, reading)
-
-
-def _plain_ticks(axis: Axis) -> None:
-    """Labels such as 200 k: those of a logarithmic axis are formulas, which figures here do not read."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.set_major_formatter(EngFormatter())
-    axis.set_minor_locator(NullLocator())
 
 
 def _style(i: int) -> dict[str, Any]:

@@ -1,11 +1,13 @@
-"""One colour, marker and line an optimizer, through all figures."""
+"""One colour, marker and line an optimizer, and one kind of logarithmic axis, through all figures."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axis import Axis
 from matplotlib.colors import to_rgb
+from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
 # Told apart with each kind of colour blindness, and of three to one against white; a dark page has its own
 PALETTE = [
@@ -57,3 +59,10 @@ def _luminance(color: Any) -> float:
     channels = np.array(to_rgb(color))
     linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
     return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+def plain_ticks(axis: Axis, unit: str = "") -> None:
+    """Labels such as 200 k: those of a logarithmic axis are formulas, which figures here do not read."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(EngFormatter(unit))
+    axis.set_minor_locator(NullLocator())
