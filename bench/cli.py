@@ -166,6 +166,7 @@ def _convergence_facts(wanted: Any, device: str) -> dict[str, Any]:
     from bench.estimate import estimate
 
     made = planning.make(wanted, device)
+    workers = worker.count(device, len(made.programs))
     return {
         "tasks": len(made.suite.works),
         "cells": len(made.cells),
@@ -174,7 +175,7 @@ def _convergence_facts(wanted: Any, device: str) -> dict[str, Any]:
         "lane_steps": made.lane_steps,
         "chunk_width": max(program.width for program in made.programs),
         "training_flops": made.flops,
-        **estimate(made, worker.count(device, len(made.programs))),
+        **estimate(made, workers, worker.busy(device, workers)),
     }
 
 

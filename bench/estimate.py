@@ -15,55 +15,63 @@ from bench.tasks import Task
 
 class Price(NamedTuple):
     """What a task costs a core: the `share` of the rate of a large product that its steps and evaluations reach, and
-    the seconds to trace and compile one activation with one optimizer.
+    the seconds to trace and compile one activation with one optimizer; `launch_s` are the seconds of a step on a GPU
+    however few networks take it.
     """
 
     share: float
     compile_s: float
+    launch_s: float = 120e-6
 
 
 # Measured on one AMD EPYC core with vectors of 512 bits. By the name of a task, else by its kind, else as a perceptron
-# where each weight meets a sample once, as a convolutional network where it meets many pixels of it.
+# where each weight meets a sample once, as a convolutional network where it meets many pixels of it. `launch_s` on an
+# NVIDIA H100.
 PRICES = {
     "digits_rnn": Price(0.16, 2.0),
     "digits_lstm": Price(0.08, 3.6),
     "digits_gru": Price(0.08, 3.4),
-    "adding_rnn": Price(0.30, 2.0),
+    "adding_rnn": Price(0.30, 2.0, 1.2e-3),
     "sunspots_rnn": Price(0.05, 4.5),
     "macro_rnn": Price(0.11, 3.0),
-    "digits_transformer": Price(0.15, 5.2),
-    "modular_transformer": Price(0.15, 5.2),
+    "digits_transformer": Price(0.15, 5.2, 0.7e-3),
+    "modular_transformer": Price(0.15, 5.2, 0.7e-3),
     "segmentation": Price(0.065, 4.8),
     "detection": Price(0.20, 6.6),
     "super-resolution": Price(0.25, 4.3),
     "colorization": Price(0.40, 4.3),
     "reconstruction": Price(0.36, 2.5),
     "generation": Price(0.31, 3.5),
-    "control": Price(0.06, 2.5),
+    "control": Price(0.06, 2.5, 13e-3),
     "landscape": Price(0.05, 0.9),
 }
 PERCEPTRON, CONVOLUTIONAL, REUSED = Price(0.40, 1.8), Price(0.16, 3.5), 10  # FLOP an example by a weight
 MORE, ALONE = 1 / 6, 2.0  # of compiling a program's first optimizer: what each other takes; one that searches lines
-START_S = 2.0
-# FLOP/s of a large product on one worker, where none was measured: of slow and of fast ones. A GPU's are a guess and
-# are not measured, as small networks wait for the launches of its kernels.
+START_S = {"cpu": 2.0, "gpu": 5.0}
+COMPILING = {"cpu": 1.0, "gpu": 1.7}  # times as long as that of a core's programs
+# FLOP/s of a large product on one worker, where none was measured: of slow and of fast ones.
 UNMEASURED = {"cpu": (60e9, 270e9), "gpu": (5e12, 50e12)}
+NOUNS = {"cpu": "worker", "gpu": "GPU"}
 SPREAD = 1.5  # times as long, or as short, as estimated: most runs lie within
 
 
-def estimate(plan: Plan, workers: int) -> dict[str, Any]:
-    """`estimated_s` with so many workers, nothing compiled before, no report; its range, and how that was reckoned."""
+def estimate(plan: Plan, workers: int, busy: int | None = None) -> dict[str, Any]:
+    """`estimated_s` with so many workers, nothing compiled before, no report; its range, and how that was reckoned.
+
+    All compile at once; `busy` of them train at once, by default all.
+    """
     compiling = sum(compile_s(program) for program in plan.programs) / min(workers, len(plan.programs))
+    before, busy = START_S[plan.device] + COMPILING[plan.device] * compiling, busy or workers
 
     def seconds(flops_per_s: float) -> float:
-        return START_S + compiling + plan.summed(lambda p: step_s(p, flops_per_s)) / workers
+        return before + plan.summed(lambda p: step_s(p, flops_per_s, plan.device)) / busy
 
-    return told(seconds, plan.device, workers)
+    return told(seconds, plan.device, busy)
 
 
 def told(seconds: Callable[[float], float], device: str, workers: int) -> dict[str, Any]:
     """What `seconds` says at the rate of this machine, within what it may be off, or else at all likely ones."""
-    known = rates.known(device) if device == "cpu" else None
+    known = rates.known(device)
     slow, fast = (known, known) if known else UNMEASURED[device]
     low, high = seconds(fast) / SPREAD, seconds(slow) * SPREAD
     measured = (
@@ -74,7 +82,7 @@ def told(seconds: Callable[[float], float], device: str, workers: int) -> dict[s
     return {
         "estimated_s": round(sqrt(low * high)),
         "estimated_range_s": [round(low), round(high)],
-        "assumed": f"{workers} worker{'s' * (workers > 1)} of {measured}; nothing compiled before",
+        "assumed": f"{workers} {NOUNS[device]}{'s' * (workers > 1)} of {measured}; nothing compiled before",
     }
 
 
@@ -90,10 +98,11 @@ def compile_s(program: Program) -> float:
     return price(program.task).compile_s * (ALONE if program.optimizers[0].alone else 1 + MORE * others)
 
 
-def step_s(program: Program, flops_per_s: float) -> float:
+def step_s(program: Program, flops_per_s: float, device: str) -> float:
     """Seconds of a step of a lane at this rate of a large product, with its part of the evaluation that follows."""
-    flops = program.lane_step_flops + evaluation_flops(program) / program.eval_every
-    return flops / (price(program.task).share * flops_per_s)
+    flops, cost = program.lane_step_flops + evaluation_flops(program) / program.eval_every, price(program.task)
+    launch_s = cost.launch_s / program.width if device == "gpu" else 0.0
+    return flops / (cost.share * flops_per_s) + launch_s
 
 
 def evaluation_flops(program: Program) -> float:

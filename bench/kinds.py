@@ -121,7 +121,7 @@ def run(
         suite: a `Suite`, or a suite file or the name of one (see `bench list suites`); none with `resume`.
         out: the directory to write, new or empty; by default `results/<suite>-<time>`.
         device: `auto`, `cpu` or `gpu`; `cpu,gpu` to time on both.
-        workers: how many processes; by default one a core or a GPU.
+        workers: how many processes; by default one a core, or up to eight a GPU.
         resume: the directory of a run to go on with, in place of `out`.
         progress: whether to show on standard error how far it is: a bar at a terminal, elsewhere a line now and then.
         observe: a function that is called in its place after each shard, as `observe(progress, rows)`; of a suite of

@@ -45,7 +45,7 @@ def run(
     """Run a suite (a file, a name or a `Suite`) and return what it found.
 
     `out` is the directory to write, by default `results/<suite>-<time>`; `resume` is one to go on with. `device` is
-    auto, cpu or gpu; `workers` how many processes, by default one a core or a GPU. `observe(progress, rows)` is
+    auto, cpu or gpu; `workers` how many processes, by default one a core, or up to eight a GPU. `observe(progress, rows)` is
     called after each shard. `command` is what the manifest says made the run; `for_report` whether its report will be
     written; `dask` the address of a Dask scheduler whose workers train in place of this machine's. Raises
     `BenchError` of the kind that fits, before anything is written where it can.

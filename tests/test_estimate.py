@@ -29,8 +29,8 @@ def changed(**keys: Any) -> suite.Suite:
     return suite.parse(suite.read("quick").described() | keys)
 
 
-def facts(workers: int = 2, device: str = "cpu", **keys: Any) -> dict[str, Any]:
-    return estimate(plan.make(changed(**keys), device), workers)
+def facts(workers: int = 2, busy: int | None = None, device: str = "cpu", **keys: Any) -> dict[str, Any]:
+    return estimate(plan.make(changed(**keys), device), workers, busy)
 
 
 def seconds(**keys: Any) -> int:
@@ -107,9 +107,23 @@ def test_evaluations_count() -> None:
     assert seconds(steps=10_000, eval_every=1) > 1.5 * seconds(steps=10_000, eval_every=1000)
 
 
+def test_a_run_on_a_gpu_took_what_is_estimated() -> None:
+    session = json.loads((RESULTS / "quick_gpu" / "manifest.json").read_text())["execution"]
+    rates.remember("gpu", session["gemm_flops_per_s"])
+    found = facts(workers=session["workers"], busy=session["busy"], device="gpu")
+    assert found["assumed"].startswith("1 GPU of 49,881 GFLOP/s"), "its three workers take turns"
+    assert took("quick_gpu") / 1.33 < found["estimated_s"] < took("quick_gpu") * 1.33
+
+
+def test_a_gpu_waits_for_launches_however_narrow_its_chunks_are() -> None:
+    rates.remember("gpu", 1e15)
+    grids = [{"low": 1e-3, "high": 1e-3 * number, "num": number} for number in (1, 9)]
+    narrow, wide = (facts(device="gpu", steps=50_000, learning_rates=grid) for grid in grids)
+    assert narrow["estimated_s"] > 0.7 * wide["estimated_s"]
+
+
 @pytest.mark.parametrize("device", PROFILES)
 def test_it_says_what_it_assumes(device: str) -> None:
-    rates.remember("gpu", 1e15)  # no guide: small networks wait for launches
     found = facts(device=device)
     assert "GFLOP/s" in found["assumed"] and "nothing was measured here" in found["assumed"]
     assert isinstance(found["estimated_s"], int) and found["estimated_s"] > 0

@@ -54,7 +54,7 @@ class Plan:
 
     def seconds(self, flops_per_s: float) -> float:
         """How long it takes, roughly, where a large product has this rate: its busy workers all do the same."""
-        return START_S + sum(group_s(group, flops_per_s) for group in self.groups)
+        return START_S[self.devices[0]] + sum(group_s(group, flops_per_s) for group in self.groups)
 
     @property
     def sha256(self) -> str:
