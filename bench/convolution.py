@@ -8,6 +8,7 @@ from jax import Array, lax
 from bench import winograd
 from bench.layers import Activate, Recipe
 from bench.neighbours import COLUMNS, ROWS, gathered, spread
+from bench.normalization import BatchNorm
 from bench.pooling import max_pool
 from bench.products import biased, product
 
@@ -66,7 +67,7 @@ class Convolution(nnx.Module):
         self.pieces = recipe.activations[0].pieces
         channels = features_out * self.pieces
         self.filters = Filters(features_in, channels, recipe, window)
-        self.norm = nnx.BatchNorm(channels, momentum=MOMENTUM, rngs=recipe.rngs) if batch_norm else None
+        self.norm = BatchNorm(channels, MOMENTUM, recipe.rngs) if batch_norm else None
         self.activate = Activate(features_out, recipe.activations)
 
     def __call__(self, x: Array) -> Array:

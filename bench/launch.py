@@ -17,7 +17,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
-from bench import cluster, files, manifests, plan, rates, store, suite, worker
+from bench import cluster, files, gpus, manifests, plan, rates, store, suite, worker
 from bench.errors import InputError, Interrupted, ResourceError
 from bench.plan import Plan
 from bench.program import PROFILES
@@ -45,10 +45,10 @@ def run(
     """Run a suite (a file, a name or a `Suite`) and return what it found.
 
     `out` is the directory to write, by default `results/<suite>-<time>`; `resume` is one to go on with. `device` is
-    auto, cpu or gpu; `workers` how many processes, by default one a core, or up to eight a GPU. `observe(progress, rows)` is
-    called after each shard. `command` is what the manifest says made the run; `for_report` whether its report will be
-    written; `dask` the address of a Dask scheduler whose workers train in place of this machine's. Raises
-    `BenchError` of the kind that fits, before anything is written where it can.
+    auto, cpu or gpu; `workers` how many processes, by default one a core, or up to eight a GPU.
+    `observe(progress, rows)` is called after each shard. `command` is what the manifest says made the run;
+    `for_report` whether its report will be written; `dask` the address of a Dask scheduler whose workers train in place
+    of this machine's. Raises `BenchError` of the kind that fits, before anything is written where it can.
     """
     check_workers(workers)
     previous = store.read_manifest(Path(resume)) if resume is not None else None
@@ -185,7 +185,7 @@ def pick_device(device: str) -> str:
     if asked and not {"cuda", "gpu"} & set(asked.split(",")):
         return "cpu"
     plugin = any(find_spec(f"jax_cuda{version}_plugin") for version in (12, 13))
-    there = Path("/dev/nvidiactl").exists() and worker.gpus()[0] not in ("", "-1")
+    there = Path("/dev/nvidiactl").exists() and gpus.visible()[0] not in ("", "-1")
     return "gpu" if plugin and there else "cpu"
 
 

@@ -28,7 +28,8 @@ def _(size: int, primals: tuple[Array, Array | None], tangents: tuple[Array, Any
     # Held, or the search for the largest is fused into what follows and made anew for each pixel of that.
     pixel, place = lax.optimization_barrier(largest(*primals, size))
     moved = [jnp.where(place == i, tangent, 0) for i, tangent in enumerate(_pixels(tangents[0], size))]
-    return pixel, reduce(add, moved)
+    # Held on the way back, or what makes the slopes is fused with bringing them apart, number by number.
+    return pixel, lax.optimization_barrier(reduce(add, moved))
 
 
 def largest(x: Array, by: Array | None, size: int) -> tuple[Array, Array]:

@@ -46,10 +46,11 @@ def biased(x: Array, bias: Array) -> Array:
     return x + bias
 
 
-def _of_biased(_: None, slope: Array) -> tuple[Array, Array]:
+biased.defvjp(lambda x, bias: (x + bias, None), lambda _, slope: (slope, pixel_sum(slope)))
+
+
+def pixel_sum(x: Array) -> Array:
+    """Σ over all but the last axis, x [n, ..., features] -> [features]."""
     # In two parts: XLA adds up the rows of all pixels of all images at once by windows, ten times as slowly.
-    first = lax.optimization_barrier(slope.reshape(len(slope), -1).sum(0))
-    return slope, first.reshape(-1, slope.shape[-1]).sum(0)
-
-
-biased.defvjp(lambda x, bias: (x + bias, None), _of_biased)
+    first = lax.optimization_barrier(x.reshape(len(x), -1).sum(0))
+    return first.reshape(-1, x.shape[-1]).sum(0)

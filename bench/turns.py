@@ -5,7 +5,7 @@ none of them would have a time of its own.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -13,9 +13,10 @@ _shared: list[IO[bytes]] = []  # the file whose lock is the turn; none where the
 
 
 def take_at(path: Path) -> None:
-    """From now on this process takes turns with all that share the file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _shared[:] = [path.open("ab")]
+    """From now on this process takes turns with all that share the file; with none where it cannot be written."""
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _shared[:] = [path.open("ab")]
 
 
 @contextmanager
@@ -26,8 +27,10 @@ def turn() -> Iterator[None]:
         return
     import fcntl  # not on Windows, where jax has no GPU
 
-    fcntl.flock(_shared[0], fcntl.LOCK_EX)
+    with suppress(OSError):  # of a file system without locks
+        fcntl.flock(_shared[0], fcntl.LOCK_EX)
     try:
         yield
     finally:
-        fcntl.flock(_shared[0], fcntl.LOCK_UN)
+        with suppress(OSError):
+            fcntl.flock(_shared[0], fcntl.LOCK_UN)

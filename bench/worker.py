@@ -6,7 +6,6 @@ process where that one has died, so that a crash costs the call in hand and noth
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -19,7 +18,7 @@ from typing import Any
 
 from loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
 
-from bench import turns
+from bench import gpus, turns
 from bench.datasets import cache_folder
 from bench.errors import Raised, in_words, out_of_memory
 from bench.machine import cores
@@ -48,58 +47,18 @@ def environment(device: str, index: int, sharing: int = 1) -> dict[str, str]:
     platform = {"cpu": "cpu", "gpu": "cuda"}[device]
     common = {"LOKY_MAX_MEMORY_LEAK_SIZE": "1e15", "JAX_PLATFORMS": platform, "PYTHONUNBUFFERED": "1"}
     if device == "gpu":
-        own = gpus()[index % len(gpus())]
-        # memory is taken as it is needed, and more of it than jax's three quarters: nobody else is expected there. It
-        # is not given back, so each of those that take turns has its part.
-        share = {} if MEMORY_SHARES & os.environ.keys() else {"XLA_CLIENT_MEM_FRACTION": f"{0.9 / sharing:.3g}"}
-        return {**common, **share, "CUDA_VISIBLE_DEVICES": own, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+        return common | gpus.environment(index, sharing)
     return {**common, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
-MEMORY_SHARES = {"XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION"}  # an error where both are set
-
-
-def gpus() -> list[str]:
-    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them; at least one, which may not be there.
-
-    Where that hides all, the one is `""` or `"-1"`, with which a worker finds none either.
-    """
-    if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
-        return visible.split(",")
-    # CUDA counts from 0 those that it sees; a container's only one may be the file nvidia5
-    count = len(list(Path("/dev").glob("nvidia[0-9]*")))
-    return [str(index) for index in range(max(1, count))]
-
-
 def count(device: str, programs: int = 1) -> int:
-    """How many workers train so many programs: one a core, or on each GPU so many that take turns.
-
-    Those of a GPU compile at the same time, so that there are no more of them than programs; each needs a core and a
-    few GB of the GPU's memory.
-    """
-    if device == "cpu":
-        return len(cores())
-    least = min(gpu_memories(), default=0) // MEMORY_EACH
-    each = max(1, min(MOST_SHARING, len(cores()) // len(gpus()), least))
-    return max(len(gpus()), min(each * len(gpus()), programs))
-
-
-MOST_SHARING, MEMORY_EACH = 8, 6 * 2**30  # workers of a GPU, and bytes of its memory for each
-
-
-def gpu_memories() -> list[int]:
-    """Bytes of memory of each GPU of this machine, as its driver's own tool tells; none where it tells nothing."""
-    asked = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
-    try:
-        told = subprocess.run(asked, capture_output=True, text=True, timeout=30, check=True).stdout
-        return [int(megabytes) * 2**20 for megabytes in told.split()]
-    except (OSError, ValueError, subprocess.SubprocessError):
-        return []
+    """How many workers train so many programs: one a core, or `gpus.workers`."""
+    return len(cores()) if device == "cpu" else gpus.workers(programs)
 
 
 def busy(device: str, workers: int) -> int:
     """How many of so many workers train at the same time: one on each GPU. The first so many have one each."""
-    return min(workers, len(gpus())) if device == "gpu" else workers
+    return min(workers, len(gpus.visible())) if device == "gpu" else workers
 
 
 class Worker(Executor):

@@ -15,7 +15,8 @@ TRAINING = {
     f"bench.{name}"
     for name in (
         "attention", "compile", "convolution", "cost", "execute", "kernels", "layers", "measuring", "mesh", "models",
-        "neighbours", "pooling", "products", "recurrent", "switch", "throughput.measure", "train", "vision", "winograd",
+        "neighbours", "normalization", "pooling", "products", "recurrent", "switch", "throughput.measure", "train",
+        "vision", "winograd",
     )
 }  # fmt: skip
 SLOW_TO_IMPORT = {

@@ -82,3 +82,16 @@ def test_a_turn_ends_where_its_work_raises(tmp_path: Path) -> None:
 
     fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)  # raises BlockingIOError were it still taken
     other.close()
+
+
+def test_where_no_file_can_be_there_or_be_locked_nobody_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    turns.take_at(tmp_path / "file" / "0")
+    with turns.turn():
+        assert not turns._shared
+    turns.take_at(tmp_path / "0")
+    monkeypatch.setattr("fcntl.flock", lambda *_: (_ for _ in ()).throw(OSError(37, "No locks available")))
+    done = False
+    with turns.turn():
+        done = True
+    assert done

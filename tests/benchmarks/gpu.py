@@ -47,11 +47,11 @@ def test_beside_pytorch(benchmark: Any, tmp_path: Path) -> None:
     from entrants import ENTRANTS, Groups, middle
     from raced import MODELS, plan_of, work
 
-    from bench import worker
+    from bench import gpus, worker
 
     eager = next(entrant for entrant in ENTRANTS if entrant.name == "PyTorch eager")
     device = {"gpu": "cuda", "cpu": "cpu"}[DEVICE]
-    eager = eager._replace(environment=(("PEER_DEVICE", device), ("CUDA_VISIBLE_DEVICES", worker.gpus()[0])))
+    eager = eager._replace(environment=(("PEER_DEVICE", device), ("CUDA_VISIBLE_DEVICES", gpus.visible()[0])))
     plan = plan_of(MODELS[MODEL], LANES, DEVICE)
     (block,) = plan.blocks
     shard = plan.tune_shards(block)[0]

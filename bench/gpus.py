@@ -1,0 +1,52 @@
+"""The GPUs of this machine, told without jax: which there are, how much memory each has, how many workers they take."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from bench.machine import cores
+
+MEMORY_SHARES = {"XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION"}  # an error where both are set
+MOST, MEMORY_EACH = 8, 6 * 2**30  # workers of a GPU, and bytes of its memory for each
+
+
+def visible() -> list[str]:
+    """Those that this process may use, as CUDA_VISIBLE_DEVICES names them; at least one, which may not be there.
+
+    Where that hides all, the one is `""` or `"-1"`, with which a worker finds none either.
+    """
+    if (named := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return named.split(",")
+    # CUDA counts from 0 those that it sees; a container's only one may be the file nvidia5
+    count = len(list(Path("/dev").glob("nvidia[0-9]*")))
+    return [str(index) for index in range(max(1, count))]
+
+
+def memories() -> list[int]:
+    """Bytes of memory of each GPU of this machine, as its driver's own tool tells; none where it tells nothing."""
+    asked = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    try:
+        told = subprocess.run(asked, capture_output=True, text=True, timeout=30, check=True).stdout
+        return [int(megabytes) * 2**20 for megabytes in told.split()]
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return []
+
+
+def workers(programs: int) -> int:
+    """How many workers train so many programs: at least one a GPU, at most `MOST` that share it.
+
+    They share it to compile at the same time, so that there are no more of them than programs; each needs a core and
+    memory of its own.
+    """
+    count, room = len(visible()), min(memories(), default=0) // MEMORY_EACH
+    each = max(1, min(MOST, len(cores()) // count, room))
+    return max(count, min(each * count, programs))
+
+
+def environment(index: int, sharing: int) -> dict[str, str]:
+    """The variables of the process of the worker of that number, where so many share a GPU."""
+    own = visible()[index % len(visible())]
+    # Memory is taken as it is needed, and more of it than jax's three quarters: nobody else is expected there. It is
+    # not given back, so that each of those that share it has its part.
+    share = {} if MEMORY_SHARES & os.environ.keys() else {"XLA_CLIENT_MEM_FRACTION": f"{0.9 / sharing:.3g}"}
+    return {**share, "CUDA_VISIBLE_DEVICES": own, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
