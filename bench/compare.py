@@ -48,7 +48,7 @@ class Comparison:
     renewed: tuple[str, ...] = ()
     of: str = ONE
     machines: tuple[str, str] = ("", "")
-    walls: tuple[float, float] | None = None  # of two runs that ended
+    walls: tuple[float, float] | None = None  # of two runs that trained the same
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -137,9 +137,9 @@ def compare(a: Run, b: Run) -> Comparison:
     gone = tuple(_called(*cell) for cell in tables[0].index.difference(shared, sort=False))
     renewed = tuple(_renewed(a, b, shared))
     machines, walls = (trained_on(a), trained_on(b)), (wall_s(a), wall_s(b))
-    ended = all(run.manifest["status"] == "complete" for run in (a, b))
+    alike = not missing and all(run.manifest["status"] == "complete" for run in (a, b))
     return Comparison(
-        _names(a, b), cells, metrics, speed, missing, gone, renewed, of, machines, walls if ended else None
+        _names(a, b), cells, metrics, speed, missing, gone, renewed, of, machines, walls if alike else None
     )
 
 

@@ -4,15 +4,22 @@ from bench.audit import Run
 
 
 def wall_s(run: Run) -> float:
-    """Seconds from the start of its workers to the last result, of all its sessions together."""
-    return float(run.times["seconds"].sum()) / max(int(run.manifest["execution"]["workers"]), 1)
+    """Seconds from the start of its workers to the last result, of all its sessions together.
+
+    Where one was killed and nobody knows its end, about: as if each had had as many workers.
+    """
+    execution = run.manifest["execution"]
+    sessions = execution.get("sessions", [])
+    if sessions and all(session["finished"] for session in sessions):
+        return float(sum(session["finished"] - session["started"] for session in sessions))
+    return float(run.times["seconds"].sum()) / max(int(execution["workers"]), 1)
 
 
 def trained_on(run: Run) -> str:
     """`2 workers, AMD EPYC`, or `one NVIDIA H100`."""
     execution, environment = run.manifest["execution"], run.manifest["environment"]
-    if environment.get("device") != "gpu":
+    if execution["device"] != "gpu":
         workers = int(execution["workers"])
         return f"{workers:,} worker{'' if workers == 1 else 's'}, {environment['processor']}"
     gpus = int(execution.get("busy", execution["workers"]))
-    return f"{'one' if gpus == 1 else f'{gpus:,} of'} {environment['device_kind']}"
+    return f"{'one' if gpus == 1 else f'{gpus:,} ×'} {environment['device_kind']}"

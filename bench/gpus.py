@@ -2,7 +2,10 @@
 
 import os
 import subprocess
+import tempfile
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from bench.machine import cores
 
@@ -22,14 +25,36 @@ def visible() -> list[str]:
     return [str(index) for index in range(max(1, count))]
 
 
-def memories() -> list[int]:
-    """Bytes of memory of each GPU of this machine, as its driver's own tool tells; none where it tells nothing."""
-    asked = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+class Card(NamedTuple):
+    """A GPU as its driver knows it."""
+
+    name: str
+    uuid: str
+    memory_bytes: int
+
+
+@cache
+def cards() -> list[Card]:
+    """Every GPU of this machine, as its driver's own tool tells; none where it tells nothing."""
+    asked = ["nvidia-smi", "--query-gpu=name,uuid,memory.total", "--format=csv,noheader,nounits"]
     try:
         told = subprocess.run(asked, capture_output=True, text=True, timeout=30, check=True).stdout
-        return [int(megabytes) * 2**20 for megabytes in told.split()]
+        rows = [line.rsplit(", ", 2) for line in told.splitlines()]
+        return [Card(name, uuid, int(megabytes) * 2**20) for name, uuid, megabytes in rows]
     except (OSError, ValueError, subprocess.SubprocessError):
         return []
+
+
+def named(index: int) -> str:
+    """The UUID of the GPU of the worker of that number, which no container renumbers, or what CUDA calls it."""
+    own = visible()[index % len(visible())]
+    return cards()[int(own)].uuid if own.isdigit() and int(own) < len(cards()) else own
+
+
+def turn_file(index: int) -> Path:
+    """The file whose lock is the turn on the GPU of the worker of that number: of this machine and this user."""
+    user = getattr(os, "getuid", int)()
+    return Path(tempfile.gettempdir(), f"bench-turns-{user}", named(index))
 
 
 def workers(programs: int) -> int:
@@ -38,7 +63,7 @@ def workers(programs: int) -> int:
     They share it to compile at the same time, so that there are no more of them than programs; each needs a core and
     memory of its own.
     """
-    count, room = len(visible()), min(memories(), default=0) // MEMORY_EACH
+    count, room = len(visible()), min((card.memory_bytes for card in cards()), default=0) // MEMORY_EACH
     each = max(1, min(MOST, len(cores()) // count, room))
     return max(count, min(each * count, programs))
 

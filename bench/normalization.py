@@ -1,7 +1,5 @@
 """Batch normalization: flax's, but for how its sums over images and pixels are computed."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -21,7 +19,7 @@ class BatchNorm(nnx.BatchNorm):
     def __init__(self, features: int, momentum: float, rngs: nnx.Rngs) -> None:
         super().__init__(features, momentum=momentum, epsilon=EPSILON, rngs=rngs)
 
-    def __call__(self, x: Array, *_: Any, **__: Any) -> Array:
+    def __call__(self, x: Array) -> Array:  # train() and eval() tell which it is
         assert self.scale is not None and self.bias is not None
         scale, bias = self.scale[...], self.bias[...]
         if self.use_running_average:

@@ -4,7 +4,7 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
-from bench import files, machine
+from bench import files, gpus, machine
 from bench.datasets import cache_folder
 
 
@@ -33,4 +33,5 @@ def _file() -> Path:
 
 def _key(device: str) -> str:
     """A cache folder may be shared by machines that are not alike."""
-    return f"{device}, {machine.processor()}"
+    names = dict.fromkeys(card.name for card in gpus.cards()) if device == "gpu" else ()
+    return ", ".join([device, *(names or [machine.processor()])])

@@ -101,4 +101,4 @@ def _loading(entry: Mapping[str, Any]) -> float:
 
 
 def _work(entry: Mapping[str, Any]) -> float:
-    return float(entry["finished"] - entry["started"]) - _loading(entry)
+    return float(entry["finished"] - entry["started"]) - _loading(entry) - float(entry.get("turn_s", 0.0))

@@ -76,7 +76,7 @@ class Worker(Executor):
             if self._pool is None:
                 own = environment(self.device, self.index, self.sharing)
                 core = cores()[self.index % len(cores())] if self.device == "cpu" else None
-                shared = cache_folder() / "turns" / own["CUDA_VISIBLE_DEVICES"] if self.device == "gpu" else None
+                shared = gpus.turn_file(self.index) if self.device == "gpu" else None
                 self._pool = ProcessPoolExecutor(
                     max_workers=1,
                     env=own,

@@ -162,6 +162,13 @@ def test_the_interval_of_a_ratio_is_that_of_both_times_and_of_what_differs_from_
     assert text in found.sentences[1]
 
 
+def test_labels_of_many_decades_do_not_overlap(run: SyntheticRun) -> None:
+    found = compare(run, run)
+    wide = found.cells.assign(seconds_a=[1e-4, 1e-2, 1.0, 50.0], seconds_b=[1e-4, 1e-2, 1.0, 50.0], seconds_ratio=1.1)
+    page = render(replace(found, cells=wide), [run, run])["index.html"].decode()
+    assert 6 <= len(re.findall(r">\d+ [µm]?s<", page)) <= 16, "of both axes: one a decade"
+
+
 @pytest.mark.parametrize("factor", [1.05, 1.4])
 def test_cells_that_agree_do_not_hide_what_differs_from_run_to_run(run: SyntheticRun, factor: float) -> None:
     found = compare(run, slowed(run, factor))
@@ -193,7 +200,8 @@ def test_the_width_of_a_chunk_is_taken_out_of_the_ratio(run: SyntheticRun) -> No
 
 def test_runs_on_two_devices_are_compared_by_the_whole_machine(run: SyntheticRun) -> None:
     manifest = deepcopy(run.manifest)
-    manifest["environment"]["device"] = "gpu"
+    manifest["environment"] |= {"device": "gpu", "device_kind": "NVIDIA H100"}
+    manifest["execution"]["device"] = "gpu"
     gpu = changed(run, manifest=manifest, throughput=run.throughput.assign(device="gpu", workers=1))
     found = compare(run, gpu)
     assert found.cells["speed_ratio"].to_numpy() == pytest.approx(0.5), "two workers against one as fast as each"
@@ -205,7 +213,7 @@ def test_runs_on_two_devices_are_compared_by_the_whole_machine(run: SyntheticRun
         "The whole run, with what was compiled, took synthetic (cpu) 42 s and other (gpu) 42 s.",
     ), "of two devices the speeds are asked for first"
     page = render(found, [run, gpu])["index.html"].decode()
-    assert "seconds of the whole machine" in page and "of one worker" not in page
+    assert "2 × NVIDIA H100" in page and "seconds of the whole machine" in page and "of one worker" not in page
     assert "mathdefault" not in page and re.search(r">\d+ ms<", page), "figures do not read formulas"
     alike = compare(run, changed(run, throughput=run.throughput.assign(workers=1)))
     assert (alike.cells["speed_ratio"] == 1).all() and not any("whole machine" in text for text in alike.sentences)

@@ -18,7 +18,7 @@ def ran(execution: dict[str, Any], environment: dict[str, Any]) -> SyntheticRun:
     return dataclasses.replace(run, manifest=manifest)
 
 
-H100 = {"device": "gpu", "device_kind": "NVIDIA H100", "processor": "Xeon"}
+H100 = {"device_kind": "NVIDIA H100", "processor": "Xeon"}
 
 
 @pytest.mark.parametrize(
@@ -26,9 +26,9 @@ H100 = {"device": "gpu", "device_kind": "NVIDIA H100", "processor": "Xeon"}
     [
         ({"workers": 1}, {"processor": "Xeon"}, "1 worker, Xeon"),
         ({"workers": 16}, {"processor": "Xeon"}, "16 workers, Xeon"),
-        ({"workers": 8, "busy": 1}, H100, "one NVIDIA H100"),
-        ({"workers": 1}, H100, "one NVIDIA H100"),  # of a run from before workers shared a GPU
-        ({"workers": 16, "busy": 2}, H100, "2 of NVIDIA H100"),
+        ({"device": "gpu", "workers": 8, "busy": 1}, H100, "one NVIDIA H100"),
+        ({"device": "gpu", "workers": 1}, H100, "one NVIDIA H100"),  # of a run from before workers shared a GPU
+        ({"device": "gpu", "workers": 16, "busy": 2}, H100, "2 × NVIDIA H100"),
     ],
 )
 def test_it_trained_on(execution: dict[str, Any], environment: dict[str, Any], told: str) -> None:
@@ -37,3 +37,9 @@ def test_it_trained_on(execution: dict[str, Any], environment: dict[str, Any], t
 
 def test_its_seconds_are_those_of_one_worker() -> None:
     assert wall_s(ran({"workers": 2}, {})) == 42.0
+
+
+def test_its_seconds_are_those_of_all_sessions_whatever_their_workers() -> None:
+    one, eight = {"started": 0.0, "finished": 600.0, "workers": 1}, {"started": 900.0, "finished": 910.0, "workers": 8}
+    assert wall_s(ran({"workers": 8, "sessions": [one, eight]}, {})) == 610.0
+    assert wall_s(ran({"workers": 2, "sessions": [one | {"finished": None}, eight]}, {})) == 42.0

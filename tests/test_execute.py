@@ -1,6 +1,9 @@
 """Shards to rows: what is kept of an outcome, and what becomes of a shard that memory is too small for."""
 
+import time
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -159,6 +162,18 @@ def test_what_evaluation_takes_is_no_training(shard: Shard, monkeypatch: pytest.
     found = trained(shard, monkeypatch).timing
     assert [chunk["seconds"] for chunk in found["chunks"]] == [10.0] * 3
     assert (found["train_s"], found["evaluate_s"]) == (3 * 9.0, 1.0 + 3 * 1.0), "it was measured once"
+
+
+def test_waiting_for_a_turn_is_no_training(shard: Shard, monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def turn() -> Iterator[None]:
+        time.sleep(0.2)
+        yield
+
+    monkeypatch.setattr("bench.turns.turn", turn)
+    found = trained(shard, monkeypatch).timing
+    assert found["turn_s"] >= 0.2 * 4 and found["train_s"] + found["evaluate_s"] < 0.2 * 4, "three chunks, one without"
+    assert found["finished"] - found["started"] >= found["turn_s"] + found["train_s"] + found["evaluate_s"]
 
 
 def test_chunks_tell_how_many_lanes_are_of_each_activation(shard: Shard, monkeypatch: pytest.MonkeyPatch) -> None:

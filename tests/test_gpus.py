@@ -1,10 +1,13 @@
 """Which GPUs there are, and how many workers share one; no test needs one."""
 
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from bench import gpus, worker
+from bench import gpus, launch, plan, rates, suite, worker
 
 
 def test_a_worker_of_a_gpu_sees_that_gpu_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,7 +41,7 @@ def test_workers_of_a_gpu_share_it(
     busy: int,
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    monkeypatch.setattr(gpus, "memories", lambda: [2**20 * one for one in megabytes])
+    monkeypatch.setattr(gpus, "cards", lambda: [gpus.Card("", "", 2**20 * one) for one in megabytes])
     for module in (gpus, worker):
         monkeypatch.setattr(module, "cores", lambda: list(range(cores)))
     assert worker.count("gpu", programs) == count
@@ -46,14 +49,69 @@ def test_workers_of_a_gpu_share_it(
     assert worker.count("cpu", programs) == worker.busy("cpu", cores) == cores
 
 
-def test_the_drivers_tool_tells_the_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+SAYS = "echo NVIDIA H100 80GB HBM3, GPU-d0ca, 81559; echo NVIDIA A10, GPU-77ab, 23028"
+
+
+@pytest.fixture
+def says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[str], None]]:
+    """A tool of the driver that does as it is told; before that there is none."""
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert gpus.memories() == [], "there is no such tool"
-    tool = tmp_path / "nvidia-smi"
-    for says, found in (("echo 81559; echo 24564", [81559 * 2**20, 24564 * 2**20]), ("echo N/A", []), ("exit 9", [])):
-        tool.write_text(f"#!/bin/sh\n{says}\n")
+    gpus.cards.cache_clear()
+
+    def told(script: str) -> None:
+        tool = tmp_path / "nvidia-smi"
+        tool.write_text(f"#!/bin/sh\n{script}\n")
         tool.chmod(0o700)
-        assert gpus.memories() == found
+        gpus.cards.cache_clear()
+
+    yield told
+    gpus.cards.cache_clear()
+
+
+def test_the_drivers_tool_tells_of_each_gpu(says: Callable[[str], None]) -> None:
+    assert gpus.cards() == [], "there is no such tool"
+    says(SAYS)
+    h100 = gpus.Card("NVIDIA H100 80GB HBM3", "GPU-d0ca", 81559 * 2**20)
+    assert gpus.cards() == [h100, gpus.Card("NVIDIA A10", "GPU-77ab", 23028 * 2**20)]
+    for nothing in ("echo N/A", "echo A10, GPU-1, N/A", "exit 9"):
+        says(nothing)
+        assert gpus.cards() == []
+
+
+def test_the_turn_on_a_gpu_is_that_of_its_uuid(says: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,0,GPU-77ab,5")
+    assert [gpus.named(index) for index in range(5)] == ["1", "0", "GPU-77ab", "5", "1"]
+    says(SAYS)
+    assert [gpus.named(index) for index in range(5)] == ["GPU-77ab", "GPU-d0ca", "GPU-77ab", "5", "GPU-77ab"]
+    assert gpus.turn_file(0) == gpus.turn_file(2) != gpus.turn_file(1)
+
+
+def test_the_rate_of_one_gpu_is_none_of_anothers(
+    says: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    says("echo NVIDIA A10, GPU-77ab, 23028")
+    rates.remember("gpu", 1e13)
+    assert rates.known("gpu") == 1e13
+    says("echo NVIDIA H100, GPU-d0ca, 81559")
+    assert rates.known("gpu") is None
+
+
+def test_workers_of_a_run_share_a_gpu_and_one_trains_at_once(
+    says: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.setattr(gpus, "cores", lambda: list(range(16)))
+    says(SAYS)
+    made = plan.make(suite.read("quick"), "gpu")
+    pool, _ = launch.local(made, None)
+    assert [(one.index, one.sharing) for one in pool] == [(0, 3), (1, 3), (2, 3)], "one a program"
+    assert [one.sharing for one in launch.local(made, 1)[0]] == [1]
+    monkeypatch.setattr(worker.Worker, "submit", lambda *_, **__: Future())
+    monkeypatch.setattr(launch.Session, "_require_gpu", lambda _: "H100")
+    with ExitStack() as stack:
+        session = launch.Session(made, None, None, stack)
+    assert len(session.pool) == 3 and len(session.busy) == 1
 
 
 def test_those_that_share_a_gpu_share_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -282,6 +282,18 @@ def test_the_lanes_of_a_mixed_chunk_are_counted_by_activation() -> None:
     assert results.throughput([entry | {"chunks": earlier}], manifest)["lanes"].tolist() == [10, 10]
 
 
+@pytest.mark.parametrize(("execution", "told"), [({"workers": 8}, 8), ({"workers": 8, "busy": 1}, 1)])
+def test_workers_are_those_that_train_at_once(execution: dict[str, int], told: int) -> None:
+    entry = shard_entry(0, 0.0, 9.0) | {"task": "t", "program": "p", "program_bytes": 1, "cache": "off"}
+    chunk = {"activations": {"relu": 4}, "optimizer": "sgd", "steps": 10, "first": False, "lanes": 4, "width": 4}
+    manifest = {
+        "cells": [["t", "relu", "sgd", []]], "environment": {}, "execution": execution,
+        "programs": {"p": {"width": 4, "steps": 10, "batch_size": 8, "lane_step_flops": 1}},
+    }  # fmt: skip
+    found = results.throughput([entry | {"chunks": [{**chunk, "seconds": 1.0}]}], manifest)
+    assert found["workers"].tolist() == [told]
+
+
 # --- exhibits -------------------------------------------------------------------------------------------------------
 
 

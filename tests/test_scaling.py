@@ -23,6 +23,11 @@ def seconds(journal: list[dict[str, Any]], workers: int) -> float:
     return projection(journal, [workers])[0].seconds
 
 
+def test_waiting_for_a_turn_on_a_gpu_is_no_work() -> None:
+    alone = shard("00000-tune-000", "p", 2.0)
+    assert seconds([alone | {"finished": 5.0, "turn_s": 3.0}], 1) == seconds([alone], 1) == 2.0
+
+
 def test_every_worker_loads_the_program_once() -> None:
     four = [shard(f"0000{i}-tune-000", "a", 1.0, load=3.0 if i == 0 else 0.0) for i in range(4)]
     assert [seconds(four, workers) for workers in (1, 2, 4, 9)] == [7.0, 5.0, 4.0, 4.0]

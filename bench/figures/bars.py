@@ -33,7 +33,7 @@ PARTS = {  # of a worker's time: what it does, as a sentence calls it, and what 
     "train": ("training", "steps of training"),
     "evaluate": ("evaluating", "scoring on data held back"),
     "rows": ("handing over rows", "handing over results"),
-    "wait": ("waiting", "nothing to do"),
+    "wait": ("waiting", "nothing to do, or another's turn"),
 }
 
 

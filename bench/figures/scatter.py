@@ -51,7 +51,7 @@ def _draw(both: pd.DataFrame, names: tuple[str, str], styles: Mapping[str, Style
         )
     ax.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high), aspect="equal")
     for axis, name in zip((ax.xaxis, ax.yaxis), names, strict=True):
-        plain_ticks(axis, "s")
+        plain_ticks(axis, "s", decades=high / low > 100)
         axis.set_label_text(svg.label(name))
     shown = [label for label in styles if label in set(both["optimizer"])]
     handles = [Line2D([], [], color=styles[o].color, marker=styles[o].marker, ls="", ms=5.5) for o in shown]

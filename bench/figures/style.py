@@ -61,8 +61,11 @@ def _luminance(color: Any) -> float:
     return float(linear @ [0.2126, 0.7152, 0.0722])
 
 
-def plain_ticks(axis: Axis, unit: str = "") -> None:
-    """Labels such as 200 k: those of a logarithmic axis are formulas, which figures here do not read."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+def plain_ticks(axis: Axis, unit: str = "", decades: bool = False) -> None:
+    """Labels such as 200 k: those of a logarithmic axis are formulas, which figures here do not read.
+
+    Three a decade or, where there are many `decades`, one.
+    """
+    axis.set_major_locator(LogLocator(subs=(1,) if decades else (1, 2, 5)))
     axis.set_major_formatter(EngFormatter(unit))
     axis.set_minor_locator(NullLocator())

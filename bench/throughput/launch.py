@@ -131,7 +131,7 @@ def _measure(
             break
         held.enter({"shard": group.id, "session": len(manifest["execution"]["sessions"]) - 1, **entry})
         done.add(group.id)
-        if "workers" in entry:
+        if "workers" in entry and group.precision == "float32":
             rates.remember(group.device, median(told["gemm_flops_per_s"] for told in entry["workers"]))
     session["finished"] = time.time()
     return len(done) == len(made.groups)

@@ -67,6 +67,7 @@ class Plan:
 
     def facts(self) -> dict[str, Any]:
         """What a person is told of it."""
+        first = self.devices[0]
         return {
             "kind": "throughput",
             "devices": ", ".join(self.devices),
@@ -74,7 +75,7 @@ class Plan:
             "cells": len(self.suite.tasks) * len(self.suite.activations) * len(self.suite.optimizers),
             "timings": self.cells,
             "groups": len(self.groups),
-            **told(self.seconds, self.devices[0], max(group.workers for group in self.groups)),
+            **told(self.seconds, first, max(group.workers for group in self.groups if group.device == first)),
         }
 
 
