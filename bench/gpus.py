@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from bench.machine import cores
 
-MEMORY_SHARES = {"XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION"}  # an error where both are set
+MEMORY_SHARES = ("XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION")  # an error where both are set
 MOST, MEMORY_EACH = 8, 6 * 2**30  # workers of a GPU, and bytes of its memory for each
 
 
@@ -73,5 +73,6 @@ def environment(index: int, sharing: int) -> dict[str, str]:
     own = visible()[index % len(visible())]
     # Memory is taken as it is needed, and more of it than jax's three quarters: nobody else is expected there. It is
     # not given back, so that each of those that share it has its part.
-    share = {} if MEMORY_SHARES & os.environ.keys() else {"XLA_CLIENT_MEM_FRACTION": f"{0.9 / sharing:.3g}"}
-    return {**share, "CUDA_VISIBLE_DEVICES": own, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    share = next((name for name in MEMORY_SHARES if name in os.environ), MEMORY_SHARES[0])
+    part = f"{float(os.environ.get(share, 0.9)) / sharing:.3g}"
+    return {share: part, "CUDA_VISIBLE_DEVICES": own, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}

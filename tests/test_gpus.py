@@ -134,9 +134,14 @@ def test_gpus_are_counted_from_0_whatever_their_files_are_called(monkeypatch: py
 
 
 @pytest.mark.parametrize("own", [None, "XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION"])
-def test_a_users_own_share_of_a_gpus_memory_is_kept(monkeypatch: pytest.MonkeyPatch, own: str | None) -> None:
+def test_a_users_own_share_of_a_gpus_memory_is_theirs_together(
+    monkeypatch: pytest.MonkeyPatch, own: str | None
+) -> None:
     for name in gpus.MEMORY_SHARES:
         monkeypatch.delenv(name, raising=False)
     if own:
         monkeypatch.setenv(own, "0.5")
-    assert worker.environment("gpu", 0).get("XLA_CLIENT_MEM_FRACTION") == (None if own else "0.9")
+    name = own or "XLA_CLIENT_MEM_FRACTION"
+    for sharing, part in ((1, 0.5 if own else 0.9), (2, 0.25 if own else 0.45)):
+        found = worker.environment("gpu", 0, sharing)
+        assert {key: found[key] for key in gpus.MEMORY_SHARES if key in found} == {name: f"{part}"}
