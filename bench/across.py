@@ -3,12 +3,14 @@
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import pandas as pd
+
 from bench import crosstask, tables
 from bench.audit import Finding, Run, audit_together
 from bench.figures.profiles import profiles
 from bench.figures.svg import Figure
 from bench.labels import few, joined
-from bench.stats import RankTest, cell_label
+from bench.stats import RankTest, Tasks, cell_label
 from bench.verdicts import Verdict
 
 
@@ -53,6 +55,7 @@ def across(run: Run, slug: str) -> Across | None:
         head = f"{best} has the best mean rank, {first['mean_rank']:.1f} of {len(board)}, over {over}"
         share = f"on {100 * first['lead_share']:.0f} % of the {len(names)} tasks"
         told.insert(0, f"{head}{_apart(test)}; {share} it leads or cannot be told from the leader.")
+    told += [_alone(compared, tasks, by) for by in crosstask.CELLS]
     told += _left_out(run.manifest["tasks"], set(cells["task"]), tasks)
     by_score = board.sort_values("profile", ascending=False, kind="stable")
     scores = by_score.set_index(["activation", "optimizer"])["profile"]
@@ -61,6 +64,22 @@ def across(run: Run, slug: str) -> Across | None:
         tables.leaderboard(board, [] if test.refusal or not test.p_value < 0.05 else test.level),
         profiles(slug, crosstask.profile_curves(compared), scores, len(names)),
     )
+
+
+def _alone(compared: pd.DataFrame, tasks: Tasks, by: str) -> str:
+    """Which activation or optimizer (`by`), each at the mean rank of its cells, is first over all tasks; "" of one."""
+    test = crosstask.rank_test(compared, tasks, (by,))
+    means = test.mean_ranks.sort_values(kind="stable")
+    if test.refusal or len(means) < 2:
+        return ""
+    first = joined([str(name) for name in means.index[means == means.iloc[0]]])
+    head = f"Of the {len(means)} {by}s, each at the mean rank of its cells, {first} has the best, {means.iloc[0]:.1f}"
+    level = [str(name) for name in means.index if name in test.level and means[name] > means.iloc[0]]
+    if not level:
+        return f"{head}, and each of the others can be told from it."
+    if len(level) == len(means) - 1:
+        return f"{head}; none of the others can be told from it."
+    return f"{head}; cannot be told from it: {joined(level)}."
 
 
 def _left_out(every: Iterable[str], evaluated: Container[str], compared: Container[str]) -> Iterator[str]:

@@ -62,7 +62,7 @@ LEVELS = ("fault", "warning", "note")
 def audit(run: Run) -> list[Finding]:
     """All findings about `run`, the gravest first; an empty list means that nothing was found."""
     found = [*_completeness(run), *_blocks(run.convergence), *_seeds(run.convergence), *_timing(run.throughput)]
-    found += _under_tuned(run)
+    found += [*_sessions(run), *_under_tuned(run)]
     tasks = list(run.manifest["tasks"])
     found += folded([(task, finding) for task in tasks for finding in audit_task(run, task)], len(tasks))
     return sorted(found, key=lambda finding: LEVELS.index(finding.level))
@@ -200,6 +200,20 @@ def _completeness(run: Run) -> Iterator[Finding]:
             "warning",
             f"{_of(partial, cells)} evaluated on fewer seeds than the rest or not at all: {_names(partial)}.",
         )
+
+
+def _sessions(run: Run) -> Iterator[Finding]:
+    """Of a run that was gone on with: whether that was elsewhere, or with other code."""
+    sessions = run.manifest["execution"].get("sessions", [])
+    for key, what in {"processor": "processors", "commit": "versions of the code"}.items():
+        seen = list(dict.fromkeys(str(session[key]) for session in sessions if session.get(key)))
+        if len(seen) > 1:
+            told = joined([one[:12] + one[40:] for one in seen] if key == "commit" else seen)
+            yield Finding(
+                "warning",
+                f"The run was made on several {what}, as it was gone on with: {told}; times are of all of them, and "
+                "scores may differ from those of one.",
+            )
 
 
 def _target(run: Run, lanes: pd.DataFrame, table: pd.DataFrame, entry: Mapping[str, Any]) -> Iterator[Finding]:

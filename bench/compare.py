@@ -80,10 +80,21 @@ class Comparison:
     def _soonest(self) -> Iterator[str]:
         needed = 1 / self.cells["seconds_ratio"].replace(0, np.nan)
         found = Speedup.over(pd.DataFrame({"ratio": needed}).assign(low=np.nan, high=np.nan), REPEAT)
+        alone = " and ".join(self._reached_alone())
         if found.cells:
             of = f"mean of {found.cells} cells" if found.cells > 1 else "one cell"
             ratio = f"{significant(found.middle)}{found.interval}"
-            yield f"{self.names[1]} needs {ratio} times the seconds to the target: {of}."
+            rest = f"; {alone}" if alone else ""
+            yield f"{self.names[1]} needs {ratio} times the seconds to the target: {of} that reached it in both{rest}."
+        elif alone:
+            yield f"No cell reached the target in both runs; {alone}."
+
+    def _reached_alone(self) -> Iterator[str]:
+        """How many cells reached the target in one run and missed it in the other, by run."""
+        steps = [self.cells[column].to_numpy(dtype=float) for column in ("steps_a", "steps_b")]
+        for name, own, other in zip(self.names, steps, reversed(steps), strict=True):
+            if count := int((np.isfinite(own) & np.isposinf(other)).sum()):
+                yield f"{count} {'reaches' if count == 1 else 'reach'} it only in {name}"
 
     def slower(self, share: float) -> list[str]:
         """What is surely slower in the second run by more than `share`: whole intervals below `1 - share`."""
@@ -137,7 +148,7 @@ def compare(a: Run, b: Run) -> Comparison:
     gone = tuple(_called(*cell) for cell in tables[0].index.difference(shared, sort=False))
     renewed = tuple(_renewed(a, b, shared))
     machines, walls = (trained_on(a), trained_on(b)), (wall_s(a), wall_s(b))
-    alike = not missing and all(run.manifest["status"] == "complete" for run in (a, b))
+    alike = all(run.manifest["status"] == "complete" for run in (a, b)) and _work(a).equals(_work(b))
     return Comparison(
         _names(a, b), cells, metrics, speed, missing, gone, renewed, of, machines, walls if alike else None
     )
@@ -192,6 +203,11 @@ def _renewed(a: Run, b: Run, shared: list[Any]) -> Iterator[str]:
             codes = [run.manifest[kind].get(name, {}).get("code", "") for run in (a, b)]
             if all(codes) and codes[0] != codes[1]:
                 yield f"{kind[:-1]} {name}"
+
+
+def _work(run: Run) -> "pd.Series[int]":
+    """How many networks were trained for what: tuning may find other learning rates, and yet it is as much work."""
+    return run.lanes.groupby([*CELL, "phase", "seed", "steps"]).size()
 
 
 def _budget(run: Run, task: str, key: str) -> list[int]:

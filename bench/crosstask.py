@@ -12,14 +12,15 @@ from bench.stats import CELL, LEVEL, Metric, RankTest, Tasks
 from bench.verdicts import against_row, verdict
 
 CELLS = ("activation", "optimizer")
-LEADERBOARD = ["tasks", "mean_rank", "profile", "lead_share"]
+LEADERBOARD = ["tasks", "mean_rank", "p_value", "profile", "lead_share"]
 
 
 def comparable(convergence: pd.DataFrame, by: tuple[str, ...] = CELLS) -> pd.DataFrame:
-    """The rows of the tasks whose cells have an activation, where there are such and `by` asks for it.
+    """The evaluated rows of the tasks whose cells have an activation, where there are such and `by` asks for it.
 
     A task without one, such as a parabola, has other cells: it cannot stand in one table of ranks with the rest.
     """
+    convergence = convergence[convergence["seeds"] > 0]
     without = convergence["activation"] == NO_ACTIVATION
     return convergence[~without] if "activation" in by and not without.all() else convergence
 
@@ -53,7 +54,8 @@ def leaderboard(
 ) -> pd.DataFrame:
     """One row an entrant, the best mean rank first: how it did over all tasks.
 
-    Columns: those of `by`; `tasks` it was evaluated on; `mean_rank` over their data sets (see `blocks`); `profile`, the
+    Columns: those of `by`; `tasks` it was evaluated on; `mean_rank` over their data sets (see `blocks`); `p_value` of
+    Wilcoxon's test of its ranks against those of the first, with Holm, where there is a test; `profile`, the
     area of its performance profile in steps to target, 0 to 1 (for optimizers or activations alone, the mean over
     their cells); `lead_share`, of the tasks, in which it is the leader or cannot be told from it (alone: one of its
     cells). An entrant that lacks a task has no mean rank and stands last.
@@ -61,7 +63,7 @@ def leaderboard(
     table = comparable(convergence, by)
     if table.empty:
         return pd.DataFrame(columns=[*by, *LEADERBOARD])
-    counts, ranked = ranks(convergence, by).notna().sum(axis=1), blocks(convergence, tasks, by)
+    counts, test = ranks(convergence, by).notna().sum(axis=1), rank_test(convergence, tasks, by)
     cells = table.assign(leads=_leads(lanes, table, tasks))
     cells = cells.join(_profile(table), on=list(CELLS))
     groups = cells.groupby(list(by), sort=False)
@@ -69,7 +71,8 @@ def leaderboard(
     found = pd.DataFrame(
         {
             "tasks": counts,
-            "mean_rank": ranked.mean(axis=1, skipna=False),
+            "mean_rank": blocks(convergence, tasks, by).mean(axis=1, skipna=False),
+            "p_value": np.nan if test.wilcoxon is None else test.wilcoxon,
             "profile": groups["profile"].mean(),
             "lead_share": leads,
         }
@@ -244,10 +247,12 @@ def budget_sentence(trials: pd.DataFrame, metric: Metric, baseline: float) -> st
 
     In words where that is more than all that tuning gains: scores of networks that all but diverged have no size.
     """
-    table = trials.pivot_table(index=CELL, columns="trials", values="expected", sort=False)
-    table = table[np.isfinite(table).all(axis=1)]
+    whole = trials.pivot_table(index=CELL, columns="trials", values="expected", sort=False)
+    # A diverged trial may be infinitely bad: a median can bear that, the mean of few could not.
+    table = whole[whole.notna().all(axis=1) & np.isfinite(whole.iloc[:, -1])]
     if table.empty or table.shape[1] < 3:
         return ""
+    over = "the cells" if len(table) == len(whole) else f"{len(table)} of {len(whole)} cells"
     every = int(table.columns[-1])
     half = (every + 1) // 2
     gained, *lost = (
@@ -257,7 +262,7 @@ def budget_sentence(trials: pd.DataFrame, metric: Metric, baseline: float) -> st
     told = [metric.difference(one) if one <= most else "more than all it gains over the baseline" for one in lost]
     return (
         f"In validation {metric.name}, a cell with {half} of its {every} trials, drawn at random, would be expected to "
-        f"lose {told[0]}, with a single one {told[1]} (medians over the cells)."
+        f"lose {told[0]}, with a single one {told[1]} (medians over {over})."
     )
 
 

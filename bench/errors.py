@@ -1,5 +1,6 @@
 """What can go wrong, and the exit code that each kind of it has."""
 
+import re
 import sysconfig
 import traceback
 from collections.abc import Iterable, Iterator
@@ -79,6 +80,13 @@ def in_words(error: BaseException) -> str:
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if not _installed(frame.filename)]
     place = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
     return "\n".join([first + place, *rest])
+
+
+def how_it_ended(error: BaseException) -> str:
+    """How a worker's process ended, by the error of its executor: `SIGKILL(-9), as where memory runs out`."""
+    codes = re.search(r"exit codes of the workers are \{(.+?)\}", str(error))
+    told = codes[1] if codes else f"{type(error).__name__}: {error}".splitlines()[0]
+    return f"{told}, as where memory runs out" if "SIGKILL" in told else told
 
 
 @cache

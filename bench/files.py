@@ -7,14 +7,23 @@ from pathlib import Path
 from bench.errors import DataError, writing
 
 
+def temporary(path: Path) -> Path:
+    """The file beside it that is written first; one that is left over is of a process that was killed."""
+    return path.with_name(f".{path.name}.tmp")
+
+
 def write(path: Path, content: bytes) -> None:
     """Replace a file so that a reader, or a crash, finds the old one or the new one."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with writing(path), temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    waiting = temporary(path)
+    try:
+        with writing(path), waiting.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        waiting.unlink(missing_ok=True)
+        raise
+    waiting.replace(path)
     if os.name == "posix":
         folder = os.open(path.parent, os.O_RDONLY)
         try:

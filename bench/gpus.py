@@ -48,7 +48,16 @@ def cards() -> list[Card]:
 def named(index: int) -> str:
     """The UUID of the GPU of the worker of that number, which no container renumbers, or what CUDA calls it."""
     own = visible()[index % len(visible())]
-    return cards()[int(own)].uuid if own.isdigit() and int(own) < len(cards()) else own
+    found = _card(own)
+    return found.uuid if found else own
+
+
+def _card(name: str) -> Card | None:
+    """The card that CUDA calls so, by its number or its UUID; None where that is not told."""
+    every = cards()
+    if name.isdigit():
+        return every[int(name)] if int(name) < len(every) else None
+    return next((card for card in every if card.uuid.startswith(name)), None) if name else None
 
 
 def turn_file(index: int) -> Path:
@@ -63,7 +72,8 @@ def workers(programs: int) -> int:
     They share it to compile at the same time, so that there are no more of them than programs; each needs a core and
     memory of its own.
     """
-    count, room = len(visible()), min((card.memory_bytes for card in cards()), default=0) // MEMORY_EACH
+    count, own = len(visible()), [card.memory_bytes for name in visible() if (card := _card(name))]
+    room = min(own, default=0) // MEMORY_EACH
     each = max(1, min(MOST, len(cores()) // count, room))
     return max(count, min(each * count, programs))
 

@@ -17,7 +17,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
-from bench import cluster, files, gpus, manifests, plan, rates, store, suite, worker
+from bench import cluster, files, gpus, machine, manifests, plan, rates, store, suite, worker
 from bench.errors import InputError, Interrupted, ResourceError
 from bench.plan import Plan
 from bench.program import PROFILES
@@ -115,6 +115,7 @@ class Session:
         """Carry out what is left of the plan; returns whether all is done, and how far it is."""
         execution, number = manifest["execution"], len(manifest["execution"]["sessions"])
         times: dict[str, Any] = {"started": self.started, "finished": None, "workers": len(self.pool), "ready": []}
+        times |= {"processor": machine.processor(), "commit": machine.commit()}
         execution["sessions"].append(times)
         execution |= {"workers": len(self.pool), "busy": len(self.busy)}
         manifest["status"] = "running"
@@ -198,7 +199,7 @@ def directory(out: str | Path | None, resume: str | Path | None, name: str) -> P
         held = store.read_manifest(path)["name"]
         hint = f"bench run --resume {path} goes on with it" if held == name else "give another --out"
         raise InputError(f"--out {path}: got a run of the suite {held}; expected a new directory", hint)
-    remains = {store.LOCK, f".{store.MANIFEST}.tmp"}  # of a run that was killed before it had begun
+    remains = {store.LOCK, files.temporary(path / store.MANIFEST).name}  # of a run that was killed before it had begun
     if path.is_file() or any(file.is_file() and file.name not in remains for file in path.rglob("*")):
         raise InputError(f"--out {path}: got something else's files; expected a new or empty directory")
     return path

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from math import isfinite
+from math import isfinite, isnan
 from typing import TYPE_CHECKING, Any
 
 from bench.lazy import Lazy
@@ -96,6 +96,10 @@ class Metric:
         if not isfinite(value):
             return "–"
         return f"{value * self.scale:.1f} {self.unit}" if self.unit else f"{value * self.scale:.3g}"
+
+    def counted(self, value: float) -> float:
+        """The value, or the worst where it is not a number."""
+        return self.worst if isnan(value) else value
 
     def better(self, a: float, b: float) -> bool:
         """Whether a is better than b; not a number is never better."""

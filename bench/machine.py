@@ -12,10 +12,10 @@ import psutil
 
 # Those whose change can change a result; the libraries of CUDA are there where jax has its plug-in
 COMPARABLE = (
-    "jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn",
+    "optact", "jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn",
     "jax-cuda13-plugin", "nvidia-cublas", "nvidia-cudnn-cu13",
 )  # fmt: skip
-PACKAGES = ("optact", *COMPARABLE, "pandas", "scipy")
+PACKAGES = (*COMPARABLE, "pandas", "scipy")
 
 
 def describe() -> dict[str, Any]:

@@ -37,7 +37,8 @@ class Leader:
         self.metrics = state.metrics
         for row in rows:
             if row["phase"] == "evaluate":
-                score = row["test_metric"] if row["status"] == "ok" else self.metrics[row["task"]].worst
+                metric = self.metrics[row["task"]]
+                score = metric.counted(row["test_metric"]) if row["status"] == "ok" else metric.worst
                 self.scores[row["task"], row["activation"], row["optimizer"]].append(score)
 
     def __str__(self) -> str:

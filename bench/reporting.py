@@ -5,6 +5,7 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import pandas as pd
 from markupsafe import Markup
@@ -25,10 +26,16 @@ FRAMES: dict[str, Callable[[Run], pd.DataFrame]] = {
     "best_so_far": lambda run: crosstask.best_so_far(run.lanes, run.manifest["tasks"]),
     "curves": lambda run: stats.curve_bands(run.curves, run.lanes, run.manifest["tasks"]),
     "leaderboard": lambda run: crosstask.leaderboard(run.lanes, run.convergence, run.manifest["tasks"]),
+    "activations": lambda run: _ranked(run, "activation"),
+    "optimizers": lambda run: _ranked(run, "optimizer"),
     "variance": lambda run: crosstask.variance_by_task(run.lanes, run.manifest["tasks"]),
     "throughput": lambda run: run.throughput,
     "times": lambda run: run.times,
 }
+
+
+def _ranked(run: Run, by: str) -> pd.DataFrame:
+    return crosstask.leaderboard(run.lanes, run.convergence, run.manifest["tasks"], (by,))
 
 
 def report(runs: Sequence[Run], out: str | Path) -> Path:
@@ -44,8 +51,11 @@ def report(runs: Sequence[Run], out: str | Path) -> Path:
 
 
 def write(files: Mapping[str, bytes], out: Path) -> Path:
-    """Write the files of a page into the folder `out`, each whole or not at all, and return the page's path."""
-    _refuse_foreign(out)
+    """Write the files of a page into the folder `out`, each whole or not at all, and return the page's path.
+
+    The list of them comes first and the page last, so that after a crash all that is there is known as the page's own.
+    """
+    _refuse_foreign(out, files)
     out.mkdir(parents=True, exist_ok=True)
     _remove_stale(out, files)
     with writing(out), tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as beside:
@@ -78,7 +88,7 @@ def render(runs: Sequence[Run]) -> dict[str, bytes]:
 def listed(files: Mapping[str, bytes]) -> dict[str, bytes]:
     """The files of a report with the list that tells a later one which it may replace."""
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    return {**files, LIST: json.dumps({"schema": 1, "files": digests}, indent=1).encode()}
+    return {LIST: json.dumps({"schema": 1, "files": digests}, indent=1).encode(), **files}
 
 
 def verdicts(runs: Sequence[Run]) -> list[str]:
@@ -127,22 +137,30 @@ def _verdicts(part: Part) -> Iterator[str]:
         yield told[task, stats.cell_label(*pair)]
 
 
-def _refuse_foreign(out: Path) -> None:
-    """Refuse a folder whose page somebody else wrote."""
+def _refuse_foreign(out: Path, files: Mapping[str, bytes] = MappingProxyType({})) -> None:
+    """Refuse a folder whose page somebody else wrote, or in which one of `files` would replace what nobody listed."""
     page = out / "index.html"
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: got a file; expected a folder for the report")
     if page.exists() and GENERATOR not in page.read_text(errors="replace")[:2000]:
         raise InputError(f"{page}: got somebody else's page; expected an empty folder or an older report")
+    own = {LIST, page.name, *_listed(out)}
+    for name, content in files.items():
+        if name not in own and (out / name).exists() and (out / name).read_bytes() != content:
+            raise InputError(f"{out / name}: got somebody else's file; expected an empty folder or an older report")
+
+
+def _listed(out: Path) -> dict[str, str]:
+    """The files that an older report in `out` lists as its own, with their checksums; none where there is no list."""
+    try:
+        return dict(json.loads((out / LIST).read_text())["files"])
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return {}
 
 
 def _remove_stale(out: Path, files: Mapping[str, bytes]) -> None:
     """Remove what an older report listed as its own, is unchanged since, and is not written again."""
-    try:
-        listed = json.loads((out / LIST).read_text())["files"].items()
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return  # no older report, or no list that could be trusted
-    for name, digest in listed:
+    for name, digest in _listed(out).items():
         path = out / name
         ours = path.is_file() and path.resolve().is_relative_to(out.resolve())
         if ours and name not in files and hashlib.sha256(path.read_bytes()).hexdigest() == digest:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.budget import Trial
-from bench.errors import in_words
+from bench.errors import ResourceError, how_it_ended, in_words
 from bench.lanes import Cell
 from bench.losses import Metric
 from bench.plan import Plan
@@ -21,6 +21,7 @@ from bench.shard import Block, Result, Shard
 
 Row = dict[str, Any]
 TRIES = 3  # of a shard whose worker died
+HOPELESS = 3  # shards that kill their workers before any is trained: no worker lives here
 WORTH_LOADING = 3  # shards of a program that must be waiting before another worker loads it too
 IN_HAND = 2  # shards a worker holds: it goes on with the second while the first is being stored
 POLL_S = 0.2
@@ -77,6 +78,7 @@ class Runner:
         self.slots = [Slot(executor) for executor in executors]
         self.progress = Progress(plan.lanes, metrics={p.task.name: p.task.metric for p in plan.programs})
         self.trained = 0  # shards
+        self.killed = 0  # shards that killed their workers as often as they were tried
         self.tries: dict[str, int] = defaultdict(int)
         self.ready: dict[str, deque[Shard]] = defaultdict(deque)  # by program
         self.work: dict[str, int] = defaultdict(int)  # FLOP of what is ready of a program
@@ -161,7 +163,14 @@ class Runner:
             if self.tries[shard.id] < TRIES:
                 self._put(shard)
             else:
-                self._fail(shard, f"its worker died {TRIES} times ({type(error).__name__})")
+                self.killed += 1
+                if self.killed >= HOPELESS and not self.trained:
+                    raise ResourceError(
+                        f"workers: got {self.killed * TRIES} that died before a first result ({how_it_ended(error)}); "
+                        "expected one that lives",
+                        "fewer --workers need less memory; bench info tells how much there is",
+                    ) from error
+                self._fail(shard, f"its worker died {TRIES} times ({how_it_ended(error)})")
         except Exception as error:  # whatever a user's activation or optimizer raises is data, told with the lane
             slot.programs.discard(shard.program.id)
             self._fail(shard, in_words(error))
@@ -213,7 +222,8 @@ def trial_of(row: Row, program: Program) -> Trial:
 def rank(plan: Plan, block: Block, rows: Sequence[Row]) -> dict[Cell, list[Trial]]:
     """The trials of each cell that these rows tell of, the one with the best mean validation metric first.
 
-    The mean is over the tuning seeds; a lane that diverged or failed counts as the worst. Ties go to the lower mean
+    The mean is over the tuning seeds; a lane that diverged or failed, and a score that is not a number, counts as the
+    worst. Ties go to the lower mean
     validation loss, then to the smaller rate. Test data have no part in it.
     """
     by_cell: dict[tuple[str, str, str], dict[Trial, list[Row]]] = defaultdict(lambda: defaultdict(list))
@@ -224,7 +234,7 @@ def rank(plan: Plan, block: Block, rows: Sequence[Row]) -> dict[Cell, list[Trial
 
     def badness(lanes: list[Row]) -> tuple[float, float]:
         ok = [lane for lane in lanes if lane["status"] == "ok"]
-        scores = [lane["validation_metric"] for lane in ok] + [metric.worst] * (len(lanes) - len(ok))
+        scores = [metric.counted(lane["validation_metric"]) for lane in ok] + [metric.worst] * (len(lanes) - len(ok))
         loss = sum(lane["validation_loss"] for lane in ok) / len(lanes) if len(ok) == len(lanes) else float("inf")
         return sign * sum(scores) / len(scores), loss
 

@@ -17,6 +17,14 @@ ARRAYS, DESCRIPTION = "model.safetensors", "model.json"
 SCHEMA = 3
 
 
+def others(folder: Path) -> bool:
+    """Whether there is what is neither a model nor what is left of one whose process was killed while it stored it."""
+    if not folder.is_dir() or (folder / DESCRIPTION).exists():
+        return folder.is_file()
+    own = {folder / ARRAYS, *(files.temporary(folder / name) for name in (ARRAYS, DESCRIPTION))}
+    return any(path not in own for path in folder.iterdir())
+
+
 class Network(NamedTuple):
     """A trained network: a suite of one cell that says what it is, its arrays by name, and what it scored."""
 

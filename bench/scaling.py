@@ -3,6 +3,8 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from heapq import heappop, heappush
+from itertools import pairwise
+from math import inf
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -22,8 +24,8 @@ def projection(journal: Iterable[Mapping[str, Any]], workers: Iterable[int]) -> 
 
     The worker that is free first takes, of the shards that may start, one of a program that it has loaded, else the
     longest. A program costs a worker once the most that any worker took to trace, compile and load it. What is
-    evaluated waits for its block's tuning; a shard that failed is left out. Raises ValueError where there is no shard
-    or fewer than one worker.
+    evaluated waits for its block's tuning, and a rung of that for the one before; a shard that failed is left out.
+    Raises ValueError where there is no shard or fewer than one worker.
     """
     entries, counts = [entry for entry in journal if entry.get("chunks")], list(workers)
     if not entries or min(counts, default=1) < 1:
@@ -54,24 +56,36 @@ def _makespan(entries: list[Mapping[str, Any]], workers: int) -> float:
     return max(end for end, _ in free)
 
 
+class Stage(NamedTuple):
+    """Shards of a block that wait for all of the stage before: rungs of its tuning in their order, then evaluation."""
+
+    block: str
+    number: float
+
+
+def _stage(shard: str) -> Stage:
+    block, kind, _ = shard.split("-")
+    return Stage(block, inf if kind == "evaluate" else int(kind.removeprefix("tune") or 0))
+
+
 class _Waiting:
     """The shards that no worker has yet; each is known by its place among `longest`, the one with most work first."""
 
     def __init__(self, entries: list[Mapping[str, Any]]) -> None:
         self.longest = sorted(entries, key=_work, reverse=True)
-        self.block = [entry["shard"].partition("-")[0] for entry in self.longest]
-        self.tunes = ["-evaluate-" not in entry["shard"] for entry in self.longest]
-        self.unplaced = Counter(block for block, tunes in zip(self.block, self.tunes, strict=True) if tunes)
-        self.tuned: dict[str, float] = defaultdict(float)  # when the last shard of a block's tuning ends
-        self.after: dict[str, list[int]] = defaultdict(list)  # what waits for it
+        self.stage = [_stage(entry["shard"]) for entry in self.longest]
+        self.unplaced = Counter(self.stage)
+        before = {later: earlier for earlier, later in pairwise(sorted(self.unplaced)) if earlier.block == later.block}
+        self.ended: dict[Stage, float] = defaultdict(float)  # when the last shard of a stage ends
+        self.after: dict[Stage, list[int]] = defaultdict(list)  # what waits for it
         self.known: list[tuple[float, int]] = []  # a heap: those of which it is known from when on they may start
         self.ready: dict[str, list[int]] = defaultdict(list)  # heaps by program: those that may
         self.now = 0.0
-        for shard, block in enumerate(self.block):
-            if self.tunes[shard] or not self.unplaced[block]:
-                self.known.append((0.0, shard))
+        for shard, stage in enumerate(self.stage):
+            if stage in before:
+                self.after[before[stage]].append(shard)
             else:
-                self.after[block].append(shard)
+                self.known.append((0.0, shard))
 
     def take(self, at: float, loaded: set[str]) -> tuple[float, int]:
         """When a worker that is free `at` a time begins its next shard, and which."""
@@ -86,14 +100,13 @@ class _Waiting:
         return self.now, shard
 
     def placed(self, shard: int, end: float) -> None:
-        """It ends then; what waits for the last of its block's tuning may start when that has ended."""
-        block = self.block[shard]
-        if self.tunes[shard]:
-            self.unplaced[block] -= 1
-            self.tuned[block] = max(self.tuned[block], end)
-            if not self.unplaced[block]:
-                for later in self.after[block]:
-                    heappush(self.known, (self.tuned[block], later))
+        """It ends then; what waits for the last of its stage may start when that has ended."""
+        stage = self.stage[shard]
+        self.unplaced[stage] -= 1
+        self.ended[stage] = max(self.ended[stage], end)
+        if not self.unplaced[stage]:
+            for later in self.after[stage]:
+                heappush(self.known, (self.ended[stage], later))
 
 
 def _loading(entry: Mapping[str, Any]) -> float:

@@ -74,7 +74,7 @@ class Shard:
         """The row of a lane that could not be trained; the journal tells why."""
         return {
             **self.identity(lane), **dict.fromkeys(SCORES, nan), **{curve: [] for curve in CURVES},
-            "status": "failed", "stopped_at": 0, "steps_to_target": inf,
+            "status": "failed", "stopped_at": None, "steps_to_target": inf,
         }  # fmt: skip
 
 

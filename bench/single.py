@@ -38,9 +38,9 @@ def train(
     Names may have arguments: 'elu(alpha=0.5)', 'adam(b1=0.8)', 'wine_mlp(width=16)', 'mine.npz(model=cnn)'.
     With --best RUN activation, optimizer, learning rate and length of training are those that lead there.
     """
-    from bench import fit
+    from bench import fit, saved
 
-    if out.exists() and not (out / "model.json").exists() and (out.is_file() or any(out.iterdir())):
+    if saved.others(out):
         raise InputError(f"--out {out}: got something else's files; expected a new directory or an older model")
     if device not in ("cpu", "gpu"):
         raise InputError(f"--device: got {device!r}; expected one of cpu, gpu")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.labels import NO_ACTIVATION
+from bench.labels import NO_ACTIVATION, significant
 from bench.stats import Metric, cell_label, noun
 from bench.verdicts import Verdict
 
@@ -142,6 +142,13 @@ def told_rate(row: dict[str, Any], edge: str = "") -> str:
     return f"{row['learning_rate']:.3g}{edge}{rest}"
 
 
+def _against_first(board: pd.DataFrame) -> "list[Read]":
+    if board["p_value"].isna().all():
+        return []
+    about = "that chance alone sets its ranks as far from those of the first (Wilcoxon, with Holm over all cells)"
+    return [_number("p against the first", "p_value", lambda v: significant(v, 2) if v >= 0.001 else "< 0.001", about)]
+
+
 def leaderboard(board: pd.DataFrame, level: Sequence[object] = ()) -> Table:
     """Cells over all tasks, the best mean rank first; `level` are those that cannot be told from the first."""
     readers: list[Read] = [
@@ -151,6 +158,7 @@ def leaderboard(board: pd.DataFrame, level: Sequence[object] = ()) -> Table:
         _number(
             "mean rank", "mean_rank", lambda v: f"{v:.2f}", "over the tasks, each data set counted once; 1 is the best"
         ),
+        *_against_first(board),
         _number("profile score", "profile", lambda v: f"{v:.2f}", "area under its performance profile, 0 to 1"),
         _number(
             "leads or not told apart", "lead_share", _percent,

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench.labels import few_cells
+from bench.labels import few_cells, significant
 from bench.stats import (
     CELL,
     Floats,
@@ -16,9 +16,11 @@ from bench.stats import (
     Pair,
     Tasks,
     cell_label,
+    finished,
     holm,
     moderated_tests,
     score_table,
+    scores,
     seeds_needed,
     smallest_seen,
 )
@@ -128,12 +130,6 @@ def leader(table: pd.DataFrame, task: str) -> "pd.Series[Any] | None":
     return rows.sort_values(["rank", "steps_to_target"], kind="stable").iloc[0] if len(rows) else None
 
 
-def indistinguishable(lanes: pd.DataFrame, tasks: Tasks, task: str, best: Pair) -> tuple[Pair, ...]:
-    """The cells of `task` that cannot be told from `best` at 5 %: see `against_best`."""
-    table = against_best(lanes, tasks, task, best)
-    return tuple(table.loc[table["tied"], CELL[1:]].itertuples(index=False, name=None))
-
-
 def verdict(lanes: pd.DataFrame, table: pd.DataFrame, tasks: Tasks, task: str) -> Verdict:
     """The verdict on `task` from a run's lanes and its `convergence` table."""
     best, own = leader(table, task), table[table["task"] == task]
@@ -142,9 +138,10 @@ def verdict(lanes: pd.DataFrame, table: pd.DataFrame, tasks: Tasks, task: str) -
     if best is None:
         return Verdict(task, None, np.nan, np.nan, (), 0, 0, metric)
     mean, seeds, planned = float(best["test_metric"]), int(best["seeds"]), len(own)
-    how = " or ".join(status for status in LOST if (_lost(lanes, task)["status"] == status).any()) or "diverged"
+    how = [status for status in LOST if (_lost(lanes, task)["status"] == status).any()]
     if mean == metric.worst:
-        return Verdict(task, None, mean, np.nan, (), cells, seeds, metric, planned=planned, how=how)
+        how += _at_worst(lanes, tasks, task)
+        return Verdict(task, None, mean, np.nan, (), cells, seeds, metric, planned=planned, how=" or ".join(how))
     winner = (str(best["activation"]), str(best["optimizer"]))
     others = against_best(lanes, tasks, task, winner).set_index(CELL[1:])
     equals = own[own["rank"] == best["rank"]].sort_values("steps_to_target", kind="stable")
@@ -161,9 +158,18 @@ def verdict(lanes: pd.DataFrame, table: pd.DataFrame, tasks: Tasks, task: str) -
         planned=planned,
         rate=float(best["learning_rate"]),
         lost=others["lost"][others["more_lost"]].to_dict(),
-        how=how,
+        how=" or ".join(how) or "diverged",
         seen=_seen(others["spread"], seeds),
     )
+
+
+def _at_worst(lanes: pd.DataFrame, tasks: Tasks, task: str) -> list[str]:
+    """What is so of networks that were carried through and yet have the worst score there is; empty without any."""
+    metric, done = Metric.of(tasks[task]), finished(lanes[lanes["task"] == task], "evaluate")
+    if not (scores(done[done["status"] == "ok"], "test_metric", tasks) == metric.worst).any():
+        return []
+    end = f"of {metric.told(metric.worst)}, the worst there is" if np.isfinite(metric.worst) else "that is not finite"
+    return [f"has a test {metric.name} {end}"]
 
 
 def _seen(spreads: "pd.Series[float]", seeds: int) -> float:
@@ -255,8 +261,8 @@ def power_line(found: Verdict) -> str:
         return ""
     spreads = smallest_seen(found.seeds, comparisons=found.cells - 1)
     half = seeds_needed(spreads / 2, 1.0, comparisons=found.cells - 1)
-    return (
-        f"With {found.seeds} seeds there is an 80 % chance to detect a cell {found.metric.difference(found.seen)} "
-        f"behind the leader ({spreads:.1f} standard deviations of the paired difference); half of that gap would "
-        f"need {half:,} seeds."
+    text = (
+        f"With {found.seeds:,} seeds there is an 80 % chance to detect a cell {found.metric.difference(found.seen)} "
+        f"behind the leader ({significant(spreads, 2)} standard deviations of the paired difference)"
     )
+    return f"{text}; half of that gap would need {half:,} seeds." if half else f"{text}."

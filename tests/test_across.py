@@ -56,6 +56,25 @@ def test_the_headline_says_how_many_cannot_be_told_from_the_first(run: Synthetic
     assert f"over 5 tasks, {words} be told from it; on " in found.sentences[0]
 
 
+def test_the_best_activation_and_optimizer_over_all_are_told(run: SyntheticRun) -> None:
+    places = {"sgd": 3.5, "momentum": 5.5, "adam": 1.5}
+    own = run.convergence["optimizer"].map(places)
+    run.convergence["rank"] = own + np.where(run.convergence["activation"] == "relu", -0.5, 0.5)
+    found = across(run, "run")
+    assert found is not None
+    one, other = found.sentences[3:5]
+    assert one == (
+        "Of the 2 activations, each at the mean rank of its cells, relu has the best, 1.0, and each of the others can "
+        "be told from it."
+    )
+    assert other == (
+        "Of the 3 optimizers, each at the mean rank of its cells, adam has the best, 1.0; cannot be told from it: sgd."
+    )
+    titles = [column.title for column in found.board.columns]
+    assert titles[4] == "p against the first"
+    assert [row.entries[4].text for row in found.board.rows] == ["–", *["0.31"] * 5]
+
+
 def test_the_headline_counts_each_data_set_once() -> None:
     """On 13 tasks one cell is always the first; that 8 of them are of one data set makes six blocks of them."""
     names = [f"t{i}" for i in range(13)]

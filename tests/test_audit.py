@@ -114,6 +114,20 @@ def test_chunks_halved_for_want_of_memory_are_noted() -> None:
     assert "note: Memory ran out, so that 3 shards were trained in chunks of half the width or less" in texts(run)
 
 
+def test_a_run_gone_on_with_elsewhere_or_with_other_code_is_a_warning() -> None:
+    run = sound()
+    run.manifest["execution"]["sessions"] = [
+        {"processor": "AMD EPYC", "commit": "a" * 40},
+        {},  # of an older version
+        {"processor": "Intel Xeon", "commit": "a" * 40 + "+changes"},
+    ]
+    found = texts(run)
+    assert "warning: The run was made on several processors, as it was gone on with: AMD EPYC and Intel Xeon;" in found
+    assert "several versions of the code, as it was gone on with: aaaaaaaaaaaa and aaaaaaaaaaaa+changes;" in found
+    run.manifest["execution"]["sessions"] = [{"processor": "AMD EPYC", "commit": "a" * 40}] * 2
+    assert "several" not in texts(run)
+
+
 def test_failed_networks_are_a_fault() -> None:
     run = sound()
     run.lanes.loc[0, "status"] = "failed"

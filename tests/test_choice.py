@@ -48,6 +48,12 @@ def test_without_a_leader_of_several_there_is_no_choice(scores: dict[str, Sequen
     assert chosen(scores) == Choice()
 
 
+def test_a_leader_that_does_not_beat_the_baseline_is_no_choice() -> None:
+    assert chosen({"x": GOOD, "y": FAR}, baseline=0.98).sentence == (
+        "Choose none of them: no cell does better than the baseline, 98.0 %."
+    )
+
+
 def test_a_long_list_stands_below_and_says_what_it_is() -> None:
     found = chosen({"x": GOOD} | {f"y{i}": NEAR for i in range(9)} | {f"z{i}": FAR for i in range(2)})
     assert found.sentence == f"{HEAD} or, each at its own learning rate, any of the 9 below."

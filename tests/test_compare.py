@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats as scipy_stats
 from synthetic import REGRESSION, SyntheticRun, make_run, task_entry
@@ -14,6 +15,7 @@ from synthetic import REGRESSION, SyntheticRun, make_run, task_entry
 from bench.compare import COLUMNS, REPEAT, Comparison, compare, percent
 from bench.comparing import as_json, lines, render
 from bench.errors import DataError, InputError
+from bench.stats import CELL
 from bench.verdicts import holm
 
 NAMES = (["relu", "tanh"], ["sgd", "adam"])
@@ -182,6 +184,31 @@ def test_seconds_to_target_are_told_with_their_interval(run: SyntheticRun) -> No
     assert (
         f"needs 4.00 ({4 / 1.1:.2f} to {4 * 1.1:.2f}) times the seconds" in compare(run, slowed(run, 4.0)).sentences[2]
     )
+
+
+def test_who_reached_the_target_alone_is_told_beside_the_seconds(run: SyntheticRun) -> None:
+    reached = run.convergence.loc[np.isfinite(run.convergence["steps_to_target"]), CELL].to_numpy().tolist()
+
+    def missing(cells: list[list[str]]) -> SyntheticRun:
+        of = pd.Series(run.lanes[CELL].to_numpy().tolist(), run.lanes.index).isin(cells)
+        return changed(run, lanes=run.lanes.assign(steps_to_target=run.lanes["steps_to_target"].mask(of, np.inf)))
+
+    assert len(reached) == 2
+    one = compare(run, missing(reached[1:])).sentences[2]
+    assert one.startswith("other needs 1.00 times the seconds")
+    assert one.endswith("one cell that reached it in both; 1 reaches it only in synthetic.")
+    none = compare(missing(reached), run).sentences[2]
+    assert none == "No cell reached the target in both runs; 2 reach it only in synthetic."
+
+
+def test_whole_runs_are_set_against_each_other_only_where_they_trained_as_much(run: SyntheticRun) -> None:
+    def told(other: SyntheticRun) -> bool:
+        return any(sentence.startswith("The whole run") for sentence in compare(run, other).sentences)
+
+    tuned = run.lanes["phase"] == "tune"
+    assert told(changed(run, lanes=run.lanes.assign(learning_rate=run.lanes["learning_rate"] * 2)))
+    assert not told(changed(run, lanes=run.lanes[~tuned]))
+    assert not told(changed(run, lanes=run.lanes[tuned | (run.lanes["seed"] != run.lanes["seed"].max())]))
 
 
 def test_a_target_met_at_once_is_left_out_of_the_mean(run: SyntheticRun) -> None:

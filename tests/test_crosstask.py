@@ -157,7 +157,6 @@ def test_trials_and_regions_are_there_for_every_cell(run: SyntheticRun) -> None:
     assert len(crosstask.good_region(run.lanes, TASKS)) == 5 * 6
     curves = crosstask.profile_curves(run.convergence)
     assert set(curves.columns) == {"activation", "optimizer", "ratio", "share"}
-    assert len(stats.summary(run.lanes, TASKS)) == 30
 
 
 def test_what_forgives_a_rate_that_is_off_is_told() -> None:
@@ -187,6 +186,30 @@ def test_a_loss_of_more_than_a_cell_gains_is_told_in_words() -> None:
     trials = pd.DataFrame(rows, columns=[*stats.CELL, "trials", "expected"])
     assert crosstask.budget_sentence(trials, Metric.of(REGRESSION), REGRESSION["baseline"]).endswith(
         "to lose 5.00, with a single one more than all it gains over the baseline (medians over the cells)."
+    )
+
+
+def test_a_trial_that_diverged_infinitely_counts_in_what_fewer_trials_cost() -> None:
+    """And does not remove its cell, so that the median would be of the forgiving ones alone."""
+    cells = [("e", "relu", name) for name in ("sgd", "adam", "lion")]
+    losses = [(np.inf, np.inf, 3.0), (np.inf, 5.0, 4.0), (6.0, 5.0, 4.0)]
+    rows = [(*cell, k, of[k - 1]) for cell, of in zip(cells, losses, strict=True) for k in (1, 2, 3)]
+    trials = pd.DataFrame(rows, columns=[*stats.CELL, "trials", "expected"])
+    told = crosstask.budget_sentence(trials, Metric.of(REGRESSION), REGRESSION["baseline"])
+    more = "more than all it gains over the baseline"
+    assert told.endswith(f"lose 1.00, with a single one {more} (medians over the cells).")
+    never = pd.DataFrame([("e", "elu", "sgd", k, np.inf) for k in (1, 2, 3)], columns=trials.columns)
+    lost = pd.concat([trials, never])
+    assert crosstask.budget_sentence(lost, Metric.of(REGRESSION), 1.0).endswith("(medians over 3 of 4 cells).")
+
+
+def test_the_leaderboard_of_an_interrupted_run_is_of_what_was_evaluated(run: SyntheticRun) -> None:
+    table = run.convergence.copy()
+    table.loc[table["task"] == "a", ["seeds", "rank", "steps_to_target"]] = [0, np.nan, np.nan]
+    board = crosstask.leaderboard(run.lanes[run.lanes["task"] != "a"], table, TASKS)
+    assert (board["tasks"] == 4).all()
+    pd.testing.assert_frame_equal(
+        board, crosstask.leaderboard(run.lanes[run.lanes["task"] != "a"], table[table["task"] != "a"], TASKS)
     )
 
 

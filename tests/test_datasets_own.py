@@ -148,6 +148,7 @@ class TestRefused:
             ({"y_train": LABELS * 1e200, "y_test": LABELS[:12] / 2}, "y_train: got nan, or more than 1e+18; expected"),
             ({"y_train": LABELS * 1e-200, "y_test": LABELS[:12] / 2}, "y_train: got 0 throughout"),
             ({"y_train": LABELS * 0.0 + 2, "y_test": LABELS[:12] / 2}, "y_train: got 2 throughout"),
+            ({"y_train": LABELS / 2, "y_test": LABELS[:12] * 0.0}, "y_test: got 0 throughout; expected numbers that"),
             ({"x_train": np.zeros((9, 4)), "y_train": LABELS[:9]}, "x_train: got 9 samples; expected at least 10"),
             ({"x_test": np.zeros((0, 4)), "y_test": LABELS[:0]}, "x_test: got 0 samples; expected at least 2"),
         ],

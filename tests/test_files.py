@@ -15,6 +15,16 @@ def test_what_is_written_is_read_by_its_checksum(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["a"]
 
 
+def test_what_cannot_be_written_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        files.write(tmp_path / "a", b"new")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_other_bytes_and_no_file_are_told(tmp_path: Path) -> None:
     files.write(tmp_path / "a", b"new")
     with pytest.raises(DataError, match=f"a: got bytes that do not match.*; expected {files.sha256(b'old')[:12]}$"):

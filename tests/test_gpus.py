@@ -29,6 +29,8 @@ def test_a_worker_of_a_gpu_sees_that_gpu_alone(monkeypatch: pytest.MonkeyPatch) 
         ("0", [16376], 16, 37, 2, 1),  # each needs memory
         ("0", [4096], 16, 37, 1, 1),
         ("0", [], 16, 37, 1, 1),  # nobody tells how much there is
+        ("0", [81559, 4096], 16, 37, 8, 1),  # a small one beside it is not asked
+        ("1", [81559, 4096], 16, 37, 1, 1),
     ],
 )
 def test_workers_of_a_gpu_share_it(

@@ -164,3 +164,10 @@ class TestWatched:
     def test_an_error_passes_through(self) -> None:
         with pytest.raises(KeyError), watched(io.StringIO()):
             raise KeyError
+
+
+def test_a_score_that_is_not_a_number_is_the_worst() -> None:
+    leader = Leader()
+    found = [*rows("relu", 0.5), *rows("tanh", NAN)]
+    leader.add(state(), [row | {"status": "ok"} for row in found])
+    assert str(leader).startswith("best so far: relu + adam")

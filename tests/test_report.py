@@ -208,7 +208,7 @@ def test_csv_tables_hold_the_numbers_as_they_are(run: SyntheticRun, files: dict[
     assert [row["verdict"] for row in rows].count("leader") == 1
     assert {row["verdict"] for row in rows} <= {"leader", "level", "lost", "behind"}
     tuned = {"learning_rates", "good_regions", "best_so_far"}
-    names = {"cells", *tuned, "curves", "leaderboard", "variance", "throughput", "times"}
+    names = {"cells", *tuned, "curves", "leaderboard", "activations", "optimizers", "variance", "throughput", "times"}
     assert {name for name in files if name.endswith(".csv")} == {f"tables/{name}.csv" for name in names}
 
 
@@ -309,6 +309,21 @@ def test_somebody_else_s_page_is_not_overwritten(tmp_path: Path, run: SyntheticR
     with pytest.raises(InputError, match="got a file"):
         report([run], tmp_path / "index.html")
     assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
+
+
+def test_somebody_else_s_file_beside_the_page_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "report.md").write_text("my notes")
+    with pytest.raises(InputError, match=r"report\.md: got somebody else's file; expected an empty folder or an older"):
+        reporting.write(reporting.listed({"report.md": b"a report", "index.html": b""}), tmp_path)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("report.md", "my notes")]
+
+
+def test_a_report_whose_writing_was_cut_off_is_written_again(tmp_path: Path) -> None:
+    files = reporting.listed({"report.md": b"a report", "figures/a.svg": b"a"})
+    assert next(iter(files)) == "report.json", "it is written first"
+    reporting.write({"report.json": files["report.json"], "report.md": files["report.md"]}, tmp_path / "out")
+    reporting.write(reporting.listed({"report.md": b"another", "figures/a.svg": b"b"}), tmp_path / "out")
+    assert (tmp_path / "out" / "report.md").read_text() == "another"
 
 
 def test_no_run_is_refused() -> None:

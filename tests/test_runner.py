@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import plan, suite
+from bench.errors import ResourceError
 from bench.lanes import Cell, Lane
 from bench.plan import Plan
 from bench.program import Program
@@ -347,6 +348,16 @@ def test_what_is_left_of_each_program_is_known_without_a_sum_over_its_shards(
     assert left[0] > 0 == left[-1]
 
 
+def test_where_no_worker_lives_the_run_stops_and_says_what_ended_them() -> None:
+    text = "A worker process was terminated.\n\nThe exit codes of the workers are {SIGKILL(-9)}\nTraceback"
+
+    def execute(shard: Shard) -> Result:
+        raise WorkerDiedError(text)
+
+    with pytest.raises(ResourceError, match=r"got 9 that died before a first result \(SIGKILL\(-9\), as where memory"):
+        finished(made(["tanh"], ["sgd"]), execute=execute)
+
+
 def test_the_second_shard_in_hand_goes_back_uncounted(small: Plan) -> None:
     first, second = ids(small.tune_shards(small.blocks[0]))[:2]
     site = finished(made(["tanh"], ["sgd"]), workers=1, execute=dying(first, TRIES))
@@ -363,7 +374,7 @@ def test_a_shard_that_ends_three_workers_has_failed_and_the_run_goes_on(small: P
     site = finished(small, execute=dying(victim, 99))
     assert site.begun.count(victim) == TRIES == 3
     assert {row["status"] for row in site.committed[victim]} == {"failed"}
-    assert site.records[victim] == {"error": "its worker died 3 times (WorkerDiedError)"}
+    assert site.records[victim] == {"error": f"its worker died 3 times (WorkerDiedError: {victim})"}
     assert Counter(site.lanes() + site.lanes("failed")) == Counter(lane.id for lane in small.planned())
     assert len(site.lanes("failed")) == site.runner.progress.failed == len(site.committed[victim])
 
@@ -574,6 +585,7 @@ def ok(metric: float, loss: float = 1.0) -> tuple[str, float, float]:
         ([[("failed", NAN, NAN)], [LOST], [ok(0.01)]], 2),
         ([[ok(0.7, 0.3)], [ok(0.7, 0.2)], [ok(0.7, 0.4)]], 1),  # a tie goes to the lower loss
         ([[ok(0.1, 0.1)], [ok(0.7, 0.2)], [ok(0.7, 0.2)]], 1),  # and then to the smaller rate
+        ([[ok(NAN)], [ok(0.7)], [ok(0.6)]], 1),  # not a number is the worst
         ([[LOST], [LOST], [LOST]], 0),
     ],
 )

@@ -45,6 +45,13 @@ def test_evaluation_waits_for_the_tuning_of_its_block() -> None:
     assert seconds([*chain, shard("00001-tune-000", "a", 4.0)], 2) == 7.0  # another block's is not waited for
 
 
+def test_a_rung_of_tuning_waits_for_the_one_before() -> None:
+    names = ["00000-tune-000", "00000-tune1-000", "00000-tune10-000", "00000-tune2-000", "00000-evaluate-000"]
+    rungs = [shard(name, "a", work) for name, work in zip(names, [1.0, 2.0, 16.0, 4.0, 8.0], strict=True)]
+    assert seconds(rungs, 8) == 31.0
+    assert seconds([*rungs, shard("00000-tune1-001", "a", 3.0)], 8) == 32.0
+
+
 def test_what_begins_is_what_is_loaded_and_else_the_longest() -> None:
     given = [("a", 5.0, 1.0), ("a", 1.0, 0.0), ("b", 4.0, 1.0), ("b", 3.0, 0.0)]
     shards = [shard(f"0000{i}-tune-000", program, work, load) for i, (program, work, load) in enumerate(given)]

@@ -166,6 +166,14 @@ def test_what_is_wrong_is_told_once() -> None:
     assert output == "error: --learning-rate: got 0.0; expected a number above 0 (from 1e-30 to 1e30)\n"
 
 
+def test_what_a_killed_training_left_is_no_hindrance(tmp_path: Path) -> None:
+    for name in ("model.safetensors", ".model.safetensors.tmp", ".model.json.tmp"):
+        (tmp_path / name).write_bytes(b"half")
+    code, output = bench("train", "wine_mlp", "--steps", "2", "--eval-every", "1", "--out", str(tmp_path))
+    assert code == 0, output
+    assert {"model.json", "model.safetensors"} <= {path.name for path in tmp_path.iterdir()}
+
+
 def test_somebody_elses_folder_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "note.txt").write_text("mine")
     code, output = bench("train", "wine_mlp", "--out", str(tmp_path))

@@ -4,12 +4,10 @@ import itertools
 import time
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import rankdata, ttest_rel, wilcoxon
-from test_stats import ACCURACY, R2, RMSE, evaluated
 
 from bench import stats
 from bench.stats.moderated import lenders, moderated_tests
@@ -22,12 +20,6 @@ def test_improvement_one_way_and_the_other_add_up_to_one(x: list[int], y: list[i
     one, other = stats.probability_of_improvement(x, y), stats.probability_of_improvement(y, x)
     assert one + other == pytest.approx(1)
     assert stats.cliffs_delta(x, y) == pytest.approx(one - other)
-
-
-def test_a_standardised_difference_is_mean_over_deviation() -> None:
-    assert stats.cohens_dz([1.0, 2.0, 3.0]) == 2
-    assert stats.cohens_dz([0.0, 0.0]) == 0
-    assert stats.cohens_dz([0.1, 0.1]) > 1e6 or np.isinf(stats.cohens_dz([0.1, 0.1]))
 
 
 def by_every_sign(row: np.ndarray) -> float:
@@ -110,56 +102,6 @@ def test_missing_seeds_cost_only_themselves() -> None:
     p = moderated_tests(values, np.array([[3, 0], [4, 0]]), np.ones(6, bool))
     assert p[0] < 0.01
     assert p[1] == 1
-
-
-def test_paired_differences_are_in_the_metric_s_direction() -> None:
-    frame = evaluated({"a": [1.0, 2.0, 3.0, 4.0], "b": [0.5, 1.4, 2.6, 3.5]})
-    for tasks, sign in ((R2, -1), (RMSE, 1)):
-        row = stats.paired_differences(frame, tasks, "t", ("a", "a")).iloc[0]
-        assert row["difference"] == pytest.approx(-0.5)
-        assert row["ci_low"] <= row["difference"] <= row["ci_high"]
-        assert np.sign(row["cohens_dz"]) == np.sign(row["cliffs_delta"]) == sign
-        assert row["improvement"] == pytest.approx((1 + row["cliffs_delta"]) / 2)
-        assert row["wilcoxon"] == pytest.approx(0.125)
-
-
-def test_a_lost_seed_lowers_the_improvement() -> None:
-    kept = stats.paired_differences(evaluated({"a": [0.5] * 3, "b": [0.9] * 3}), ACCURACY, "t", ("a", "a"))
-    lost = stats.paired_differences(evaluated({"a": [0.5] * 3, "b": [0.9, 0.9, NAN]}), ACCURACY, "t", ("a", "a"))
-    assert lost["improvement"].item() < kept["improvement"].item() == 1
-
-
-CELLS, SEEDS = 12, 5
-LANES = evaluated({str(i): [0.0] * SEEDS for i in range(CELLS)})
-
-
-def run_of(rng: np.random.Generator, first_seed: int, kind: str = "normal") -> pd.DataFrame:
-    """Lanes of twelve cells, each with a mean and a noise of its own."""
-    shape = CELLS, SEEDS
-    noise = rng.standard_t(3, shape) if kind == "heavy" else rng.normal(size=shape)
-    scores = np.linspace(0, 3, CELLS)[:, None] + np.linspace(0.2, 2, CELLS)[:, None] * noise
-    return LANES.assign(test_metric=scores.ravel(), seed=LANES["seed"] + first_seed)
-
-
-@pytest.mark.parametrize(
-    ("kind", "second"), [("normal", SEEDS), ("heavy", 0)], ids=["other seeds", "same, heavy tails"]
-)
-def test_two_runs_of_the_same_cells_rarely_differ(kind: str, second: int) -> None:
-    """A/A: 100 replicates, "differs" in at most 5 of them."""
-    rng = np.random.default_rng(0)
-    both = [(run_of(rng, 0, kind), run_of(rng, second, kind)) for _ in range(100)]
-    differ = [stats.between_runs(one, two, R2)["differs"].any() for one, two in both]
-    assert sum(differ) <= 5
-
-
-def test_two_runs_that_differ_are_told_apart() -> None:
-    rng = np.random.default_rng(0)
-    one, two = run_of(rng, 0), run_of(rng, SEEDS)
-    two.loc[two["optimizer"] == "0", "test_metric"] += 2
-    found = stats.between_runs(one, two, R2).set_index("optimizer")
-    assert list(found.index[found["differs"]]) == ["0"]
-    assert found.loc["0", "difference"] == pytest.approx(2, abs=0.6)
-    assert stats.between_runs(one, one, R2)["p_value"].eq(1).all()
 
 
 def test_a_hundred_cells_are_compared_in_a_moment() -> None:

@@ -172,9 +172,10 @@ def _targets(path: Path, headers: dict[str, Header]) -> tuple[int, list[str]]:
         return 0, [f"y: got an array that cannot be read ({type(error).__name__}); expected labels or numbers"]
     if headers["y_train"].dtype.kind == "f":
         problems = [f"y_{part}: {UNFIT}" for part in STORED if not _finite(ys[part])]
-        if not problems and len(np.unique(ys["train"].astype(np.float32))) == 1:
-            problems.append(f"y_train: got {ys['train'][0]:g} throughout; expected numbers that differ")
-        return 0, problems
+        alike = [part for part in STORED if not problems and len(np.unique(ys[part].astype(np.float32))) == 1]
+        return 0, problems + [
+            f"y_{part}: got {ys[part][0]:g} throughout; expected numbers that differ" for part in alike
+        ]
     return _labels({part: y.astype(np.int64) for part, y in ys.items()})
 
 

@@ -5,24 +5,12 @@ says what the spread comes from, `tuning` what the learning rate did.
 """
 
 from bench.labels import cell_label
-from bench.stats.cells import (
-    CONVERGENCE,
-    QUARTILES,
-    bootstrap_interval,
-    collapsed,
-    convergence,
-    curve_bands,
-    iqm,
-    summary,
-)
+from bench.stats.cells import CONVERGENCE, QUARTILES, bootstrap_interval, collapsed, convergence, curve_bands, iqm
 from bench.stats.metric import CELL, Floats, Metric, Pair, Tasks, finished, noun, score_table, scores, told_seeds
 from bench.stats.moderated import LEVEL, moderated_tests
 from bench.stats.pairs import (
-    between_runs,
     cliffs_delta,
-    cohens_dz,
     holm,
-    paired_differences,
     probability_of_improvement,
     seeds_needed,
     signed_rank,
@@ -64,11 +52,9 @@ __all__ = [
     "Tasks",
     "best_learning_rates",
     "best_so_far",
-    "between_runs",
     "bootstrap_interval",
     "cell_label",
     "cliffs_delta",
-    "cohens_dz",
     "collapsed",
     "convergence",
     "critical_difference",
@@ -83,7 +69,6 @@ __all__ = [
     "learning_rate_sensitivity",
     "moderated_tests",
     "noun",
-    "paired_differences",
     "performance_profile",
     "probability_of_improvement",
     "rank_flips",
@@ -96,7 +81,6 @@ __all__ = [
     "share_sentence",
     "signed_rank",
     "smallest_seen",
-    "summary",
     "told_seeds",
     "tuning_shares",
     "under_tuned",

@@ -72,47 +72,6 @@ def iqm(values: ArrayLike, worst: float = np.nan) -> float:
     return float(ordered[cut : len(ordered) - cut].mean())
 
 
-def summary(lanes: pd.DataFrame, tasks: Tasks) -> pd.DataFrame:
-    """One row an evaluated cell: the same seeds by several statistics, of which a diverged one helps none.
-
-    Columns: the cell, `seeds`, `mean`, `median`, `iqm` of the test score, `ci_low` and `ci_high` of the mean,
-    `iqm_low` and `iqm_high` of the IQM (95 % bootstrap), `diverged_share`, `reached_share` (of the seeds, the
-    target) and `steps_to_target` (median, a miss is infinite).
-    """
-    done = finished(lanes, "evaluate").copy()
-    done["score"] = scores(done, "test_metric", tasks)
-    rows = [dict(zip(CELL, key, strict=True)) | _summary(rows) for key, rows in done.groupby(CELL, sort=False)]
-    return pd.DataFrame(rows, columns=SUMMARY)
-
-
-SUMMARY = [
-    *CELL,
-    *("seeds", "mean", "median", "iqm", "ci_low", "ci_high", "iqm_low", "iqm_high"),
-    *("diverged_share", "reached_share", "steps_to_target"),
-]
-
-
-def _summary(lanes: pd.DataFrame) -> dict[str, float]:
-    values, steps = lanes["score"].to_numpy(), lanes["steps_to_target"].fillna(np.inf)
-    intervals = bootstrap_interval(values), bootstrap_interval(values, statistic=_row_iqm)
-    return {
-        "seeds": len(values),
-        "mean": float(values.mean()),
-        "median": float(np.median(values)),
-        "iqm": iqm(values),
-        **dict(zip(("ci_low", "ci_high", "iqm_low", "iqm_high"), [*intervals[0], *intervals[1]], strict=True)),
-        "diverged_share": float((lanes["status"] == "diverged").mean()),
-        "reached_share": float(np.isfinite(steps).mean()),
-        "steps_to_target": float(np.median(steps)),
-    }
-
-
-def _row_iqm(values: Floats, axis: int) -> Floats:
-    cut = values.shape[axis] // 4
-    kept: Floats = np.sort(values, axis=axis)[:, cut : values.shape[axis] - cut].mean(axis=axis)
-    return kept
-
-
 def collapsed(lanes: pd.DataFrame, tasks: Tasks) -> "pd.Series[int]":
     """By cell, how many evaluation seeds collapsed, of the cells that have such.
 

@@ -3,14 +3,12 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.special import nctdtr, stdtr, stdtrit
+from scipy.special import nctdtr, stdtrit
 
 from bench.lazy import Lazy
-from bench.stats.cells import bootstrap_interval
-from bench.stats.metric import CELL, Floats, Metric, Tasks, score_table
-from bench.stats.moderated import LEVEL, fitted_prior, resolution, row_means, row_variances
+from bench.stats.metric import Floats
+from bench.stats.moderated import LEVEL
 
 if TYPE_CHECKING:
     import scipy.stats as distributions
@@ -38,17 +36,6 @@ def cliffs_delta(x: ArrayLike, y: ArrayLike) -> float:
     a, b = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     above: Floats = np.sign(np.greater.outer(a, b) * 1.0 - np.less.outer(a, b))
     return float(above.mean())
-
-
-def cohens_dz(difference: ArrayLike) -> float:
-    """Effect size of paired differences [n]: mean(d) / sd(d), what a paired t test sees; 0 where all are 0.
-
-    Source: Cohen, Statistical Power Analysis for the Behavioral Sciences, 1988, section 2.3.5.
-    """
-    d = np.asarray(difference, dtype=float)
-    mean, spread = d.mean(), d.std(ddof=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return 0.0 if mean == 0 else float(mean / spread)
 
 
 def holm(p_values: ArrayLike) -> Floats:
@@ -133,72 +120,3 @@ def _power(seeds: int, effect: float, level: float) -> float:
     if shift - critical > 8:  # where the noncentral distribution is costly and its tail beyond doubles
         return 1.0
     return float(1 - nctdtr(seeds - 1, shift, critical))
-
-
-def paired_differences(lanes: pd.DataFrame, tasks: Tasks, task: str, base: tuple[str, str]) -> pd.DataFrame:
-    """Each other evaluated cell of `task` against `base`, seed by seed.
-
-    Columns: activation, optimizer, `seeds` (shared), `difference` (mean, cell - base, in the metric's own
-    direction), `ci_low` and `ci_high` (95 % bootstrap over the paired differences), `improvement` (probability
-    that a seed of the cell's is better than one of the base's), `cliffs_delta` and
-    `cohens_dz` (both positive where the cell is the better) and `wilcoxon` (p of the signed-rank test, with Holm over
-    the cells).
-    """
-    sign, table = Metric.of(tasks[task]).sign, score_table(lanes, tasks, task)
-    reference = table.loc[base].to_numpy()
-    others = table.drop(index=[base])
-    differences = others.to_numpy() - reference
-    both = zip(others.to_numpy(), differences, strict=True)
-    rows = [_paired(row, reference, d[np.isfinite(d)], sign) for row, d in both]
-    found = pd.DataFrame(rows, columns=PAIRED, index=others.index)
-    return found.assign(wilcoxon=holm(signed_rank(differences)) if len(others) else []).reset_index()
-
-
-PAIRED = ["seeds", "difference", "ci_low", "ci_high", "improvement", "cliffs_delta", "cohens_dz"]
-
-
-def _paired(row: Floats, reference: Floats, difference: Floats, sign: int) -> list[float]:
-    delta = cliffs_delta(sign * row[np.isfinite(row)], sign * reference[np.isfinite(reference)])
-    if not len(difference):
-        return [0, np.nan, np.nan, np.nan, (1 + delta) / 2, delta, np.nan]
-    effect = sign * cohens_dz(difference) if len(difference) > 1 else np.nan
-    interval = bootstrap_interval(difference)
-    return [len(difference), float(difference.mean()), *interval, (1 + delta) / 2, delta, effect]
-
-
-def between_runs(first: pd.DataFrame, second: pd.DataFrame, tasks: Tasks) -> pd.DataFrame:
-    """Each cell that two runs evaluated: second - first, and whether they differ at 5 %, Holm over all cells.
-
-    `first`, `second`: lanes. Two-sided t tests of the means; where both runs have the same seeds, of the differences
-    seed by seed. The noise of a cell is its own or, where that is less, what it becomes beside all others of the task:
-    see `stats.moderated_tests`. Columns: the cell, `difference`, `paired`, `p_value` (adjusted), `differs`.
-    """
-    both = {task: [score_table(lanes, tasks, task) for lanes in (first, second)] for task in tasks}
-    found = pd.concat([_between(*tables).assign(task=task) for task, tables in both.items()], ignore_index=True)
-    found["p_value"] = holm(found["p_value"])
-    return found.assign(differs=found["p_value"] < LEVEL)[[*CELL, "difference", "paired", "p_value", "differs"]]
-
-
-def _between(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
-    """The tests of one task, of two tables [cells, seeds]; p-values not adjusted."""
-    cells = first.index.intersection(second.index)
-    one, two = first.loc[cells], second.loc[cells]
-    paired = set(one.columns) == set(two.columns)
-    a, b = one.to_numpy(), two.reindex(columns=one.columns).to_numpy() if paired else two.to_numpy()
-    step = resolution(np.concatenate([a.ravel(), b.ravel()])) ** 2 / 12
-    if paired:
-        n = m = np.isfinite(b - a).sum(axis=1)
-        freedom, variance = n - 1.0, row_variances(b - a) / 2 + step
-        difference = row_means(b - a)
-    else:
-        n, m = np.isfinite(a).sum(axis=1), np.isfinite(b).sum(axis=1)
-        freedom = n + m - 2.0
-        squares = row_variances(a) * np.maximum(n - 1, 0) + row_variances(b) * np.maximum(m - 1, 0)
-        variance, difference = squares / np.maximum(freedom, 1) + step, row_means(b) - row_means(a)
-    usable = (freedom > 0) & (np.minimum(n, m) > 0)
-    lent, prior = fitted_prior(variance[usable], freedom[usable])
-    noise = np.maximum(variance, (lent * prior + freedom * variance) / np.maximum(lent + freedom, 1))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        t = np.where(difference == 0, 0.0, np.abs(difference) / np.sqrt(noise * (1 / n + 1 / m)))
-    p = np.where(usable, 2 * stdtr(np.maximum(lent + freedom, 1), -t), 1.0)
-    return cells.to_frame(index=False).assign(difference=difference, paired=paired, p_value=p)

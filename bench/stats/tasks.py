@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.special import chdtrc, fdtrc, ndtr
+from scipy.special import fdtrc, ndtr
 
 from bench.errors import InputError
 from bench.stats.metric import CELL, Floats
@@ -38,7 +38,7 @@ class RankTest:
 
     `mean_ranks` [entrants], 1 the best; `chi2` Friedman's statistic, `f` Iman and Davenport's, `p_value` that of
     f; `critical_difference` Nemenyi's, of mean ranks at 5 %; `wilcoxon` [entrants] the signed-rank p of each against
-    the best mean rank, with Holm.
+    the best mean rank, with Holm; NaN of the best itself.
     """
 
     mean_ranks: "pd.Series[float]"
@@ -135,11 +135,6 @@ def friedman(mean_ranks: Floats, tasks: int) -> tuple[float, float, float]:
     return chi2, f, float(fdtrc(k - 1, (k - 1) * (tasks - 1), f))
 
 
-def friedman_chi2_p(chi2: float, entrants: int) -> float:
-    """The p-value of Friedman's chi² itself, with entrants - 1 degrees of freedom: more careful than that of F."""
-    return float(chdtrc(entrants - 1, chi2))
-
-
 def critical_difference(entrants: int, tasks: int, level: float = LEVEL) -> float:
     """Nemenyi's: mean ranks of k entrants over N tasks that differ by less cannot be told apart.
 
@@ -169,7 +164,7 @@ def _wilcoxon(ranks: pd.DataFrame, mean_ranks: "pd.Series[float]") -> "pd.Series
     best = int(mean_ranks.to_numpy().argmin())
     others = np.delete(np.arange(len(ranks)), best)
     values = ranks.to_numpy()
-    found = pd.Series(1.0, index=ranks.index)
+    found = pd.Series(np.nan, index=ranks.index)
     found.iloc[others] = holm(signed_rank(values[others] - values[best]))
     return found
 

@@ -10,7 +10,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from bench import files, launch, machine, manifests, rates, store, worker
-from bench.errors import DataError, InputError, Interrupted, ResourceError, in_words
+from bench.errors import DataError, InputError, Interrupted, ResourceError, how_it_ended, in_words
 from bench.throughput import plan
 from bench.throughput.plan import Group, Plan
 from bench.throughput.suite import ThroughputSuite
@@ -148,7 +148,7 @@ def _attempt(group: Group, workers: Sequence[worker.Worker], signals: launch.Sig
             found = prepared and _all([one.submit(worker.sample_group, able) for one in workers], signals)
         except worker.BrokenWorker as error:
             if not left:
-                return {"error": f"its worker died {TRIES} times ({type(error).__name__})"}
+                return {"error": f"its worker died {TRIES} times ({how_it_ended(error)})"}
             continue
         except Exception as error:  # whatever a user's activation or optimizer raises is data
             return {"error": in_words(error)}
