@@ -72,14 +72,14 @@ def _alone(compared: pd.DataFrame, tasks: Tasks, by: str) -> str:
     means = test.mean_ranks.sort_values(kind="stable")
     if test.refusal or len(means) < 2:
         return ""
-    first = joined([str(name) for name in means.index[means == means.iloc[0]]])
-    head = f"Of the {len(means)} {by}s, each at the mean rank of its cells, {first} has the best, {means.iloc[0]:.1f}"
-    level = [str(name) for name in means.index if name in test.level and means[name] > means.iloc[0]]
-    if not level:
-        return f"{head}, and each of the others can be told from it."
-    if len(level) == len(means) - 1:
-        return f"{head}; none of the others can be told from it."
-    return f"{head}; cannot be told from it: {joined(level)}."
+    best = means == means.iloc[0]
+    first, level = list(means.index[best]), [name for name in means.index[~best] if name in test.level]
+    it, has = ("it", "has") if len(first) == 1 else ("them", "share")
+    head = f"Of the {len(means)} {by}s, each at the mean rank of its cells, {joined(first)} {has} the best"
+    rest = f"cannot be told from {it}: {joined(level)}" if level else f"each of the others can be told from {it}"
+    if len(level) == len(means) - len(first):
+        rest = f"none of the others can be told from {it}"
+    return f"{head}, {means.iloc[0]:.1f}; {rest}."
 
 
 def _left_out(every: Iterable[str], evaluated: Container[str], compared: Container[str]) -> Iterator[str]:

@@ -35,7 +35,7 @@ FRAMES: dict[str, Callable[[Run], pd.DataFrame]] = {
 
 
 def _ranked(run: Run, by: str) -> pd.DataFrame:
-    return crosstask.leaderboard(run.lanes, run.convergence, run.manifest["tasks"], (by,))
+    return crosstask.leaderboard(run.lanes, crosstask.comparable(run.convergence), run.manifest["tasks"], (by,))
 
 
 def report(runs: Sequence[Run], out: str | Path) -> Path:

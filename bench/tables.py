@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench import stats
 from bench.labels import NO_ACTIVATION, significant
 from bench.stats import Metric, cell_label, noun
 from bench.verdicts import Verdict
@@ -143,7 +144,7 @@ def told_rate(row: dict[str, Any], edge: str = "") -> str:
 
 
 def _against_first(board: pd.DataFrame) -> "list[Read]":
-    if board["p_value"].isna().all():
+    if not (board["p_value"] < stats.LEVEL).any():
         return []
     about = "that chance alone sets its ranks as far from those of the first (Wilcoxon, with Holm over all cells)"
     return [_number("p against the first", "p_value", lambda v: significant(v, 2) if v >= 0.001 else "< 0.001", about)]

@@ -1,11 +1,14 @@
 """What the tasks of a run, and several runs, say together."""
 
+from copy import copy
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike
 from synthetic import REGRESSION, SyntheticRun, make_run, task_entry
 
+from bench import crosstask, tables
 from bench.across import across, together
 from bench.verdicts import verdict
 
@@ -23,6 +26,13 @@ def without_activation(run: SyntheticRun, *tasks: str) -> SyntheticRun:
     lanes = run.lanes[~(run.lanes["task"].isin(tasks) & (run.lanes["activation"] != "relu"))].copy()
     lanes.loc[lanes["task"].isin(tasks), "activation"] = "none"
     return SyntheticRun(run.name, lanes, run.curves, run.throughput, run.times, run.manifest)
+
+
+def ranked(run: SyntheticRun, ranks: ArrayLike) -> SyntheticRun:
+    """The run with other ranks of its cells."""
+    other = copy(run)
+    other.convergence = run.convergence.assign(rank=ranks)
+    return other
 
 
 def test_five_tasks_have_a_leaderboard_a_test_and_profiles(run: SyntheticRun) -> None:
@@ -47,6 +57,7 @@ def test_five_tasks_have_a_leaderboard_a_test_and_profiles(run: SyntheticRun) ->
     ("sure", "words"), [(True, "but 3 of the 5 others cannot"), (False, "but none of the 5 others can")]
 )
 def test_the_headline_says_how_many_cannot_be_told_from_the_first(run: SyntheticRun, sure: bool, words: str) -> None:
+    run = ranked(run, run.convergence["rank"])
     ranks = run.convergence.groupby(["activation", "optimizer"], sort=False).ngroup() + 1
     for place, task in enumerate(TASKS):
         own = run.convergence["task"] == task
@@ -59,20 +70,27 @@ def test_the_headline_says_how_many_cannot_be_told_from_the_first(run: Synthetic
 def test_the_best_activation_and_optimizer_over_all_are_told(run: SyntheticRun) -> None:
     places = {"sgd": 3.5, "momentum": 5.5, "adam": 1.5}
     own = run.convergence["optimizer"].map(places)
-    run.convergence["rank"] = own + np.where(run.convergence["activation"] == "relu", -0.5, 0.5)
-    found = across(run, "run")
+    found = across(ranked(run, own + np.where(run.convergence["activation"] == "relu", -0.5, 0.5)), "run")
     assert found is not None
     one, other = found.sentences[3:5]
     assert one == (
-        "Of the 2 activations, each at the mean rank of its cells, relu has the best, 1.0, and each of the others can "
-        "be told from it."
+        "Of the 2 activations, each at the mean rank of its cells, relu has the best, 1.0; each of the others can be "
+        "told from it."
     )
     assert other == (
         "Of the 3 optimizers, each at the mean rank of its cells, adam has the best, 1.0; cannot be told from it: sgd."
     )
-    titles = [column.title for column in found.board.columns]
-    assert titles[4] == "p against the first"
-    assert [row.entries[4].text for row in found.board.rows] == ["–", *["0.31"] * 5]
+    found = across(ranked(run, np.where(run.convergence["optimizer"] == "adam", 1.5, 4.5)), "run")
+    assert found is not None
+    assert found.sentences[3].endswith("relu and tanh share the best, 1.5; none of the others can be told from them.")
+
+
+def test_wilcoxon_s_p_values_stand_where_one_of_them_tells_something(run: SyntheticRun) -> None:
+    board = crosstask.leaderboard(run.lanes, run.convergence, run.manifest["tasks"])
+    assert "p against the first" not in [column.title for column in tables.leaderboard(board).columns]
+    sure = tables.leaderboard(board.assign(p_value=[np.nan, 0.0002, 0.031, 0.5, 1.0, 1.0]))
+    place = [column.title for column in sure.columns].index("p against the first")
+    assert [row.entries[place].text for row in sure.rows] == ["–", "< 0.001", "0.031", "0.50", "1.0", "1.0"]
 
 
 def test_the_headline_counts_each_data_set_once() -> None:
@@ -80,6 +98,7 @@ def test_the_headline_counts_each_data_set_once() -> None:
     names = [f"t{i}" for i in range(13)]
     tasks = {name: task_entry(data_sha256="shared" if i < 8 else name) for i, name in enumerate(names)}
     run = make_run(["relu", "tanh"], ["sgd", "momentum", "adam"], tasks, evaluations=4)
+    run = ranked(run, run.convergence["rank"])
     ranks = run.convergence.groupby(["activation", "optimizer"], sort=False).ngroup() + 1
     place = run.convergence["task"].map({name: i for i, name in enumerate(names)})
     run.convergence["rank"] = ranks.where(place < 8, (ranks + place) % 6 + 1).astype(float)
