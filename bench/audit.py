@@ -259,7 +259,7 @@ def _defaults(lanes: pd.DataFrame, tasks: stats.Tasks) -> Iterator[Finding]:
     useless = known[~known["beaten"].astype(bool)]
     if len(useless):
         text = f"In {len(useless):,} of {len(known):,} cells no learning rate beat the optimizer's conventional one"
-        text = f"{text}, on validation data: {_names(useless)}."
+        text = f"{text}{', on validation data' * (stats.noun(lanes) != 'run')}: {_names(useless)}."
         yield Finding("note", text, "Cells have no learning rate better than the conventional one")
 
 

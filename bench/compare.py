@@ -49,6 +49,7 @@ class Comparison:
     of: str = ONE
     machines: tuple[str, str] = ("", "")
     walls: tuple[float, float] | None = None  # of two runs that trained the same
+    identical: bool = False  # every score, seed by seed
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -61,6 +62,8 @@ class Comparison:
         first = f"Of {number} cells that both evaluated {told} (1 % over all of them, Holm)."
         if not number:
             first = "No cell was evaluated in both runs."
+        elif self.identical:
+            first = f"Of {number} cells that both evaluated all have the same scores, seed by seed."
         rest = f" {number - known} cells have too few seeds to be tested." if known < number else ""
         if number and (lost := len(self.cells) - number):
             rest += f" {lost} cells have no result in one of them."
@@ -135,7 +138,8 @@ def compare(a: Run, b: Run) -> Comparison:
     _refuse(a, b, {cell[0] for cell in shared})
     tasks = {task: a.manifest["tasks"][task] for task in dict.fromkeys(cell[0] for cell in shared)}
     rows = [dict(zip(CELL, cell, strict=True)) for cell in shared]
-    tested = _tests([_scores(run, tasks) for run in (a, b)], shared, tasks)
+    found = [_scores(run, tasks) for run in (a, b)]
+    tested, identical = _tests(found, shared, tasks), bool(found[0]) and _identical(*found)
     of = ALL if len({_device(run) for run in (a, b)} - {""}) > 1 else ONE
     timings = [_timings(run.throughput, shared) for run in (a, b)]
     busy = [frame["workers"].astype(float).to_numpy() if of == ALL else np.ones(len(shared)) for frame in timings]
@@ -150,7 +154,7 @@ def compare(a: Run, b: Run) -> Comparison:
     machines, walls = (trained_on(a), trained_on(b)), (wall_s(a), wall_s(b))
     alike = all(run.manifest["status"] == "complete" for run in (a, b)) and _work(a).equals(_work(b))
     return Comparison(
-        _names(a, b), cells, metrics, speed, missing, gone, renewed, of, machines, walls if alike else None
+        _names(a, b), cells, metrics, speed, missing, gone, renewed, of, machines, walls if alike else None, identical
     )
 
 
@@ -236,6 +240,11 @@ def _scores(run: Run, tasks: Mapping[str, Any]) -> dict[tuple[str, str, str], "p
     done = finished(run.lanes[run.lanes["task"].isin(list(tasks))], "evaluate")
     done = done.assign(score=scores(done, "test_metric", tasks))
     return {cell: rows.set_index("seed")["score"] for cell, rows in done.groupby(CELL, sort=False)}
+
+
+def _identical(first: dict[Any, "pd.Series[float]"], second: dict[Any, "pd.Series[float]"]) -> bool:
+    both = [{cell: of.sort_index() for cell, of in side.items()} for side in (first, second)]
+    return set(first) == set(second) and all(of.equals(both[1][cell]) for cell, of in both[0].items())
 
 
 def _tests(found: list[Any], shared: list[Any], tasks: Mapping[str, Any]) -> pd.DataFrame:

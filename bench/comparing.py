@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from bench import templating
+from bench import reporting, templating
 from bench.compare import Comparison
 from bench.figures import styles
 from bench.figures.scatter import seconds_scatter
@@ -51,7 +51,7 @@ def render(found: Comparison, runs: Sequence[Any]) -> dict[str, bytes]:
     )
     csv = found.cells.to_csv(index=False, lineterminator="\n")
     drawn = figure.files if figure else {}
-    return drawn | {"tables/compare.csv": csv.encode(), "index.html": page.encode()}
+    return reporting.listed(drawn | {"tables/compare.csv": csv.encode()}) | {"index.html": page.encode()}
 
 
 def as_table(found: Comparison) -> Table:

@@ -131,7 +131,7 @@ def flips_sentence(convergence: pd.DataFrame) -> str:
     worst = flips.loc[flips["share"].idxmax()]
     text = f"Of all pairs of cells, {100 * share:.0f} % change their order from one task to another"
     pair = f"{worst['first']} and {worst['second']} ({100 * worst['share']:.0f} %)"
-    most = f", most between {pair}" if len(flips) > 1 else ""
+    most = f", most between {pair}" if len(flips) > 1 and worst["flips"] else ""
     return f"{text}{most}; 50 % would mean that one task says nothing about the other."
 
 
@@ -215,7 +215,8 @@ def default_sentence(table: pd.DataFrame, metric: Metric) -> str:
         return ""
     gain, better = float(known["gain"].median()), int(known["beaten"].astype(bool).sum())
     brought = metric.difference(gain) if np.isfinite(gain) else "what the other loses to divergence"
-    text = f"Tuning beat the conventional learning rate in {better} of {len(known)} cells"
+    cells = f"{len(known)} cells" if len(known) == len(table) else f"the {len(known)} cells that tried it"
+    text = f"Tuning beat the conventional learning rate in {better} of {cells}"
     return f"{text}; the median gain in validation {metric.name} over all {len(known)} is {brought}."
 
 

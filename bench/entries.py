@@ -69,7 +69,7 @@ class Entry(Strict):
     @field_validator("arguments")
     @classmethod
     def _known(cls, arguments: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
-        """Each of its type; all that are wrong are told, each under its key."""
+        """Each of its type, in the order of their names, as a manifest has them; each that is wrong under its key."""
         if "name" not in info.data:
             return arguments
         name, found, wrong = info.data["name"], {}, []
@@ -82,7 +82,7 @@ class Entry(Strict):
                 wrong += [_within(key, details) for details in error.errors()]
         if wrong:
             raise ValidationError.from_exception_data(name, wrong)
-        return found
+        return dict(sorted(found.items()))
 
     @classmethod
     def checked(cls, name: str, key: str, value: Any) -> Any:

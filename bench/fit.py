@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bench import datasets, worker
 from bench.datasets import cache_folder
 from bench.errors import DataError, InputError, ResourceError
+from bench.labels import same
 from bench.lanes import Lane
 from bench.plan import make
 from bench.program import Program
@@ -105,7 +106,8 @@ def predict(network: Network, x: "np.ndarray") -> "np.ndarray":
         x = x[..., None]
     if x.shape[1:] != expected or x.dtype.kind not in "biuf":
         raise InputError(
-            f"x: got {x.dtype} of the shape {x.shape}; expected numbers of the shape {('samples', *expected)}"
+            f"x: got {x.dtype} of the shape {x.shape}; expected numbers of the shape "
+            f"({', '.join(map(str, ('samples', *expected)))})"
         )
     if not len(x):
         raise InputError("x: got 0 samples; expected one or more")
@@ -184,8 +186,10 @@ def cell_of(run: Path, task: str) -> tuple[Suite, float]:
     from bench.verdicts import verdict
 
     found = load(run)
-    if task not in found.manifest["tasks"]:
+    named = [name for name in found.manifest["tasks"] if same(name, task)]
+    if not named:
         raise InputError(f"--best {run}: got no task {task}; expected one of {', '.join(found.manifest['tasks'])}")
+    (task,) = named
     winner = verdict(found.lanes, found.convergence, found.manifest["tasks"], task).winner
     if winner is None:
         raise InputError(f"--best {run}: got no leader on {task}; expected a finished run")

@@ -1,6 +1,7 @@
 """What a cell is called, how long something took, numbers and lists, everywhere in the same words."""
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 
 NO_ACTIVATION = "none"  # in the column of activations, where a task has none
@@ -26,6 +27,24 @@ def significant(value: float, digits: int = 3) -> str:
         return "–"
     exponent = int(f"{value:.{digits - 1}e}".partition("e")[2])
     return f"{value:,.{max(0, digits - 1 - exponent)}f}"
+
+
+CALL = re.compile(r"(?P<name>.+?)\((?P<inner>([^()]|\([^()]*\))*)\)")  # arguments may have parentheses of their own
+BETWEEN = re.compile(r",(?![^(]*\))")  # a comma outside of those
+
+
+def parts(label: str) -> tuple[str, dict[str, str]]:
+    """A label's name and its arguments as texts: `adam(b1=0.5)` -> adam, {b1: 0.5}."""
+    found = CALL.fullmatch(label)
+    if not found:
+        return label, {}
+    pairs = (part.partition("=") for part in BETWEEN.split(found["inner"]))
+    return found["name"], {key.strip(): text.strip() for key, _, text in pairs}
+
+
+def same(label: str, other: str) -> bool:
+    """Whether two labels are of the same entry, whatever the order of its arguments."""
+    return parts(label) == parts(other)
 
 
 def joined(names: Sequence[str], last: str = "and") -> str:

@@ -75,6 +75,11 @@ def r2(outputs: "Array", targets: "Array") -> "Array":
     return 1 - jnp.square(outputs[:, 0] - targets).sum() / jnp.square(targets - targets.mean()).sum()
 
 
+def rounded(value: float) -> float:
+    """To seven digits, as many as a float32 has: means of equal scores are equal, in whatever order they were added."""
+    return float(f"{value:.7g}")
+
+
 @dataclass(frozen=True)
 class Metric:
     """What a task is judged by. Shown as value * scale followed by unit; a lane that failed counts as `worst`."""

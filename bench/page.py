@@ -297,11 +297,14 @@ def _asked(run: Run) -> tuple[str, ...]:
     counts = [_count(len(manifest[kind]), kind[:-1]) for kind in ("optimizers", "tasks")]
     counts = counts if noun(lanes) == "run" else activations + counts
     cells, planned, what = int(manifest["plan"]["cells"]), int(manifest["plan"]["lanes"]), noun(lanes)
-    batches, kept = trained["batch_size"], "" if what == "run" else " on validation data"
+    kept = "" if what == "run" else " on validation data"
+    with_data = [name for name, entry in manifest["tasks"].items() if entry["samples"]["train"]]
+    batches = trained.loc[trained["task"].isin(with_data), "batch_size"]
+    of = f" of {_range(batches)} example{'s' * bool(batches.max() > 1)}" if len(batches) else ""
     seeds = lanes.groupby("phase")["seed"].nunique().reindex(["tune", "evaluate"], fill_value=0)
     return (
         f"{' × '.join(counts)}: {_count(cells, 'cell')}, {_count(planned, what)}. Each {what} trains "
-        f"for {_range(trained['steps'])} steps of {_range(batches)} example{'s' * bool(batches.max() > 1)}.",
+        f"for {_range(trained['steps'])} steps{of}.",
         f"Each cell is tuned alike: {_tried(run)}, {_count(seeds['tune'], 'seed')} each; the best one{kept} "
         f"is kept. It is trained afresh with {_count(seeds['evaluate'], 'other seed')} and "
         f"scored {'on test data' if what == 'network' else 'from other starts'}, which tuning never sees. "
@@ -312,18 +315,22 @@ def _asked(run: Run) -> tuple[str, ...]:
 RATE = "learning_rate"
 
 
+SEVERAL = "the learning rate and whatever else of its optimizer has a range"
+
+
 def _tried(run: Run) -> str:
     """What tuning tried of each cell: the learning rates of a grid, or trials and how they were drawn."""
     tuning, ranges = run.manifest["suite"].get("tuning", {}), searched(run.manifest)
     if not ranges:
         return _rates(run.lanes)
     of = {"sobol": "of a Sobol sequence", "random": "drawn at random"}[tuning.get("of", tuning["method"])]
-    names = dict.fromkeys(["learning rate", *(name for own in ranges.values() for name in own if name != RATE)])
+    others = {tuple(name for name in own if name != RATE) for own in ranges.values()}
+    names = joined(["learning rate", *others.pop()]) if len(others) == 1 else SEVERAL
     halved = ""
     if "eta" in tuning:
         counts = [str(count) for count, _ in rungs(tuning["trials"], tuning["eta"])]
         halved = f", then the best {joined(counts[1:])} of them, each for {tuning['eta']} times as long"
-    return f"{_count(tuning['trials'], 'trial')} {of} over {joined(list(names))}{halved}"
+    return f"{_count(tuning['trials'], 'trial')} {of} over {names}{halved}"
 
 
 def _rates(lanes: Any) -> str:

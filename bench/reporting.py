@@ -15,6 +15,7 @@ from bench.across import together
 from bench.audit import Run, incomplete
 from bench.errors import InputError, writing
 from bench.page import Part, kicker_of, overall, parts_of, title_of
+from bench.store import MANIFEST
 from bench.verdicts import verdict
 
 LIST = "report.json"  # which files of a report's folder are the report's own
@@ -144,7 +145,11 @@ def _refuse_foreign(out: Path, files: Mapping[str, bytes] = MappingProxyType({})
         raise InputError(f"{out}: got a file; expected a folder for the report")
     if page.exists() and GENERATOR not in page.read_text(errors="replace")[:2000]:
         raise InputError(f"{page}: got somebody else's page; expected an empty folder or an older report")
+    if (out / MANIFEST).exists():
+        raise InputError(f"{out}: got the folder of a run; expected another one for a report")
     own = {LIST, page.name, *_listed(out)}
+    if page.exists() and not (out / LIST).exists():
+        return  # of a version that kept no list
     for name, content in files.items():
         if name not in own and (out / name).exists() and (out / name).read_bytes() != content:
             raise InputError(f"{out / name}: got somebody else's file; expected an empty folder or an older report")

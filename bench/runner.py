@@ -14,7 +14,7 @@ from typing import Any
 from bench.budget import Trial
 from bench.errors import ResourceError, how_it_ended, in_words
 from bench.lanes import Cell
-from bench.losses import Metric
+from bench.losses import Metric, rounded
 from bench.plan import Plan
 from bench.program import Program
 from bench.shard import Block, Result, Shard
@@ -236,7 +236,7 @@ def rank(plan: Plan, block: Block, rows: Sequence[Row]) -> dict[Cell, list[Trial
         ok = [lane for lane in lanes if lane["status"] == "ok"]
         scores = [metric.counted(lane["validation_metric"]) for lane in ok] + [metric.worst] * (len(lanes) - len(ok))
         loss = sum(lane["validation_loss"] for lane in ok) / len(lanes) if len(ok) == len(lanes) else float("inf")
-        return sign * sum(scores) / len(scores), loss
+        return sign * rounded(sum(scores) / len(scores)), loss
 
     def ranked(trials: dict[Trial, list[Row]]) -> list[Trial]:
         return sorted(trials, key=lambda trial: (*badness(trials[trial]), trial))

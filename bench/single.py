@@ -1,14 +1,22 @@
 """The verbs of a single network: train one, and ask it."""
 
+import io
 import json
 import math
+import os
 import re
+import signal
+import sys
 import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bench import files, labels
 from bench.errors import FAILED_LANES, BenchError, InputError
 from bench.say import complain, say
 
@@ -24,7 +32,7 @@ def train(
     task: Annotated[str, typer.Argument(metavar="TASK", help="A task's name, or a .npz or .py of yours.")],
     activation: Annotated[str | None, typer.Option(help="An activation's name; by default relu.")] = None,
     optimizer: Annotated[str | None, typer.Option(help="An optimizer's name; by default adam.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="By default 0.001.")] = None,
+    learning_rate: Annotated[float | None, typer.Option("--learning-rate", "--lr", help="By default 0.001.")] = None,
     steps: Annotated[int | None, typer.Option(help="Training steps; by default 500.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Samples of a step; by default 64.")] = None,
     eval_every: Annotated[int | None, typer.Option(help="Steps between evaluations; by default a twentieth.")] = None,
@@ -55,7 +63,8 @@ def train(
     metric, cell = work.task.metric, given.tuned_optimizers[0][0].label
     if work.task.uses_activation:
         cell = f"{given.activations[0].resolve().label} + {cell}"
-    say(f"{work.task.name}: {cell}, learning rate {rate:g}, {work.steps:,} steps of {work.batch_size}")
+    batches = f" of {work.batch_size}" if work.task.samples.train else ""
+    say(f"{work.task.name}: {cell}, learning rate {rate:g}, {work.steps:,} steps{batches}")
 
     def observe(step: int, train_loss: float, validation_loss: float, score: float) -> None:
         if step == 0:  # before hours of training, and after all that may forbid them: that leaves nothing behind
@@ -64,14 +73,39 @@ def train(
         losses = f"train loss {_number(train_loss)}  validation loss {_number(validation_loss)}"
         say(f"step {step:>7,}  {losses}  {metric.name} {metric.told(score)}{bar}")
 
-    network = fit.fit(given, rate, seed, device, observe)
-    network.save(out)
+    with _interruptible():
+        network = fit.fit(given, rate, seed, device, observe)
+        network.save(out)
     if network.scores["status"] == "diverged":
         complain(f"error: {out}: got a loss that is not finite at step {network.scores['stopped_at']}; expected one")
         complain("hint: a smaller --learning-rate")
         raise typer.Exit(FAILED_LANES)
     say(f"test {metric.name}: {metric.told(network.scores['test_metric'])}")
     say(f"model: {out}")
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Within it SIGINT and SIGTERM end the process at once: an exception in the middle of compiling could crash it.
+
+    That loses nothing: a model is stored whole or not at all.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, _: Any) -> None:
+        complain("error: train: got a signal before the end; expected to finish")
+        complain("hint: nothing is kept; fewer --steps take less time")
+        sys.stdout.flush()
+        os._exit(128 + number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _writable(folder: Path) -> None:
@@ -137,19 +171,12 @@ def _cell(task: str, options: dict[str, Any]) -> dict[str, Any]:
 
 def _entry(told: str) -> dict[str, Any]:
     """An entry of a suite as its label tells it: a name and, in parentheses, its arguments, which may be such again."""
-    found = CALL.fullmatch(told)
-    if not found:
-        return {"name": told}
-    pairs = (part.partition("=") for part in BETWEEN.split(found["inner"]))
-    return {"name": found["name"], **{key.strip(): _value(text.strip()) for key, _, text in pairs}}
-
-
-CALL = re.compile(r"(?P<name>.+?)\((?P<inner>([^()]|\([^()]*\))*)\)")  # arguments may have parentheses of their own
-BETWEEN = re.compile(r",(?![^(]*\))")  # a comma outside of those
+    name, arguments = labels.parts(told)
+    return {"name": name, **{key: _value(text) for key, text in arguments.items()}}
 
 
 def _value(text: str) -> Any:
-    if CALL.fullmatch(text):
+    if labels.CALL.fullmatch(text):
         return _entry(text)
     try:
         return json.loads({"True": "true", "False": "false"}.get(text, text))
@@ -189,8 +216,11 @@ def predict(
     found = {"outputs": outputs, **({"classes": outputs.argmax(1).astype(np.int32)} if classified else {})}
     agreement = _agreement(found, y) if y is not None else ""
     target = out or model / "predictions.npz"
-    with target.open("wb") as file:
-        np.savez(file, allow_pickle=False, **found)
+    if target.exists() and target.samefile(data):
+        raise InputError(f"--out {target}: got the examples themselves; expected another file")
+    content = io.BytesIO()
+    np.savez(content, allow_pickle=False, **found)
+    files.write(target, content.getvalue())
     say(f"{len(x):,} predictions: {target}")
     if agreement:
         say(agreement)
@@ -206,10 +236,15 @@ def _agreement(found: dict[str, Any], y: Any) -> str:
     if "classes" not in found and y.size != outputs.size:
         return ""
     if "classes" not in found:
-        return f"root mean square error: {np.sqrt(np.mean((outputs.reshape(-1) - y.reshape(-1)) ** 2)):.4g}"
+        errors, spread = (outputs.reshape(-1) - y.reshape(-1)) ** 2, np.var(y.reshape(-1))
+        share = f", R²: {1 - errors.mean() / spread:.3g}" if spread > 0 else ""
+        return f"root mean square error: {np.sqrt(errors.mean()):.4g}{share}"
     if y.size != len(outputs):
         hint = "y.argmax(1) are the labels of one-hot rows" if y.shape == outputs.shape else ""
         raise InputError(f"y: got the shape {y.shape}; expected a label for each sample, {(len(outputs),)}", hint)
+    strange = np.setdiff1d(y, np.arange(outputs.shape[1]))
+    if len(strange):
+        raise InputError(f"y: got the label {strange[0]:g}; expected 0 to {outputs.shape[1] - 1}, as the network knows")
     return f"accuracy: {(found['classes'] == y.reshape(-1)).mean() * 100:.1f} %"
 
 

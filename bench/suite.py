@@ -28,6 +28,7 @@ from bench.entries import (
     with_values,
 )
 from bench.errors import InputError
+from bench.labels import same
 from bench.locate import locate, suite_files
 from bench.optimizers import OPTIMIZERS, Optimizer
 from bench.tasks import Task
@@ -255,11 +256,10 @@ def single(
     with stored():
         suite = parse(described)
     tasks = [with_values(entry, values) for entry in suite.tasks for values in suite.factors.of_tasks()]
-    works = dict(zip((work.task.name for work in suite.works), tasks, strict=True))
-    optimizers = [entry for entry in suite.optimizer_entries if entry.resolve().label == optimizer]
+    optimizers = [entry for entry in suite.optimizer_entries if same(entry.resolve().label, optimizer)]
     picked: dict[str, Sequence[Entry]] = {
-        "tasks": [works[task]],
-        "activations": [e for e in suite.activations if e.resolve().label == activation] or suite.activations[:1],
+        "tasks": [entry for entry, work in zip(tasks, suite.works, strict=True) if same(work.task.name, task)],
+        "activations": [e for e in suite.activations if same(e.resolve().label, activation)] or suite.activations[:1],
         "optimizers": optimizers,
     }
     plain: dict[str, Any] = {

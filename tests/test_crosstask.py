@@ -213,6 +213,11 @@ def test_the_leaderboard_of_an_interrupted_run_is_of_what_was_evaluated(run: Syn
     )
 
 
+def test_no_two_tasks_are_named_where_no_pair_changes_its_order(run: SyntheticRun) -> None:
+    alike = run.convergence.assign(rank=run.convergence.groupby(["activation", "optimizer"]).ngroup() + 1)
+    assert "0 % change their order from one task to another; 50 %" in crosstask.flips_sentence(alike)
+
+
 def test_cells_below_the_baseline_that_lose_nothing_are_told_so() -> None:
     rows = [("a", "relu", "sgd", k, 0.05) for k in (1, 2, 3)]
     trials = pd.DataFrame(rows, columns=[*stats.CELL, "trials", "expected"])

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from bench.labels import few, few_cells, joined, significant
+from bench.labels import few, few_cells, joined, same, significant
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,17 @@ def test_a_number_keeps_the_zeros_that_are_significant(value: float, shown: str)
 
 def test_a_list_in_words_ends_in_and() -> None:
     assert [joined(["a"]), joined(["a", "b", "c"]), joined(["a", "b"], "or")] == ["a", "a, b and c", "a or b"]
+
+
+@pytest.mark.parametrize(
+    ("label", "other", "alike"),
+    [
+        ("adam", "adam", True),
+        ("adam(b1=0.5,b2=0.9)", "adam(b2=0.9, b1=0.5)", True),
+        ("adam(b1=0.5)", "adam(b1=0.6)", False),
+        ("adam(b1=0.5)", "adam", False),
+        ("sgd(a=0.9,schedule=step(every=0.3,factor=0.1))", "sgd(schedule=step(every=0.3,factor=0.1),a=0.9)", True),
+    ],
+)
+def test_labels_are_the_same_in_any_order_of_their_arguments(label: str, other: str, alike: bool) -> None:
+    assert same(label, other) == same(other, label) == alike

@@ -1,5 +1,7 @@
 """The words of a report: each says what was done, and no more."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -68,6 +70,15 @@ def test_a_cell_of_which_a_seed_collapsed_is_marked_and_the_mark_explained() -> 
     assert "<td>not told apart</td>" in page and "<td>level</td>" not in page
 
 
+def test_runs_over_landscapes_have_no_examples_and_no_validation_data() -> None:
+    entry = task_entry(samples={"train": 0, "validation": 0, "test": 0})
+    run = make_run(["none"], ["sgd", "adam"], {"a": entry})
+    (part,) = parts_of([run])
+    assert re.search(r"Each run trains for [\d,]+ steps\.", part.asked[0])
+    text = render([run])["report.md"].decode()
+    assert "examples" not in text and "validation data" not in text and "test set" not in text
+
+
 def test_trials_of_a_search_are_told() -> None:
     run = make_run(["relu"], ["sgd", "adam"], {"a": task_entry()})
     rate = {"low": 1e-4, "high": 1.0, "scale": "log"}
@@ -77,7 +88,10 @@ def test_trials_of_a_search_are_told() -> None:
     run.convergence["hyperparameters"] = ['{"slope": 1}', '{"b1": 0.912345, "slope": 1, "weight_decay": 1e-05}']
     run.convergence.loc[:, "at_grid_edge"] = True
     (part,) = parts_of([run])
-    assert "5 trials drawn at random over learning rate, b1 and weight_decay, 2 seeds each;" in part.asked[1]
+    told = (
+        "5 trials drawn at random over the learning rate and whatever else of its optimizer has a range, 2 seeds each;"
+    )
+    assert told in part.asked[1]
     told = [entry.text for row in part.sections[0].cells.rows for entry in row.entries]
     assert any(text.endswith("*, b1=0.9123, weight_decay=1e-05") for text in told)
     assert any("at the edge of the range" in finding.text for finding in part.findings)

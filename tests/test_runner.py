@@ -586,6 +586,7 @@ def ok(metric: float, loss: float = 1.0) -> tuple[str, float, float]:
         ([[ok(0.7, 0.3)], [ok(0.7, 0.2)], [ok(0.7, 0.4)]], 1),  # a tie goes to the lower loss
         ([[ok(0.1, 0.1)], [ok(0.7, 0.2)], [ok(0.7, 0.2)]], 1),  # and then to the smaller rate
         ([[ok(NAN)], [ok(0.7)], [ok(0.6)]], 1),  # not a number is the worst
+        ([[ok(0.97222221, 0.5)], [ok(0.97222222, 0.6)], [ok(0.1)]], 0),  # equal as far as float32 goes
         ([[LOST], [LOST], [LOST]], 0),
     ],
 )

@@ -1,5 +1,9 @@
 """The verbs of a single network, as a user calls them."""
 
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -164,6 +168,38 @@ def test_what_is_wrong_is_told_once() -> None:
     code, output = bench("train", "wine_mlp", "--learning-rate", "0")
     assert code == 2
     assert output == "error: --learning-rate: got 0.0; expected a number above 0 (from 1e-30 to 1e30)\n"
+
+
+@pytest.mark.parametrize("labels", ["--lr", "--learning-rate"])
+def test_a_learning_rate_has_a_short_name(labels: str, tmp_path: Path) -> None:
+    code, output = bench("train", "wine_mlp", labels, "0.01", "--steps", "2", "--out", str(tmp_path / "m"))
+    assert code == 0 and "learning rate 0.01" in output
+
+
+def test_the_examples_are_not_overwritten_by_what_is_predicted_of_them(tmp_path: Path) -> None:
+    model, data = tmp_path / "m", tmp_path / "data.npz"
+    bench("train", "wine_mlp", "--steps", "2", "--out", str(model))
+    np.savez(data, x=np.zeros((3, 13)), y=np.array([0, 1, 3]))
+    before = data.read_bytes()
+    code, output = bench("predict", str(model), str(data), "--out", str(data))
+    assert code == 2 and "y: got the label 3; expected 0 to 2, as the network knows" in output
+    np.savez(data, x=np.zeros((3, 13)))
+    before = data.read_bytes()
+    code, output = bench("predict", str(model), str(data), "--out", str(data))
+    assert code == 2 and "got the examples themselves; expected another file" in output
+    assert data.read_bytes() == before
+
+
+def test_a_signal_ends_a_training_with_a_sentence(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "bench", "train", "digits_mlp", "--steps", "1000000", "--out", str(tmp_path / "m")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # it is about to load, trace and compile
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert told.startswith("error: train: got a signal before the end")
 
 
 def test_what_a_killed_training_left_is_no_hindrance(tmp_path: Path) -> None:

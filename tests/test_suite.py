@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bench
-from bench import suite
+from bench import plan, suite
 from bench.budget import LearningRates, Range, Seeds, Tuning
 from bench.entries import ActivationEntry, Factors, OptimizerEntry
 from bench.errors import InputError
@@ -269,6 +269,22 @@ class TestValues:
         whole = suite.parse(GOOD | {"optimizers": ["sgd", own], "activations": [{"name": "elu", "alpha": 2}]})
         assert whole.described()["optimizers"] == [{"name": "sgd"}, own]
         assert suite.parse(whole.described()) == whole
+
+    def test_the_order_of_an_entry_s_keys_changes_nothing(self) -> None:
+        """A manifest sorts its keys: a run was no longer its own suite's where a file had them in another order."""
+        first, second = {"low": 0.8, "high": 0.9}, {"low": 0.98, "high": 0.99}
+        adam, momentum = {"b2": second, "b1": first}, {"nesterov": True, "momentum": 0.8}
+        task = {"name": "digits_mlp", "width": 16, "loss": "hinge"}
+        optimizers = [{"name": "adam", **adam}, {"name": "momentum", **momentum}]
+        rates, tuning = {"low": 0.01, "high": 1.0}, {"method": "sobol", "trials": 4}
+        changed = {"tasks": [task], "optimizers": optimizers, "learning_rates": rates, "tuning": tuning}
+        read = suite.parse(GOOD | changed)
+        again = suite.parse(json.loads(json.dumps(read.described(), sort_keys=True)))
+        assert plan.make(again).sha256 == plan.make(read).sha256
+        assert read.works[0].task.name == "digits_mlp(loss=hinge,width=16)"
+        told = "digits_mlp(width=16,loss=hinge)", "relu", "momentum(nesterov=True,momentum=0.8)"
+        cell = suite.single(read.described(), *told, {"learning_rate": 0.1})
+        assert cell.works[0].task.name == read.works[0].task.name
 
     def test_all_optimizers_has_them_all(self) -> None:
         from bench.optimizers import OPTIMIZERS

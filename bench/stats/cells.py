@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from bench.losses import rounded
 from bench.stats.metric import CELL, Floats, Metric, Tasks, finished, scores
 
 CONVERGENCE = [
@@ -113,7 +114,7 @@ def convergence(
     rows = [_cell(key, evaluated.get(key), grids, seconds, ends.get(key[2])) for key in cells]
     table = pd.DataFrame(rows)
     signs = table["task"].map({name: -Metric.of(task).sign for name, task in tasks.items()})
-    signed = (table["test_metric"] * signs).map(_rounded)
+    signed = (table["test_metric"] * signs).map(rounded)
     table["rank"] = signed.groupby(table["task"]).rank(method="average")
     place = CONVERGENCE.index("learning_rate") + 1
     return table[[*CONVERGENCE[:place], *["hyperparameters"] * bool(searched), *CONVERGENCE[place:]]]
@@ -147,11 +148,6 @@ def _cell(
         "seconds_to_target": steps * float(seconds.get(key, np.nan)) if np.isfinite(steps) else np.inf,
         "diverged_share": float((evaluated["status"] == "diverged").mean()),
     }
-
-
-def _rounded(value: float) -> float:
-    """To nine digits: means of the same values in another order are the same."""
-    return float(f"{value:.9g}")
 
 
 def _at_edge(rate: float, low: float, high: float) -> bool:

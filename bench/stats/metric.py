@@ -88,7 +88,7 @@ class Metric:
         if half_width * self.scale < 0.5 * 10.0**-places and half_width > 0:
             places = _to_digit(half_width * self.scale, 1)
         shown = replace(self, decimals=places).show(value)
-        return f"{self._with_unit(shown)} ± {half_width * self.scale:.{places}f}"
+        return f"{self._with_unit(shown)} ± {half_width * self.scale:,.{places}f}"
 
     def difference(self, value: float) -> str:
         """By how much two values differ: `0.7 points`, of a metric in percent; never zero of what is not."""
