@@ -2,10 +2,12 @@
 
 import json
 import shlex
+import shutil
 import sys
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -272,7 +274,8 @@ def compare(
     runs = [kinds.load(path) for path in (a, b)]
     compared, comparing = kinds.comparison(runs, scores=fail_if_worse)
     found = compared(*runs)
-    say(comparing.as_json(found) if as_json else "\n".join(comparing.lines(found)))
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else inf
+    say(comparing.as_json(found) if as_json else "\n".join(comparing.lines(found, width)))
     if out:
         from bench.reporting import write
 

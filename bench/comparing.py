@@ -12,26 +12,38 @@ from bench import reporting, templating
 from bench.compare import Comparison
 from bench.figures import styles
 from bench.figures.scatter import seconds_scatter
-from bench.labels import significant
+from bench.labels import joined, significant
 from bench.stats import cell_label
 from bench.tables import LEADER, LEVEL, WORDS, Column, Entry, Row, Table
 
 READS = "the second run less the first, of the mean test metric"
 
 
-def lines(found: Comparison) -> list[str]:
-    """The comparison as lines of plain text for a terminal, its sentences last."""
+LEAST = ("its interval", "s to target A", "s to target B", "p", "95 % interval", "A / B")  # the first is missed least
+
+
+def lines(found: Comparison, width: float = np.inf) -> list[str]:
+    """The comparison as lines of plain text for a terminal of this width, its sentences last.
+
+    Where the table is wider, columns are left out, those of `LEAST` in this order; a line says which.
+    """
     table = as_table(found)
     texts = [[column.title for column in table.columns], *([entry.text for entry in row.entries] for row in table.rows)]
-    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
-    numbers = [column.number for column in table.columns]
+    widest = {titles[0]: max(map(len, titles)) for titles in zip(*texts, strict=True)}
+    left_out: list[str] = []
+    while sum(widest.values()) + 2 * (len(widest) - 1) > width and len(left_out) < len(LEAST):
+        left_out.append(LEAST[len(left_out)])
+        del widest[left_out[-1]]
+    kept = [i for i, title in enumerate(texts[0]) if title in widest]
+    texts, numbers = [[row[i] for i in kept] for row in texts], [table.columns[i].number for i in kept]
     shown = [
         "  ".join(
-            f"{text:>{w}}" if n else f"{text:<{w}}" for text, w, n in zip(row, widths, numbers, strict=True)
+            f"{text:>{w}}" if n else f"{text:<{w}}" for text, w, n in zip(row, widest.values(), numbers, strict=True)
         ).rstrip()
         for row in texts
     ]
-    return [*shown, "", *found.sentences]
+    missing = [f"Left out for the width of the terminal, and in --json: {joined(left_out)}."] if left_out else []
+    return [*shown, "", *found.sentences, *missing]
 
 
 def as_json(found: Comparison) -> str:

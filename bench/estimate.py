@@ -48,6 +48,7 @@ PRICES = {
 PERCEPTRON, CONVOLUTIONAL, REUSED = Price(0.40, 1.8), Price(0.16, 3.5), 10  # FLOP an example by a weight
 MORE, ALONE = 1 / 6, 2.0  # of compiling a program's first optimizer: what each other takes; one that searches lines
 START_S = {"cpu": 2.0, "gpu": 5.0}
+REFERENCE, SLOWEST = 250e9, 2.5  # FLOP/s of that core; a slower one starts and compiles so much longer at most
 COMPILING = {"cpu": 1.0, "gpu": 1.7}  # times as long as that of a core's programs
 # FLOP/s of a large product on one worker, where none was measured: of slow and of fast ones.
 UNMEASURED = {"cpu": (60e9, 270e9), "gpu": (5e12, 50e12)}
@@ -64,7 +65,8 @@ def estimate(plan: Plan, workers: int, busy: int | None = None) -> dict[str, Any
     before, busy = START_S[plan.device] + COMPILING[plan.device] * compiling, busy or workers
 
     def seconds(flops_per_s: float) -> float:
-        return before + plan.summed(lambda p: step_s(p, flops_per_s, plan.device)) / busy
+        trained = plan.summed(lambda p: step_s(p, flops_per_s, plan.device)) / busy
+        return before * slowness(flops_per_s, plan.device) + trained
 
     return told(seconds, plan.device, busy)
 
@@ -96,6 +98,15 @@ def compile_s(program: Program) -> float:
     """Seconds to trace and compile a program."""
     others = len(program.optimizers) - 1
     return price(program.task).compile_s * (ALONE if program.optimizers[0].alone else 1 + MORE * others)
+
+
+def slowness(flops_per_s: float, device: str) -> float:
+    """How many times as long a core of this rate of a large product takes to start and to compile.
+
+    Measured: 2.4 times at 115 GFLOP/s (Intel Xeon), 2.5 at 85 and at 42 (AMD EPYC without vectors of 512 bits): what
+    makes large products slow does not all make a compiler slow. A GPU's rate says nothing of the cores beside it.
+    """
+    return min(max(REFERENCE / flops_per_s, 1.0), SLOWEST) if device == "cpu" else 1.0
 
 
 def step_s(program: Program, flops_per_s: float, device: str) -> float:

@@ -63,7 +63,7 @@ def train(
     metric, cell = work.task.metric, given.tuned_optimizers[0][0].label
     if work.task.uses_activation:
         cell = f"{given.activations[0].resolve().label} + {cell}"
-    batches = f" of {work.batch_size}" if work.task.samples.train else ""
+    batches = f" of {work.batch_size}" if work.task.uses_activation else ""
     say(f"{work.task.name}: {cell}, learning rate {rate:g}, {work.steps:,} steps{batches}")
 
     def observe(step: int, train_loss: float, validation_loss: float, score: float) -> None:

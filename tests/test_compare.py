@@ -347,6 +347,15 @@ def test_the_table_of_the_terminal_is_aligned(found: Comparison) -> None:
     assert len({len(line) for line in shown[:5]}) == 1
 
 
+def test_a_narrow_terminal_has_fewer_columns_and_is_told_which_it_lacks(found: Comparison) -> None:
+    whole, narrow, narrowest = lines(found), lines(found, 100), lines(found, 1)
+    assert max(map(len, narrow[: narrow.index("")])) <= 100 < max(map(len, whole[: whole.index("")]))
+    assert narrow[-1].startswith("Left out for the width of the terminal, and in --json: its interval")
+    for title in ("cell", "A", "B", "B - A", "B is", "speed B / A"):
+        assert f" {title} " in f" {narrowest[0]} "
+    assert lines(found, 1000) == whole
+
+
 def test_json_holds_every_cell(found: Comparison) -> None:
     told = json.loads(as_json(found))
     assert len(told["cells"]) == 4

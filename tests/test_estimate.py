@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from bench import kinds, machine, plan, rates, store, suite
 from bench.cli import app
-from bench.estimate import PRICES, SPREAD, estimate, price
+from bench.estimate import PRICES, SLOWEST, SPREAD, estimate, price, slowness
 from bench.program import PROFILES
 from bench.tasks import TASKS
 from bench.throughput import plan as throughput
@@ -97,6 +97,18 @@ def test_a_slow_machine_takes_longer() -> None:
     fast = seconds(steps=50_000)
     rates.remember("cpu", 63e9)
     assert seconds(steps=50_000) == pytest.approx(4 * fast, rel=0.05)
+
+
+def test_a_slow_machine_compiles_longer_but_not_without_end() -> None:
+    """Three programs of two optimizers took 15.6 s on two cores of 42 GFLOP/s each, of which 2 s were training."""
+    few = {"steps": 100, "activations": ["relu", "tanh"], "optimizers": ["adam", "sgd"]}
+    tasks = ["wine_mlp", "digits_mlp", "diabetes_mlp"]
+    rates.remember("cpu", 42e9)
+    found = facts(tasks=tasks, **few)
+    assert found["estimated_range_s"][0] < 15.6 < found["estimated_range_s"][1]
+    assert 15.6 / 1.33 < found["estimated_s"] < 15.6 * 1.33
+    assert slowness(1e9, "cpu") == slowness(50e9, "cpu") == SLOWEST
+    assert slowness(500e9, "cpu") == slowness(1e12, "gpu") == 1
 
 
 def test_it_grows_with_the_work() -> None:

@@ -71,7 +71,7 @@ def test_a_cell_of_which_a_seed_collapsed_is_marked_and_the_mark_explained() -> 
 
 
 def test_runs_over_landscapes_have_no_examples_and_no_validation_data() -> None:
-    entry = task_entry(samples={"train": 0, "validation": 0, "test": 0})
+    entry = task_entry(samples={"train": 0, "validation": 0, "test": 0}, uses_activation=False)
     run = make_run(["none"], ["sgd", "adam"], {"a": entry})
     (part,) = parts_of([run])
     assert re.search(r"Each run trains for [\d,]+ steps\.", part.asked[0])

@@ -138,7 +138,7 @@ def test_every_array_that_does_not_fit_is_named_with_the_way_to_mend_it(tmp_path
     [
         ({"model": "mlp", "file": "nowhere.npz"}, "no such file"),
         ({"model": "cnm"}, "expected one of mlp, cnn, rnn, autoencoder"),
-        ({}, "got the model nothing"),
+        ({}, "got no model; expected one of mlp"),
         ({"model": "mlp", "depht": 3}, "depht: got an unknown argument"),
         ({"model": 3}, "the model as a string"),
         ({"model": "mlp", "name": "foo"}, 'tasks[0].name: got "foo"; expected no such key, or mine_mlp'),

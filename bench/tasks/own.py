@@ -29,7 +29,8 @@ def task(path: Path, model: str = "", target: float = PERFECT) -> Task:
     if path.suffix == ".py":
         return _from_python(path)
     if model not in FAMILIES:
-        raise InputError(f"{path}: got the model {model or 'nothing'}; expected one of {', '.join(FAMILIES)}")
+        got = f"the model {model}" if model else "no model"
+        raise InputError(f"{path}: got {got}; expected one of {', '.join(FAMILIES)}")
     if not re.fullmatch(NAME, path.stem):
         expected = "letters, digits and . _ - before .npz, as they name the task"
         raise InputError(f"{path}: got the name {path.stem!r}; expected {expected}")

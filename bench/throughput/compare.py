@@ -110,8 +110,8 @@ def _fastest(frame: pd.DataFrame, alike: "pd.Series[bool]") -> pd.DataFrame:
     return sided.loc[sided.groupby(JOINED, sort=False)["rate"].idxmax()]
 
 
-def lines(found: SpeedComparison) -> list[str]:
-    """The comparison as lines of plain text, its sentences last."""
+def lines(found: SpeedComparison, _width: float = np.inf) -> list[str]:
+    """The comparison as lines of plain text, its sentences last: as they are, no table, for any terminal."""
     rows = [
         f"{_name(row)}: {row['ratio']:.3g} times as fast ({row['ratio_low']:.3g} to {row['ratio_high']:.3g})"
         f" {row['verdict'] or 'unsure'}"

@@ -9,7 +9,7 @@ from math import ceil
 from typing import Any
 
 from bench.errors import InputError, ResourceError
-from bench.estimate import START_S, compile_s, evaluation_flops, price, told
+from bench.estimate import START_S, compile_s, evaluation_flops, price, slowness, told
 from bench.program import NO_ACTIVATION, ORDER_BYTES, Program
 from bench.tasks import Task
 from bench.throughput.suite import PRECISIONS, ThroughputSuite, most_workers
@@ -54,7 +54,8 @@ class Plan:
 
     def seconds(self, flops_per_s: float) -> float:
         """How long it takes, roughly, where a large product has this rate: its busy workers all do the same."""
-        return START_S[self.devices[0]] + sum(group_s(group, flops_per_s) for group in self.groups)
+        start_s = START_S[self.devices[0]] * slowness(flops_per_s, self.devices[0])
+        return start_s + sum(group_s(group, flops_per_s) for group in self.groups)
 
     @property
     def sha256(self) -> str:
@@ -90,7 +91,8 @@ def _cell_s(program: Program, group: Group, flops_per_s: float) -> float:
     idle_s = evaluation_flops(program) / reached
     steps_s = max(program.lane_step_flops / reached, wanted_s(idle_s))
     samples = max(group.samples, ceil(group.seconds / (steps_s + idle_s)))
-    return compile_s(program) + (WARM_UPS + samples) * (steps_s + idle_s) + samples * idle_s
+    compiling = compile_s(program) * slowness(flops_per_s, group.device)
+    return compiling + (WARM_UPS + samples) * (steps_s + idle_s) + samples * idle_s
 
 
 def make(suite: ThroughputSuite, devices: Sequence[str], workers: int | None = None) -> Plan:
