@@ -45,7 +45,8 @@ def across(run: Run, slug: str) -> Across | None:
     tasks = {name: run.manifest["tasks"][name] for name in names}
     lanes = run.lanes[run.lanes["task"].isin(names)]
     board, test = crosstask.leaderboard(lanes, compared, tasks), crosstask.rank_test(compared, tasks)
-    told = [crosstask.shared_data_sentence(compared, tasks), test.sentence, crosstask.flips_sentence(compared)]
+    told = [_alone(compared, tasks, by) for by in crosstask.CELLS]
+    told += [crosstask.shared_data_sentence(compared, tasks), test.sentence, crosstask.flips_sentence(compared)]
     first = board.iloc[0]
     if first["mean_rank"] == first["mean_rank"]:
         best = cell_label(first["activation"], first["optimizer"])
@@ -55,7 +56,6 @@ def across(run: Run, slug: str) -> Across | None:
         head = f"{best} has the best mean rank, {first['mean_rank']:.1f} of {len(board)}, over {over}"
         share = f"on {100 * first['lead_share']:.0f} % of the {len(names)} tasks"
         told.insert(0, f"{head}{_apart(test)}; {share} it leads or cannot be told from the leader.")
-    told += [_alone(compared, tasks, by) for by in crosstask.CELLS]
     told += _left_out(run.manifest["tasks"], set(cells["task"]), tasks)
     by_score = board.sort_values("profile", ascending=False, kind="stable")
     scores = by_score.set_index(["activation", "optimizer"])["profile"]
@@ -73,12 +73,20 @@ def _alone(compared: pd.DataFrame, tasks: Tasks, by: str) -> str:
     if test.refusal or len(means) < 2:
         return ""
     best = means == means.iloc[0]
-    first, level = list(means.index[best]), [name for name in means.index[~best] if name in test.level]
+    first, others = list(means.index[best]), list(means.index[~best])
+    level, apart = ([name for name in others if (name in test.level) == near] for near in (True, False))
     it, has = ("it", "has") if len(first) == 1 else ("them", "share")
     head = f"Of the {len(means)} {by}s, each at the mean rank of its cells, {joined(first)} {has} the best"
-    rest = f"cannot be told from {it}: {joined(level)}" if level else f"each of the others can be told from {it}"
-    if len(level) == len(means) - len(first):
+    if not others:
+        return f"Of the {len(means)} {by}s, each at the mean rank of its cells, all have the same, {means.iloc[0]:.1f}."
+    if not level:
+        rest = f"each of the others can be told from {it}"
+    elif not apart:
         rest = f"none of the others can be told from {it}"
+    elif len(apart) < len(level):
+        rest = f"only {joined(apart)} can be told from {it}"
+    else:
+        rest = f"cannot be told from {it}: {joined(level)}"
     return f"{head}, {means.iloc[0]:.1f}; {rest}."
 
 
