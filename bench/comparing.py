@@ -17,8 +17,6 @@ from bench.stats import cell_label
 from bench.tables import LEADER, LEVEL, WORDS, Column, Entry, Row, Table
 
 READS = "the second run less the first, of the mean test metric"
-
-
 LEAST = ("its interval", "s to target A", "s to target B", "p", "95 % interval", "A / B")  # the first is missed least
 
 

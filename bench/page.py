@@ -313,8 +313,6 @@ def _asked(run: Run) -> tuple[str, ...]:
 
 
 RATE = "learning_rate"
-
-
 SEVERAL = "the learning rate and whatever else of its optimizer has a range"
 
 

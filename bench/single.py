@@ -73,6 +73,7 @@ def train(
         losses = f"train loss {_number(train_loss)}  validation loss {_number(validation_loss)}"
         say(f"step {step:>7,}  {losses}  {metric.name} {metric.told(score)}{bar}")
 
+    instead = " (in place of an older one)" if (out / saved.DESCRIPTION).exists() else ""
     with _interruptible():
         network = fit.fit(given, rate, seed, device, observe)
         network.save(out)
@@ -81,7 +82,7 @@ def train(
         complain("hint: a smaller --learning-rate")
         raise typer.Exit(FAILED_LANES)
     say(f"test {metric.name}: {metric.told(network.scores['test_metric'])}")
-    say(f"model: {out}")
+    say(f"model: {out}{instead}")
 
 
 @contextmanager

@@ -202,6 +202,11 @@ def test_a_signal_ends_a_training_with_a_sentence(tmp_path: Path) -> None:
     assert told.startswith("error: train: got a signal before the end")
 
 
+def test_a_model_that_is_replaced_is_told(tmp_path: Path) -> None:
+    lasts = [bench("train", "wine_mlp", "--steps", "2", "--out", str(tmp_path / "m"))[1].splitlines()[-1] for _ in "ab"]
+    assert lasts == [f"model: {tmp_path / 'm'}", f"model: {tmp_path / 'm'} (in place of an older one)"]
+
+
 def test_what_a_killed_training_left_is_no_hindrance(tmp_path: Path) -> None:
     for name in ("model.safetensors", ".model.safetensors.tmp", ".model.json.tmp"):
         (tmp_path / name).write_bytes(b"half")

@@ -1,6 +1,6 @@
 """Data of a user's own: a `.npz` in Keras's layout (`x_train, y_train, x_test, y_test`) as a data set.
 
-Whole numbers in y are classes, others are targets of a regression. A fifth of train is drawn off for validation.
+Integers in y are classes, floats are targets of a regression. A fifth of train is drawn off for validation.
 """
 
 import hashlib
