@@ -249,9 +249,11 @@ def budget_sentence(trials: pd.DataFrame, metric: Metric, baseline: float) -> st
     In words where that is more than all that tuning gains: scores of networks that all but diverged have no size.
     """
     whole = trials.pivot_table(index=CELL, columns="trials", values="expected", sort=False)
-    # A diverged trial may be infinitely bad: a median can bear that, the mean of few could not.
+    if whole.shape[1] < 3:
+        return ""
+    # A diverged trial may be infinitely bad, which a median bears.
     table = whole[whole.notna().all(axis=1) & np.isfinite(whole.iloc[:, -1])]
-    if table.empty or table.shape[1] < 3:
+    if table.empty:
         return ""
     over = "the cells" if len(table) == len(whole) else f"{len(table)} of {len(whole)} cells"
     every = int(table.columns[-1])

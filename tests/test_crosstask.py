@@ -179,6 +179,7 @@ def test_what_fewer_trials_would_cost_is_told() -> None:
         "points, with a single one 40.0 points (medians over the cells)."
     )
     assert crosstask.budget_sentence(trials[trials["trials"] < 3], metric, 0.1) == ""
+    assert crosstask.budget_sentence(trials.iloc[:0], metric, 0.1) == ""
 
 
 def test_a_loss_of_more_than_a_cell_gains_is_told_in_words() -> None:
