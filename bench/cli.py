@@ -229,8 +229,10 @@ def run(
 
 def _write_report(runs: list[Any], out: Path | None = None) -> None:
     from bench import kinds
+    from bench.progress import drawing
 
-    page = kinds.report(runs, out)
+    with drawing():
+        page = kinds.report(runs, out)
     say(kinds.verdict(runs))
     say(f"report:  {page}")
 

@@ -114,6 +114,17 @@ def _bar(console: Console, leader: Leader) -> Iterator[Observer]:
 
 
 @contextmanager
+def drawing(stream: IO[str] | None = None) -> Iterator[None]:
+    """Within it a terminal says that a report is being drawn, which takes seconds to half a minute."""
+    console = Console(file=stream or sys.stderr)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status("drawing the report"):
+        yield
+
+
+@contextmanager
 def watched_groups(stream: IO[str] | None = None) -> Iterator[Callable[[int, int, object], None]]:
     """An observer of a throughput run: a line for each group that is about to be timed."""
 

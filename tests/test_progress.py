@@ -171,3 +171,12 @@ def test_a_score_that_is_not_a_number_is_the_worst() -> None:
     found = [*rows("relu", 0.5), *rows("tanh", NAN)]
     leader.add(state(), [row | {"status": "ok"} for row in found])
     assert str(leader).startswith("best so far: relu + adam")
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_terminal_says_that_a_report_is_being_drawn(terminal: bool) -> None:
+    stream = io.StringIO()
+    stream.isatty = lambda: terminal  # type: ignore[method-assign]
+    with progress.drawing(stream):
+        pass
+    assert ("drawing the report" in stream.getvalue()) == terminal
