@@ -17,7 +17,7 @@ from synthetic import ACTIVATIONS, OPTIMIZERS, REGRESSION, SyntheticRun, make_ru
 
 from bench import figures
 from bench.figures import Figure, speed, style, svg
-from bench.figures.bars import PARTS, times
+from bench.figures.bars import PARTS, times, workers_of
 from bench.figures.heatmaps import BRIGHT_IS_GOOD, diverged_heatmap, least_difference, limits
 from bench.figures.panels import curves
 from bench.figures.profiles import profiles
@@ -401,7 +401,7 @@ def test_a_side_with_one_entry_has_no_panel_and_large_rates_have_short_ticks() -
 
 @pytest.mark.parametrize("buckets", [BUCKETS, TIMED_BUCKETS], ids=["convergence", "throughput"])
 def test_parts_of_the_time_look_different_and_are_explained(buckets: tuple[str, ...]) -> None:
-    figure = times("t", pd.DataFrame({"bucket": buckets, "seconds": np.arange(1.0, 1 + len(buckets))}), 2)
+    figure = times("t", pd.DataFrame({"bucket": buckets, "seconds": np.arange(1.0, 1 + len(buckets))}), [2])
     assert len(buckets) <= 10 or "<pattern" in figure.svg
     told = dict(part.split(": ") for part in figure.reading.rstrip(".").split(". ", 1)[1].split("; "))
     assert [name.lower().replace(" ", "_") for name in told] == list(buckets)
@@ -410,7 +410,7 @@ def test_parts_of_the_time_look_different_and_are_explained(buckets: tuple[str, 
 
 def test_where_the_time_went_is_told_of_its_two_largest_parts() -> None:
     buckets = pd.DataFrame({"bucket": ["compile", "train", "wait"], "seconds": [1.8, 5.9, 2.3]})
-    told = [times("t", part, 2).finding for part in (buckets, buckets[1:2].reset_index(drop=True))]
+    told = [times("t", part, [2]).finding for part in (buckets, buckets[1:2].reset_index(drop=True))]
     assert told[0] == "Of 10.0 worker-seconds (2 × 5.0 s) training took 59 %, waiting 23 %."
     assert told[1] == "Of 5.9 worker-seconds (2 × 3.0 s) training took 100 %."
 
@@ -496,3 +496,12 @@ def test_cells_of_one_mean_are_told_together() -> None:
     assert "on validation data: relu + sgd and 3 more, after 25 training steps." in drawn["steps"].finding
     run.convergence = run.convergence.assign(test_metric=0.9, rank=2.5)
     assert draw(run)["metric"].finding == "90.0 % with each of the 4 cells."
+
+
+def test_the_time_of_a_run_gone_on_with_by_others_is_no_product_of_one_number() -> None:
+    sessions = [{"workers": 2}, {"workers": 1}, {"workers": 2}]
+    workers = workers_of({"workers": 1, "sessions": sessions})
+    found = times("t", pd.DataFrame({"bucket": ["train", "wait"], "seconds": [3.0, 1.0]}), workers)
+    assert "Of 4.0 worker-seconds (2, then 1 workers) training took 75 %" in found.finding
+    assert "together 2, then 1 workers." in found.reading
+    assert workers_of({"workers": 3, "sessions": []}) == [3]

@@ -7,7 +7,7 @@ import pandas as pd
 
 from bench import stats
 from bench.audit import Run
-from bench.figures.bars import throughput, times
+from bench.figures.bars import throughput, times, workers_of
 from bench.figures.exhibits import chosen, exhibit
 from bench.figures.heatmaps import diverged_heatmap, metric_heatmap, steps_heatmap
 from bench.figures.panels import curves, sensitivity
@@ -47,9 +47,7 @@ def of_task(run: Run, task: str, verdict: Verdict, drawn: Mapping[str, Style], p
 def of_run(run: Run, prefix: str) -> dict[str, Figure]:
     """The figures about `run` as a whole."""
     return (
-        {"times": times(prefix, run.times, int(run.manifest["execution"]["workers"]))}
-        if run.times["seconds"].any()
-        else {}
+        {"times": times(prefix, run.times, workers_of(run.manifest["execution"]))} if run.times["seconds"].any() else {}
     )
 
 

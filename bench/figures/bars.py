@@ -1,6 +1,6 @@
 """Bars: how fast networks train, and where the time went."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -59,15 +59,26 @@ def throughput(prefix: str, speeds: pd.DataFrame, styles: Mapping[str, Style]) -
     )
 
 
-def times(prefix: str, buckets: pd.DataFrame, workers: int) -> svg.Figure:
-    """Where the workers' time went, as one bar that adds up to workers x wall time."""
+def workers_of(execution: Mapping[str, Any]) -> list[int]:
+    """The numbers of workers that a run had, each once, in the order of its sessions."""
+    told = [session["workers"] for session in execution.get("sessions", [])] or [execution["workers"]]
+    return list(dict.fromkeys(told))
+
+
+def times(prefix: str, buckets: pd.DataFrame, workers: Sequence[int]) -> svg.Figure:
+    """Where the workers' time went, as one bar that adds up to workers x wall time, session by session."""
     total = float(buckets["seconds"].sum())
-    shares, wall_s = buckets["seconds"] / total, total / max(workers, 1)
+    shares = buckets["seconds"] / total
     largest = shares.sort_values(ascending=False, kind="stable").index[:2]
     first, *others = ((PARTS[buckets["bucket"][i]][0], f"{shares[i] * 100:.0f} %") for i in largest)
     took = ", ".join([" took ".join(first), *map(" ".join, others)])
-    finding = f"Of {total:,.1f} worker-seconds ({workers} × {wall_s:,.1f} s) {took}."
-    whole = f"{workers} worker{'s' * (workers != 1)} × {wall_s:,.1f} s of wall time"
+    if len(workers) == 1:
+        (number,), wall_s = workers, total / max(workers[0], 1)
+        product = f"{number} × {wall_s:,.1f} s"
+        whole = f"{number} worker{'s' * (number != 1)} × {wall_s:,.1f} s of wall time"
+    else:
+        product = whole = f"{', then '.join(map(str, workers))} workers"
+    finding = f"Of {total:,.1f} worker-seconds ({product}) {took}."
     told = "; ".join(f"{_plain(name)}: {PARTS[name][1]}" for name in buckets["bucket"])
     reading = f"Seconds of all workers by what they did, together {whole}. {told[:1].upper()}{told[1:]}."
     return svg.figure(f"{prefix}-times", "Where the time went", lambda: _draw_times(buckets, shares), finding, reading)

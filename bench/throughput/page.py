@@ -264,7 +264,7 @@ def _where(runs: Sequence[Any]) -> Section:
     for run in (run for run in runs if _timed(run)):
         workers = max((len(entry.get("workers", [])) for entry in run.journal), default=1)
         spent = run.times[run.times["seconds"] > 0].reset_index(drop=True)
-        figures.append(draw_times(run.name.lower().replace(".", "-"), spent, workers))
+        figures.append(draw_times(run.name.lower().replace(".", "-"), spent, [workers]))
     return Section("times", "What the run took", figures=tuple(figures))
 
 
