@@ -1,6 +1,7 @@
 """What a run took, and what it trained on, in words."""
 
 from bench.audit import Run
+from bench.labels import counted
 
 
 def wall_s(run: Run) -> float:
@@ -19,7 +20,6 @@ def trained_on(run: Run) -> str:
     """`2 workers, AMD EPYC`, or `one NVIDIA H100`."""
     execution, environment = run.manifest["execution"], run.manifest["environment"]
     if execution["device"] != "gpu":
-        workers = int(execution["workers"])
-        return f"{workers:,} worker{'' if workers == 1 else 's'}, {environment['processor']}"
+        return f"{counted(int(execution['workers']), 'worker')}, {environment['processor']}"
     gpus = int(execution.get("busy", execution["workers"]))
     return f"{'one' if gpus == 1 else f'{gpus:,} ×'} {environment['device_kind']}"

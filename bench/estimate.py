@@ -8,6 +8,7 @@ from math import sqrt
 from typing import Any, NamedTuple
 
 from bench import rates
+from bench.labels import counted
 from bench.plan import Plan
 from bench.program import Program
 from bench.tasks import Task
@@ -84,7 +85,7 @@ def told(seconds: Callable[[float], float], device: str, workers: int) -> dict[s
     return {
         "estimated_s": round(sqrt(low * high)),
         "estimated_range_s": [round(low), round(high)],
-        "assumed": f"{workers} {NOUNS[device]}{'s' * (workers > 1)} of {measured}; nothing compiled before",
+        "assumed": f"{counted(workers, NOUNS[device])} of {measured}; nothing compiled before",
     }
 
 

@@ -47,6 +47,11 @@ def same(label: str, other: str) -> bool:
     return parts(label) == parts(other)
 
 
+def counted(number: int, noun: str) -> str:
+    """So many of something: `1 worker`, `1,090 cells`."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def joined(names: Sequence[str], last: str = "and") -> str:
     """A list in words: `a, b and c`."""
     return f" {last} ".join([*[", ".join(names[:-1])] * (len(names) > 1), names[-1]])

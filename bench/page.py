@@ -18,7 +18,7 @@ from bench.choice import Choice, choice
 from bench.commands import commands
 from bench.effort import trained_on, wall_s
 from bench.heat import Heat, heat
-from bench.labels import NO_ACTIVATION, duration, joined
+from bench.labels import NO_ACTIVATION, counted, duration, joined
 from bench.machine import cores
 from bench.optimizers import OPTIMIZERS
 from bench.search import rungs, searched, values_told
@@ -270,7 +270,7 @@ def _causes(run: Run, task: str, found: Verdict) -> tuple[str, ...]:
 
 def _setting(run: Run, task: str, found: Verdict) -> str:
     """On what: the task in words, and how many cells and seeds."""
-    counts = f"{_count(found.cells, 'cell')} with {_count(found.seeds, 'evaluation seed')} each"
+    counts = f"{counted(found.cells, 'cell')} with {counted(found.seeds, 'evaluation seed')} each"
     summary, what = run.manifest["tasks"][task]["summary"].rstrip("."), noun(run.convergence)
     seen = "on test data that tuning never saw" if what == "network" else "from starts that tuning never saw"
     tested = int(run.manifest["tasks"][task]["samples"]["test"])
@@ -293,8 +293,8 @@ def _asked(run: Run) -> tuple[str, ...]:
     trained = lanes[lanes["status"] != "interrupted"]
     if trained.empty:
         return (f"No {noun(lanes)} was trained.",)
-    activations = [_count(lanes.loc[lanes["activation"] != NO_ACTIVATION, "activation"].nunique(), "activation")]
-    counts = [_count(len(manifest[kind]), kind[:-1]) for kind in ("optimizers", "tasks")]
+    activations = [counted(lanes.loc[lanes["activation"] != NO_ACTIVATION, "activation"].nunique(), "activation")]
+    counts = [counted(len(manifest[kind]), kind[:-1]) for kind in ("optimizers", "tasks")]
     counts = counts if noun(lanes) == "run" else activations + counts
     cells, planned, what = int(manifest["plan"]["cells"]), int(manifest["plan"]["lanes"]), noun(lanes)
     kept = "" if what == "run" else " on validation data"
@@ -303,10 +303,10 @@ def _asked(run: Run) -> tuple[str, ...]:
     of = f" of {_range(batches)} example{'s' * bool(batches.max() > 1)}" if len(batches) else ""
     seeds = lanes.groupby("phase")["seed"].nunique().reindex(["tune", "evaluate"], fill_value=0)
     return (
-        f"{' × '.join(counts)}: {_count(cells, 'cell')}, {_count(planned, what)}. Each {what} trains "
+        f"{' × '.join(counts)}: {counted(cells, 'cell')}, {counted(planned, what)}. Each {what} trains "
         f"for {_range(trained['steps'])} steps{of}.",
-        f"Each cell is tuned alike: {_tried(run)}, {_count(seeds['tune'], 'seed')} each; the best one{kept} "
-        f"is kept. It is trained afresh with {_count(seeds['evaluate'], 'other seed')} and "
+        f"Each cell is tuned alike: {_tried(run)}, {counted(seeds['tune'], 'seed')} each; the best one{kept} "
+        f"is kept. It is trained afresh with {counted(seeds['evaluate'], 'other seed')} and "
         f"scored {'on test data' if what == 'network' else 'from other starts'}, which tuning never sees. "
         f"A {what} that diverges counts as the worst.",
     )
@@ -328,7 +328,7 @@ def _tried(run: Run) -> str:
     if "eta" in tuning:
         counts = [str(count) for count, _ in rungs(tuning["trials"], tuning["eta"])]
         halved = f", then the best {joined(counts[1:])} of them, each for {tuning['eta']} times as long"
-    return f"{_count(tuning['trials'], 'trial')} {of} over {names}{halved}"
+    return f"{counted(tuning['trials'], 'trial')} {of} over {names}{halved}"
 
 
 def _rates(lanes: Any) -> str:
@@ -353,7 +353,7 @@ def _grid(tuned: pd.DataFrame, what: str) -> str:
 def _effort(run: Run) -> str:
     """What was spent on what: `630 networks in 42 s on 2 workers, AMD EPYC`."""
     trained = int((run.lanes["status"] != "interrupted").sum())
-    return f"{_count(trained, noun(run.lanes))} in {duration(wall_s(run))} on {trained_on(run)}"
+    return f"{counted(trained, noun(run.lanes))} in {duration(wall_s(run))} on {trained_on(run)}"
 
 
 def _flat(entries: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -364,10 +364,6 @@ def _flat(entries: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             name, text = name.removesuffix("_bytes"), f"{value / 1e9:.1f} GB"
         if text:
             yield name.replace("_", " "), text
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _range(values: Any) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from bench import files, parquet, stats, store
 from bench.budget import Trial, Tuning
 from bench.errors import InputError
+from bench.labels import counted
 from bench.lanes import Budget, Cell, Lane, planned
 from bench.search import searched
 from bench.timing import noise
@@ -128,7 +129,7 @@ class Run:
     def lost(self) -> str:
         """How many lanes failed, in words; empty where none did."""
         count = int(self.failures["lanes"].sum())
-        return f"{count:,} failed lane{'s' * (count > 1)}" if count else ""
+        return counted(count, "failed lane") if count else ""
 
     @cached_property
     def times(self) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from matplotlib.ticker import EngFormatter
 
 from bench.figures import svg
 from bench.figures.style import PALETTE, Style, ink_on
+from bench.labels import counted
 from bench.stats import cell_label, noun
 
 PLAIN = "#7d8590"
@@ -75,7 +76,7 @@ def times(prefix: str, buckets: pd.DataFrame, workers: Sequence[int]) -> svg.Fig
     if len(workers) == 1:
         (number,), wall_s = workers, total / max(workers[0], 1)
         product = f"{number} × {wall_s:,.1f} s"
-        whole = f"{number} worker{'s' * (number != 1)} × {wall_s:,.1f} s of wall time"
+        whole = f"{counted(number, 'worker')} × {wall_s:,.1f} s of wall time"
     else:
         product = whole = f"{', then '.join(map(str, workers))} workers"
     finding = f"Of {total:,.1f} worker-seconds ({product}) {took}."

@@ -10,6 +10,7 @@ from typing import Any
 
 from bench.errors import InputError, ResourceError
 from bench.estimate import START_S, compile_s, evaluation_flops, price, slowness, told
+from bench.labels import counted
 from bench.program import NO_ACTIVATION, ORDER_BYTES, Program
 from bench.tasks import Task
 from bench.throughput.suite import PRECISIONS, ThroughputSuite, most_workers
@@ -35,7 +36,7 @@ class Group:
 
     def __str__(self) -> str:
         first = self.programs[0]
-        busy = f"{self.workers} worker{'s' * (self.workers > 1)}"
+        busy = counted(self.workers, "worker")
         return f"{first.task.name}, batch {first.batch_size}, width {first.width}, {self.precision}, {busy}"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bench import files, store
+from bench.labels import counted
 from bench.results import THROUGHPUT_COLUMNS, told
 from bench.stats.throughput import summary
 from bench.throughput.plan import OUT_OF_MEMORY
@@ -76,7 +77,7 @@ class ThroughputRun:
     def lost(self) -> str:
         """How many groups could not be timed, in words; empty where all were."""
         count = len(self.failures)
-        return f"{count:,} group{'s' * (count > 1)} that could not be timed" if count else ""
+        return f"{counted(count, 'group')} that could not be timed" if count else ""
 
     @cached_property
     def times(self) -> pd.DataFrame:
