@@ -49,7 +49,7 @@ def same(label: str, other: str) -> bool:
 
 def counted(number: int, noun: str) -> str:
     """So many of something: `1 worker`, `1,090 cells`."""
-    return f"{number:,} {noun}{'s' * (number != 1)}"
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def joined(names: Sequence[str], last: str = "and") -> str:

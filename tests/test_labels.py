@@ -2,9 +2,10 @@
 
 import math
 
+import numpy as np
 import pytest
 
-from bench.labels import few, few_cells, joined, same, significant
+from bench.labels import counted, few, few_cells, joined, same, significant
 
 
 @pytest.mark.parametrize(
@@ -48,3 +49,8 @@ def test_a_list_in_words_ends_in_and() -> None:
 )
 def test_labels_are_the_same_in_any_order_of_their_arguments(label: str, other: str, alike: bool) -> None:
     assert same(label, other) == same(other, label) == alike
+
+
+def test_one_thing_has_no_s() -> None:
+    assert [counted(number, "cell") for number in (0, 1, 1090)] == ["0 cells", "1 cell", "1,090 cells"]
+    assert [counted(np.int64(number), "seed") for number in (1, 2)] == ["1 seed", "2 seeds"]
