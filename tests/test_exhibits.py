@@ -190,7 +190,7 @@ def test_seeds_that_diverged_are_told_beside_a_picture_that_is_of_none_of_them()
     table = run.convergence.sort_values("rank").assign(diverged_share=[0.0, 0.4])
     found = verdict(run.lanes, run.convergence, run.manifest["tasks"], "digits_mlp")
     arrays = dict.fromkeys(table[["activation", "optimizer"]].itertuples(index=False, name=None), np.zeros((1, 2)))
-    assert list(chosen(table, found, arrays).values()) == ["leader", "worst, 2 of 5 seeds diverged"]
+    assert list(chosen(table, found, arrays).values()) == ["leader", "worst, 2 of 5 diverged"]
 
 
 def test_a_finding_says_who_is_shown_and_does_not_repeat_the_title() -> None:

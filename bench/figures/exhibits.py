@@ -50,7 +50,7 @@ def chosen(table: pd.DataFrame, verdict: Verdict, arrays: Arrays) -> dict[Pair, 
     found: dict[Pair, str] = {}
     for place, word in zip(places, SPREAD, strict=True):
         equal = ranks[pairs[place]] == ranks[pairs[0]]
-        told = f", {lost[pairs[place]]} of {of['seeds'][pairs[place]]} seeds diverged" * bool(lost[pairs[place]])
+        told = f", {lost[pairs[place]]} of {of['seeds'][pairs[place]]} diverged" * bool(lost[pairs[place]])
         found.setdefault(pairs[place], f"{'same mean' if equal and place else word}{told}")
     return found
 
