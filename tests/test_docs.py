@@ -211,6 +211,12 @@ def test_every_verb_and_every_suite_is_in_the_readme() -> None:
         assert f"`{file.stem}`" in README, file
 
 
+def test_what_the_readme_quotes_is_what_the_report_says() -> None:
+    quotes = [line.removeprefix("> ") for line in README.splitlines() if line.startswith("> ")]
+    said = (ROOT / "reports/standard/report.md").read_text().replace("\\", "")
+    assert quotes and all(quote in said for quote in quotes)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_every_link_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text("utf-8")):
