@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bench.results import Run
     from bench.suite import Suite
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 __all__ = [
     "BenchError",
     "InputError",

@@ -76,18 +76,16 @@ def _alone(compared: pd.DataFrame, tasks: Tasks, by: str) -> str:
     first, others = list(means.index[best]), list(means.index[~best])
     level, apart = ([name for name in others if (name in test.level) == near] for near in (True, False))
     it, has = ("it", "has") if len(first) == 1 else ("them", "share")
-    head = f"Of the {len(means)} {by}s, each at the mean rank of its cells, {joined(first)} {has} the best"
-    if not others:
-        return f"Of the {len(means)} {by}s, each at the mean rank of its cells, all have the same, {means.iloc[0]:.1f}."
-    if not level:
-        rest = f"each of the others can be told from {it}"
-    elif not apart:
-        rest = f"none of the others can be told from {it}"
-    elif len(apart) < len(level):
-        rest = f"only {joined(apart)} can be told from {it}"
-    else:
-        rest = f"cannot be told from {it}: {joined(level)}"
-    return f"{head}, {means.iloc[0]:.1f}; {rest}."
+    each, none = (
+        ("the other", "the other cannot") if len(others) == 1 else ("each of the others", "none of the others can")
+    )
+    rest = f"cannot be told from {it}: {joined(level)}"
+    if len(apart) < len(level):
+        rest = f"only {joined(apart)} can be told from {it}" if apart else f"{none} be told from {it}"
+    elif not level:
+        rest = f"{each} can be told from {it}"
+    found = f"{joined(first)} {has} the best, {means.iloc[0]:.1f}; {rest}" if others else "there is no difference"
+    return f"Of the {len(means)} {by}s, each at the mean rank of its cells, {found}."
 
 
 def _left_out(every: Iterable[str], evaluated: Container[str], compared: Container[str]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from scipy.special import stdtr, stdtrit
 from bench.audit import Run
 from bench.effort import trained_on, wall_s
 from bench.errors import DataError, InputError
-from bench.labels import duration, significant
+from bench.labels import counted, duration, significant
 from bench.stats import CELL, Floats, Metric, cell_label, finished, scores
 from bench.stats.moderated import resolution
 from bench.stats.pairs import holm
@@ -59,15 +59,17 @@ class Comparison:
         number, (a, b) = int(self.cells[["metric_a", "metric_b"]].notna().all(axis=1).sum()), self.names
         known = int(self.cells["p_value"].notna().sum())
         told = f"{better} better and {worse} worse in {b} than in {a}" if better + worse else "none can be told apart"
-        first = f"Of {number} cells that both evaluated {told} (1 % over all of them, Holm)."
+        first = f"Of {counted(number, 'cell')} that both evaluated {told} (1 % over all of them, Holm)."
         if not number:
             first = "No cell was evaluated in both runs."
         elif self.identical:
-            first = f"Of {number} cells that both evaluated all have the same scores, seed by seed."
+            each = "The only cell" if number == 1 else f"Each of the {number:,} cells"
+            first = f"{each} that both evaluated has the same scores, seed by seed."
         rest = f" {number - known} cells have too few seeds to be tested." if known < number else ""
         if number and (lost := len(self.cells) - number):
             rest += f" {lost} cells have no result in one of them."
-        only = (f"{self.missing} cells are in one run only and left out.",) if self.missing else ()
+        are = "is" if self.missing == 1 else "are"
+        only = (f"{counted(self.missing, 'cell')} {are} in one run only and left out.",) if self.missing else ()
         renewed = (f"Not the same in both runs, whatever the name: {', '.join(self.renewed)}.",) if self.renewed else ()
         speed = self.speed.sentence(a, b)
         if self.of == ONE:
@@ -90,7 +92,8 @@ class Comparison:
             rest = f"; {alone}" if alone else ""
             yield f"{self.names[1]} needs {ratio} times the seconds to the target: {of} that reached it in both{rest}."
         elif alone:
-            yield f"No cell reached the target in both runs; {alone}."
+            both = np.isfinite(self.cells[["steps_a", "steps_b"]].astype(float)).all(axis=1).any()
+            yield f"{'Not every' if both else 'No'} cell reached the target in both runs; {alone}."
 
     def _reached_alone(self) -> Iterator[str]:
         """How many cells reached the target in one run and missed it in the other, by run."""
@@ -139,7 +142,7 @@ def compare(a: Run, b: Run) -> Comparison:
     tasks = {task: a.manifest["tasks"][task] for task in dict.fromkeys(cell[0] for cell in shared)}
     rows = [dict(zip(CELL, cell, strict=True)) for cell in shared]
     found = [_scores(run, tasks) for run in (a, b)]
-    tested, identical = _tests(found, shared, tasks), bool(found[0]) and _identical(*found)
+    tested, identical = _tests(found, shared, tasks), _identical(*found)
     of = ALL if len({_device(run) for run in (a, b)} - {""}) > 1 else ONE
     timings = [_timings(run.throughput, shared) for run in (a, b)]
     busy = [frame["workers"].astype(float).to_numpy() if of == ALL else np.ones(len(shared)) for frame in timings]
@@ -243,8 +246,9 @@ def _scores(run: Run, tasks: Mapping[str, Any]) -> dict[tuple[str, str, str], "p
 
 
 def _identical(first: dict[Any, "pd.Series[float]"], second: dict[Any, "pd.Series[float]"]) -> bool:
-    both = [{cell: of.sort_index() for cell, of in side.items()} for side in (first, second)]
-    return set(first) == set(second) and all(of.equals(both[1][cell]) for cell, of in both[0].items())
+    """Whether both runs have the same score of each seed in every cell that both evaluated; False without any."""
+    both = set(first) & set(second)
+    return bool(both) and all(first[cell].sort_index().equals(second[cell].sort_index()) for cell in both)
 
 
 def _tests(found: list[Any], shared: list[Any], tasks: Mapping[str, Any]) -> pd.DataFrame:

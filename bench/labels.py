@@ -43,8 +43,15 @@ def parts(label: str) -> tuple[str, dict[str, str]]:
 
 
 def same(label: str, other: str) -> bool:
-    """Whether two labels are of the same entry, whatever the order of its arguments."""
-    return parts(label) == parts(other)
+    """Whether two labels are of the same entry, whatever the order of its arguments and of theirs."""
+    (name, own), (called, theirs) = parts(label), parts(other)
+    return (
+        name == called
+        and own.keys() == theirs.keys()
+        and all(
+            own[key] == theirs[key] or (bool(CALL.fullmatch(own[key])) and same(own[key], theirs[key])) for key in own
+        )
+    )
 
 
 def counted(number: int, noun: str) -> str:

@@ -147,7 +147,7 @@ def _refuse_foreign(out: Path, files: Mapping[str, bytes] = MappingProxyType({})
         raise InputError(f"{page}: got somebody else's page; expected an empty folder or an older report")
     if (out / MANIFEST).exists():
         raise InputError(f"{out}: got the folder of a run; expected another one for a report")
-    own = {LIST, page.name, *_listed(out)}
+    own = {page.name, *_listed(out), *([LIST] if page.exists() or _listed(out) else [])}
     if page.exists() and not (out / LIST).exists():
         return  # of a version that kept no list
     for name, content in files.items():

@@ -5,7 +5,7 @@ test's fake serve alike.
 """
 
 import time
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ from bench.shard import Block, Result, Shard
 
 Row = dict[str, Any]
 TRIES = 3  # of a shard whose worker died
-HOPELESS = 3  # shards that kill their workers before any is trained: no worker lives here
+HOPELESS = 3  # shards that kill their workers before any is trained: another program's are tried first
 WORTH_LOADING = 3  # shards of a program that must be waiting before another worker loads it too
 IN_HAND = 2  # shards a worker holds: it goes on with the second while the first is being stored
 POLL_S = 0.2
@@ -78,7 +78,7 @@ class Runner:
         self.slots = [Slot(executor) for executor in executors]
         self.progress = Progress(plan.lanes, metrics={p.task.name: p.task.metric for p in plan.programs})
         self.trained = 0  # shards
-        self.killed = 0  # shards that killed their workers as often as they were tried
+        self.killers: Counter[str] = Counter()  # by program, shards that ended every worker
         self.tries: dict[str, int] = defaultdict(int)
         self.ready: dict[str, deque[Shard]] = defaultdict(deque)  # by program
         self.work: dict[str, int] = defaultdict(int)  # FLOP of what is ready of a program
@@ -144,7 +144,7 @@ class Runner:
         waiting = {program: len(shards) for program, shards in self.ready.items() if shards}
         if slot.hand and sum(waiting.values()) < len(self.slots):
             return None  # the last shards go to whoever is free first
-        most = sorted(waiting, key=lambda p: -self.work[p])
+        most = sorted(waiting, key=lambda p: (self.killers[p] >= HOPELESS, -self.work[p]))
         loaded_elsewhere = set().union(*(s.programs for s in self.slots if s is not slot))
         own = [p for p in most if p in slot.programs]
         new = [p for p in most if p not in loaded_elsewhere]
@@ -163,13 +163,8 @@ class Runner:
             if self.tries[shard.id] < TRIES:
                 self._put(shard)
             else:
-                self.killed += 1
-                if self.killed >= HOPELESS and not self.trained:
-                    raise ResourceError(
-                        f"workers: got {self.killed * TRIES} that died before a first result ({how_it_ended(error)}); "
-                        "expected one that lives",
-                        "fewer --workers need less memory; bench info tells how much there is",
-                    ) from error
+                self.killers[shard.program.id] += 1
+                self._check_hope(error)
                 self._fail(shard, f"its worker died {TRIES} times ({how_it_ended(error)})")
         except Exception as error:  # whatever a user's activation or optimizer raises is data, told with the lane
             slot.programs.discard(shard.program.id)
@@ -179,6 +174,16 @@ class Runner:
             self.progress.lane_steps += shard.lane_steps
             self.trained += 1
             self._finish(shard, result.rows)
+
+    def _check_hope(self, error: BaseException) -> None:
+        """Raise `ResourceError` where workers die whatever they are given, and none has had a result or is at work."""
+        dead, widely = self.killers.total(), len(self.killers) >= min(2, len(self.plan.programs))
+        if dead >= HOPELESS and widely and not (self.trained or self.progress.resumed or self._busy()):
+            raise ResourceError(
+                f"workers: got {dead * TRIES} that died before a first result ({how_it_ended(error)}); "
+                "expected one that lives",
+                "fewer --workers need less memory; bench info tells how much there is",
+            ) from error
 
     def _bury(self, slot: Slot) -> None:
         """Its process is gone, and with it what it had loaded; what it had not begun is as good as new."""

@@ -185,7 +185,7 @@ def leaders(verdicts: Sequence[tuple[str, Verdict]]) -> Table:
         Column("task", False),
         Column("leader", False),
         Column("test metric", True, "mean over the evaluation seeds, ± half of its 95 % bootstrap interval"),
-        Column("learning rate", True, "of the leader, chosen on validation data"),
+        Column("learning rate", True, "of the leader, chosen in tuning"),
         Column("not told apart", True, "cells that cannot be told from the leader"),
         Column("diverged", True, "cells that diverged on more seeds than the leader"),
         Column("cells", True, "that were evaluated"),
@@ -242,7 +242,7 @@ def _readers(table: pd.DataFrame, metric: Metric) -> list[Read]:
         ),
         _number("time to target", "seconds_to_target", durations(table["seconds_to_target"]), cost, "less"),
         _number("diverged in evaluation", "diverged_share", _percent, f"share of the evaluation {what}s", "less"),
-        (Column("learning rate", True, "chosen on validation data; * at the edge of its grid"), _rate),
+        (Column("learning rate", True, "chosen in tuning; * at the edge of what was tried"), _rate),
         _number(
             "lane-steps/s",
             "speed",

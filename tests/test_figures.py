@@ -499,9 +499,9 @@ def test_cells_of_one_mean_are_told_together() -> None:
 
 
 def test_the_time_of_a_run_gone_on_with_by_others_is_no_product_of_one_number() -> None:
-    sessions = [{"workers": 2}, {"workers": 1}, {"workers": 2}]
+    sessions = [{"workers": 2}, {"workers": 2}, {"workers": 1}, {"workers": 2}]
     workers = workers_of({"workers": 1, "sessions": sessions})
     found = times("t", pd.DataFrame({"bucket": ["train", "wait"], "seconds": [3.0, 1.0]}), workers)
-    assert "Of 4.0 worker-seconds (2, then 1 workers) training took 75 %" in found.finding
-    assert "together 2, then 1 workers." in found.reading
+    assert "Of 4.0 worker-seconds (of 2, then 1, then 2 workers) training took 75 %" in found.finding
+    assert found.reading.startswith("Seconds of all workers by what they did. Train")
     assert workers_of({"workers": 3, "sessions": []}) == [3]

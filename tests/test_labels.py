@@ -44,7 +44,9 @@ def test_a_list_in_words_ends_in_and() -> None:
         ("adam(b1=0.5,b2=0.9)", "adam(b2=0.9, b1=0.5)", True),
         ("adam(b1=0.5)", "adam(b1=0.6)", False),
         ("adam(b1=0.5)", "adam", False),
-        ("sgd(a=0.9,schedule=step(every=0.3,factor=0.1))", "sgd(schedule=step(every=0.3,factor=0.1),a=0.9)", True),
+        ("sgd(a=0.9,schedule=step(every=0.3,factor=0.1))", "sgd(schedule=step(factor=0.1,every=0.3),a=0.9)", True),
+        ("sgd(schedule=step(every=0.3,factor=0.1))", "sgd(schedule=step(every=0.3,factor=0.2))", False),
+        ("sgd(schedule=step(every=0.3))", "sgd(schedule=cosine)", False),
     ],
 )
 def test_labels_are_the_same_in_any_order_of_their_arguments(label: str, other: str, alike: bool) -> None:

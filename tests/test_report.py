@@ -316,6 +316,9 @@ def test_somebody_else_s_file_beside_the_page_is_not_overwritten(tmp_path: Path)
     with pytest.raises(InputError, match=r"report\.md: got somebody else's file; expected an empty folder or an older"):
         reporting.write(reporting.listed({"report.md": b"a report", "index.html": b""}), tmp_path)
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("report.md", "my notes")]
+    (tmp_path / "report.md").rename(tmp_path / "report.json")
+    with pytest.raises(InputError, match=r"report\.json: got somebody else's file"):
+        reporting.write(reporting.listed({"report.md": b"a report", "index.html": b""}), tmp_path)
 
 
 def test_a_report_whose_writing_was_cut_off_is_written_again(tmp_path: Path) -> None:

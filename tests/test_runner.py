@@ -104,6 +104,7 @@ class FakeWorker(Executor):
             future.set_result(self.site.execute(shard))
         except WorkerDiedError as error:
             future.set_exception(error)
+            self.loads.clear()
             while self.calls:
                 self.calls.popleft()[0].set_exception(WorkerDiedError("with the one before"))
         except Exception as error:
@@ -348,14 +349,39 @@ def test_what_is_left_of_each_program_is_known_without_a_sum_over_its_shards(
     assert left[0] > 0 == left[-1]
 
 
-def test_where_no_worker_lives_the_run_stops_and_says_what_ended_them() -> None:
+@pytest.mark.parametrize("activations", [("tanh",), ("tanh", "prelu")], ids=["one program", "two programs"])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_where_no_worker_lives_the_run_stops_and_says_what_ended_them(activations: Iterable[str], workers: int) -> None:
     text = "A worker process was terminated.\n\nThe exit codes of the workers are {SIGKILL(-9)}\nTraceback"
 
     def execute(shard: Shard) -> Result:
         raise WorkerDiedError(text)
 
-    with pytest.raises(ResourceError, match=r"got 9 that died before a first result \(SIGKILL\(-9\), as where memory"):
-        finished(made(["tanh"], ["sgd"]), execute=execute)
+    told = r"got \d+ that died before a first result \(SIGKILL\(-9\), as where memory runs out\)"
+    with pytest.raises(ResourceError, match=told):
+        finished(made(activations, ["sgd"]), workers=workers, execute=execute)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_program_that_kills_its_workers_does_not_end_the_run(small: Plan, workers: int) -> None:
+    """Neither before another has had its first result nor, of a run gone on with, where only it is left."""
+    bad = small.programs[0].id
+
+    def execute(shard: Shard) -> Result:
+        if shard.program.id == bad:
+            raise WorkerDiedError(shard.id)
+        return trained(shard)
+
+    def killed_first(busy: list[FakeWorker]) -> list[FakeWorker]:
+        return sorted(busy, key=lambda worker: worker.calls[0][1].program.id != bad)[:1]
+
+    site = finished(small, workers=workers, execute=execute, pick=killed_first)
+    found = {shard: {row["status"] for row in rows} for shard, rows in site.committed.items()}
+    assert {"ok"} in found.values() and {"failed"} in found.values()
+    stored = {shard: rows for shard, rows in site.committed.items() if found[shard] == {"ok"}}
+    again = Site(small, workers=workers, execute=execute)
+    assert again.run(stored)
+    assert set(again.committed) == set(site.committed) - set(stored)
 
 
 def test_the_second_shard_in_hand_goes_back_uncounted(small: Plan) -> None:

@@ -91,7 +91,8 @@ def test_the_report_says_how_it_was_tuned(run: Run, tmp_path: Path) -> None:
     bench.report([run], tmp_path / "report")
     text = (tmp_path / "report" / "report.md").read_text("utf-8")
     assert (
-        "Each cell is tuned alike: 9 trials of a Sobol sequence over learning rate and b1, "
+        "Each cell is tuned alike: 9 trials of a Sobol sequence over the learning rate and whatever else of "
+        "its optimizer has a range, "
         "then the best 3 and 1 of them, each for 3 times as long, 2 seeds each;"
     ) in text
     assert "of each trial, at its learning rate" in text

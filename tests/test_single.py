@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -170,9 +169,9 @@ def test_what_is_wrong_is_told_once() -> None:
     assert output == "error: --learning-rate: got 0.0; expected a number above 0 (from 1e-30 to 1e30)\n"
 
 
-@pytest.mark.parametrize("labels", ["--lr", "--learning-rate"])
-def test_a_learning_rate_has_a_short_name(labels: str, tmp_path: Path) -> None:
-    code, output = bench("train", "wine_mlp", labels, "0.01", "--steps", "2", "--out", str(tmp_path / "m"))
+@pytest.mark.parametrize("option", ["--lr", "--learning-rate"])
+def test_a_learning_rate_has_a_short_name(option: str, tmp_path: Path) -> None:
+    code, output = bench("train", "wine_mlp", option, "0.01", "--steps", "2", "--out", str(tmp_path / "m"))
     assert code == 0 and "learning rate 0.01" in output
 
 
@@ -183,6 +182,7 @@ def test_the_examples_are_not_overwritten_by_what_is_predicted_of_them(tmp_path:
     before = data.read_bytes()
     code, output = bench("predict", str(model), str(data), "--out", str(data))
     assert code == 2 and "y: got the label 3; expected 0 to 2, as the network knows" in output
+    assert data.read_bytes() == before
     np.savez(data, x=np.zeros((3, 13)))
     before = data.read_bytes()
     code, output = bench("predict", str(model), str(data), "--out", str(data))
@@ -194,10 +194,13 @@ def test_a_signal_ends_a_training_with_a_sentence(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "bench", "train", "digits_mlp", "--steps", "1000000", "--out", str(tmp_path / "m")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        process.stdout.readline()  # it is about to load, trace and compile
-        time.sleep(1)
-        process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=60)
+        try:
+            while "step" not in (line := process.stdout.readline()).split():
+                assert line, "it ended by itself"
+            process.send_signal(signal.SIGINT)
+            _, told = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert told.startswith("error: train: got a signal before the end")
 

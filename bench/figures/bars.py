@@ -1,6 +1,7 @@
 """Bars: how fast networks train, and where the time went."""
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -61,9 +62,9 @@ def throughput(prefix: str, speeds: pd.DataFrame, styles: Mapping[str, Style]) -
 
 
 def workers_of(execution: Mapping[str, Any]) -> list[int]:
-    """The numbers of workers that a run had, each once, in the order of its sessions."""
+    """The numbers of workers that the sessions of a run had, in their order; equal ones in turn once."""
     told = [session["workers"] for session in execution.get("sessions", [])] or [execution["workers"]]
-    return list(dict.fromkeys(told))
+    return [number for number, _ in groupby(told)]
 
 
 def times(prefix: str, buckets: pd.DataFrame, workers: Sequence[int]) -> svg.Figure:
@@ -76,12 +77,12 @@ def times(prefix: str, buckets: pd.DataFrame, workers: Sequence[int]) -> svg.Fig
     if len(workers) == 1:
         (number,), wall_s = workers, total / max(workers[0], 1)
         product = f"{number} × {wall_s:,.1f} s"
-        whole = f"{counted(number, 'worker')} × {wall_s:,.1f} s of wall time"
+        whole = f", together {counted(number, 'worker')} × {wall_s:,.1f} s of wall time"
     else:
-        product = whole = f"{', then '.join(map(str, workers))} workers"
+        product, whole = f"of {', then '.join(map(str, workers))} workers", ""
     finding = f"Of {total:,.1f} worker-seconds ({product}) {took}."
     told = "; ".join(f"{_plain(name)}: {PARTS[name][1]}" for name in buckets["bucket"])
-    reading = f"Seconds of all workers by what they did, together {whole}. {told[:1].upper()}{told[1:]}."
+    reading = f"Seconds of all workers by what they did{whole}. {told[:1].upper()}{told[1:]}."
     return svg.figure(f"{prefix}-times", "Where the time went", lambda: _draw_times(buckets, shares), finding, reading)
 
 
