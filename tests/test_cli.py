@@ -391,7 +391,7 @@ class TestCompare:
     def test_a_run_with_itself(self, stored: Path, here: Path) -> None:
         result = bench("compare", "stored", "stored", "--fail-if-worse", "--fail-if-slower", "0%", "--out", "page")
         assert result.exit_code == 0
-        assert "all have the same scores, seed by seed" in result.stdout
+        assert "has the same scores, seed by seed" in result.stdout
         assert (here / "page" / "index.html").exists()
 
     def test_as_json(self, stored: Path) -> None:

@@ -56,7 +56,7 @@ def test_a_run_does_not_differ_from_itself(run: SyntheticRun) -> None:
     assert (found.cells["p_value"] == 1).all()
     assert (found.cells["speed_ratio"] == 1).all()
     assert found.slower(0.0) == found.worse() == found.untested() == found.untimed() == []
-    assert "all have the same scores, seed by seed" in found.sentences[0]
+    assert "has the same scores, seed by seed" in found.sentences[0]
 
 
 def test_other_functions_of_the_same_name_are_told(run: SyntheticRun) -> None:
@@ -212,7 +212,7 @@ def test_whole_runs_are_set_against_each_other_only_where_they_trained_as_much(r
 
 
 def test_scores_that_are_the_same_seed_by_seed_are_called_so(run: SyntheticRun) -> None:
-    told = "all have the same scores, seed by seed."
+    told = "has the same scores, seed by seed."
     assert told in compare(run, changed(run, lanes=run.lanes.iloc[::-1])).sentences[0]
     other = run.lanes["test_metric"] + np.where(run.lanes.index == run.lanes.index[-1], 1e-7, 0)
     assert told not in compare(run, changed(run, lanes=run.lanes.assign(test_metric=other))).sentences[0]
