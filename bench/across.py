@@ -79,11 +79,14 @@ def _alone(compared: pd.DataFrame, tasks: Tasks, by: str) -> str:
     each, none = (
         ("the other", "the other cannot") if len(others) == 1 else ("each of the others", "none of the others can")
     )
-    rest = f"cannot be told from {it}: {joined(level)}"
-    if len(apart) < len(level):
-        rest = f"only {joined(apart)} can be told from {it}" if apart else f"{none} be told from {it}"
-    elif not level:
+    if not level:
         rest = f"{each} can be told from {it}"
+    elif not apart:
+        rest = f"{none} be told from {it}"
+    elif len(apart) < len(level):
+        rest = f"only {joined(apart)} can be told from {it}"
+    else:
+        rest = f"cannot be told from {it}: {joined(level)}"
     found = f"{joined(first)} {has} the best, {means.iloc[0]:.1f}; {rest}" if others else "there is no difference"
     return f"Of the {len(means)} {by}s, each at the mean rank of its cells, {found}."
 
