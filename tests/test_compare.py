@@ -296,7 +296,7 @@ def test_cells_that_one_run_never_evaluated_are_not_called_level(run: SyntheticR
     lanes.loc[(lanes["activation"] == "relu") & (lanes["phase"] == "evaluate"), "status"] = "interrupted"
     found = compare(run, changed(run, lanes=lanes))
     assert found.sentences[0] == (
-        "Of 2 cells that both evaluated none can be told apart (1 % over all of them, Holm). "
+        "Each of the 2 cells that both evaluated has the same scores, seed by seed. "
         "2 cells have no result in one of them."
     )
     assert found.untested() == ["digits_mlp: relu + sgd", "digits_mlp: relu + adam"]
