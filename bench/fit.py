@@ -189,7 +189,7 @@ def cell_of(run: Path, task: str) -> tuple[Suite, float]:
     named = [name for name in found.manifest["tasks"] if same(name, task)]
     if not named:
         raise InputError(f"--best {run}: got no task {task}; expected one of {', '.join(found.manifest['tasks'])}")
-    (task,) = named
+    task = named[0]
     winner = verdict(found.lanes, found.convergence, found.manifest["tasks"], task).winner
     if winner is None:
         raise InputError(f"--best {run}: got no leader on {task}; expected a finished run")

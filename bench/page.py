@@ -298,8 +298,8 @@ def _asked(run: Run) -> tuple[str, ...]:
     counts = counts if noun(lanes) == "run" else activations + counts
     cells, planned, what = int(manifest["plan"]["cells"]), int(manifest["plan"]["lanes"]), noun(lanes)
     kept = "" if what == "run" else " on validation data"
-    of_samples = [name for name, entry in manifest["tasks"].items() if entry["uses_activation"]]
-    batches = trained.loc[trained["task"].isin(of_samples), "batch_size"]
+    with_examples = [name for name, entry in manifest["tasks"].items() if entry["uses_activation"]]
+    batches = trained.loc[trained["task"].isin(with_examples), "batch_size"]
     of = f" of {_range(batches)} example{'s' * bool(batches.max() > 1)}" if len(batches) else ""
     seeds = lanes.groupby("phase")["seed"].nunique().reindex(["tune", "evaluate"], fill_value=0)
     return (

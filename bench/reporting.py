@@ -147,9 +147,11 @@ def _refuse_foreign(out: Path, files: Mapping[str, bytes] = MappingProxyType({})
         raise InputError(f"{page}: got somebody else's page; expected an empty folder or an older report")
     if (out / MANIFEST).exists():
         raise InputError(f"{out}: got the folder of a run; expected another one for a report")
-    own = {page.name, *_listed(out), *([LIST] if page.exists() or _listed(out) else [])}
     if page.exists() and not (out / LIST).exists():
         return  # of a version that kept no list
+    own = {page.name, *_listed(out)}
+    if page.exists() or len(own) > 1:
+        own.add(LIST)
     for name, content in files.items():
         if name not in own and (out / name).exists() and (out / name).read_bytes() != content:
             raise InputError(f"{out / name}: got somebody else's file; expected an empty folder or an older report")

@@ -76,7 +76,7 @@ def train(
     instead = " (in place of an older one)" if (out / saved.DESCRIPTION).exists() else ""
     with _interruptible():
         network = fit.fit(given, rate, seed, device, observe)
-        network.save(out)
+    network.save(out)
     if network.scores["status"] == "diverged":
         complain(f"error: {out}: got a loss that is not finite at step {network.scores['stopped_at']}; expected one")
         complain("hint: a smaller --learning-rate")
@@ -89,7 +89,7 @@ def train(
 def _interruptible() -> Iterator[None]:
     """Within it SIGINT and SIGTERM end the process at once: an exception in the middle of compiling could crash it.
 
-    That loses nothing: a model is stored whole or not at all.
+    That loses nothing: the model is stored after it, and an older one is still whole.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
