@@ -1,14 +1,17 @@
 """What a report says of a run's tasks together, and of several runs together."""
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
 from bench import crosstask, tables
 from bench.audit import Finding, Run, audit_together
+from bench.figures.heatmaps import rank_heatmap
 from bench.figures.profiles import profiles
 from bench.figures.svg import Figure
+from bench.heat import Heat, rank_heat
 from bench.labels import few, joined
 from bench.stats import RankTest, Tasks, cell_label
 from bench.verdicts import Verdict
@@ -16,11 +19,16 @@ from bench.verdicts import Verdict
 
 @dataclass(frozen=True)
 class Across:
-    """The tasks of one run together: what is said, the leaderboard, and the performance profiles."""
+    """The tasks of one run together: what they say and what it rests on, the leaderboard, mean ranks and profiles.
+
+    `heat` has the numbers of the figure `ranks`; there is neither of a single activation or optimizer.
+    """
 
     sentences: tuple[str, ...]
+    details: tuple[str, ...]
     board: tables.Table
-    figure: Figure | None
+    heat: Heat | None
+    figures: Mapping[str, Figure]
 
 
 @dataclass(frozen=True)
@@ -45,25 +53,47 @@ def across(run: Run, slug: str) -> Across | None:
     tasks = {name: run.manifest["tasks"][name] for name in names}
     lanes = run.lanes[run.lanes["task"].isin(names)]
     board, test = crosstask.leaderboard(lanes, compared, tasks), crosstask.rank_test(compared, tasks)
-    told = [_alone(compared, tasks, by) for by in crosstask.CELLS]
-    told += [crosstask.shared_data_sentence(compared, tasks), test.sentence, crosstask.flips_sentence(compared)]
-    first = board.iloc[0]
-    if first["mean_rank"] == first["mean_rank"]:
-        best = cell_label(first["activation"], first["optimizer"])
-        most = crosstask.data_set_counts(compared, tasks).max()
-        shared = f" ({len(names)} tasks, {most} of them on the same data)" if most > 1 else ""
-        over = f"{test.tasks} {test.blocks}{shared}"
-        head = f"{best} has the best mean rank, {first['mean_rank']:.1f} of {len(board)}, over {over}"
-        share = f"on {100 * first['lead_share']:.0f} % of the {len(names)} tasks"
-        told.insert(0, f"{head}{_apart(test)}; {share} it leads or cannot be told from the leader.")
-    told += _left_out(run.manifest["tasks"], set(cells["task"]), tasks)
+    told = [_head(board, test, compared, tasks), *(_alone(compared, tasks, by) for by in crosstask.CELLS)]
+    details = [crosstask.shared_data_sentence(compared, tasks), test.sentence, crosstask.flips_sentence(compared)]
+    details += _left_out(run.manifest["tasks"], set(cells["task"]), tasks)
+    level = [] if test.refusal or not test.p_value < 0.05 else test.level
+    figure, shades = _mean_ranks(slug, board, compared, level, f"{test.tasks} {test.blocks}")
     by_score = board.sort_values("profile", ascending=False, kind="stable")
     scores = by_score.set_index(["activation", "optimizer"])["profile"]
+    drawn = {"ranks": figure, "profiles": profiles(slug, crosstask.profile_curves(compared), scores, len(names))}
     return Across(
-        tuple(sentence for sentence in told if sentence),
-        tables.leaderboard(board, [] if test.refusal or not test.p_value < 0.05 else test.level),
-        profiles(slug, crosstask.profile_curves(compared), scores, len(names)),
+        tuple(filter(None, told)),
+        tuple(filter(None, details)),
+        tables.leaderboard(board, level),
+        shades,
+        {kind: one for kind, one in drawn.items() if one},
     )
+
+
+def _head(board: pd.DataFrame, test: RankTest, compared: pd.DataFrame, tasks: Tasks) -> str:
+    """Which cell has the best mean rank, and what can be told from it; "" where none was evaluated on every task."""
+    first = board.iloc[0]
+    if pd.isna(first["mean_rank"]):
+        return ""
+    most = crosstask.data_set_counts(compared, tasks).max()
+    shared = f" ({len(tasks)} tasks, {most} of them on the same data)" if most > 1 else ""
+    best = cell_label(first["activation"], first["optimizer"])
+    over = f"{first['mean_rank']:.1f} of {len(board)}, over {test.tasks} {test.blocks}{shared}"
+    share = f"on {100 * first['lead_share']:.0f} % of the {len(tasks)} tasks"
+    return f"{best} has the best mean rank, {over}{_apart(test)}; {share} it leads or cannot be told from the leader."
+
+
+def _mean_ranks(
+    slug: str, board: pd.DataFrame, compared: pd.DataFrame, level: Sequence[Any], over: str
+) -> tuple[Figure | None, Heat | None]:
+    """The mean ranks in the order of the suite, as a figure and for the page; neither of a single row or column."""
+    sides = list(crosstask.CELLS)
+    if any(board[side].nunique() < 2 for side in sides) or board["mean_rank"].isna().all():
+        return None, None
+    ordered = compared[sides].drop_duplicates().merge(board, on=sides)
+    level = level if len(level) < len(board) else []  # marks on every cell mark none
+    first = (board["activation"].iloc[0], board["optimizer"].iloc[0])
+    return rank_heatmap(slug, ordered, first, level, over), rank_heat(ordered, first, level)
 
 
 def _alone(compared: pd.DataFrame, tasks: Tasks, by: str) -> str:

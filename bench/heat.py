@@ -1,12 +1,14 @@
 """The heatmap of a page: a table whose cells are coloured, to be read without colours and without script."""
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from bench.figures.heatmaps import least_difference, limits
-from bench.tables import mark
+from bench.stats import Pair
+from bench.tables import LEADER, LEVEL, mark
 from bench.verdicts import Verdict
 
 DEEP = 0.45  # shades below this carry light letters: there both inks have a contrast of 4
@@ -32,7 +34,7 @@ class Shade:
 
 @dataclass(frozen=True)
 class Heat:
-    """The mean test metric, activation by optimizer; the longer side runs down. No difference below `least` shows."""
+    """A number a cell, activation by optimizer; the longer side runs down. No difference below `least` shows."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Shade, ...]], ...]
@@ -40,17 +42,40 @@ class Heat:
 
 
 def heat(table: pd.DataFrame, verdict: Verdict, baseline: float) -> Heat:
-    """The heatmap of one task's `convergence` table."""
-    activations, optimizers = (list(dict.fromkeys(table[side])) for side in ("activation", "optimizer"))
-    values = dict(zip(zip(table["activation"], table["optimizer"], strict=True), table["test_metric"], strict=True))
+    """The mean test metric of each cell of one task's `convergence` table."""
     metric, least = verdict.metric, float(np.nan_to_num(least_difference(verdict, baseline)))
-    low, high = limits(metric.sign * table[["test_metric"]], least) if verdict.winner else (0.0, 1.0)
+    span = limits(metric.sign * table[["test_metric"]], least) if verdict.winner else (0.0, 1.0)
+    return _shaded(table, "test_metric", metric.sign, span, metric.show, lambda pair: mark(*pair, verdict), least)
+
+
+def rank_heat(board: pd.DataFrame, first: Pair, level: Collection[Pair]) -> Heat:
+    """The mean rank of each cell over all tasks; `level` are those that cannot be told from the `first`."""
+    marks = dict.fromkeys(level, LEVEL) | {first: LEADER}
+    span = limits(-board[["mean_rank"]])
+    return _shaded(
+        board, "mean_rank", -1, span, lambda v: "–" if np.isnan(v) else f"{v:.1f}", lambda pair: marks.get(pair, "")
+    )
+
+
+def _shaded(
+    table: pd.DataFrame,
+    column: str,
+    sign: int,
+    span: tuple[float, float],
+    show: Callable[[float], str],
+    marked: Callable[[Pair], str],
+    least: float = 0.0,
+) -> Heat:
+    """A column of a table of cells, times `sign` from the darkest to the brightest colour over `span`."""
+    activations, optimizers = (list(dict.fromkeys(table[side])) for side in ("activation", "optimizer"))
+    values = dict(zip(zip(table["activation"], table["optimizer"], strict=True), table[column], strict=True))
+    low, high = span
 
     def shade(a: int, o: int) -> Shade:
         pair = activations[a], optimizers[o]
         value = float(values.get(pair, np.nan))
-        share = round(max(0.0, (metric.sign * value - low) / (high - low)), 3) if np.isfinite(value) else None
-        return Shade(metric.show(value), share, mark(*pair, verdict), a, o)
+        share = round(max(0.0, (sign * value - low) / (high - low)), 3) if np.isfinite(value) else None
+        return Shade(show(value), share, marked(pair), a, o)
 
     turned = len(optimizers) > len(activations)
     down, across = (optimizers, activations) if turned else (activations, optimizers)

@@ -108,7 +108,7 @@ def _page(head: Mapping[str, object], parts: Sequence[Part]) -> str:
 def _figure_files(parts: Sequence[Part]) -> dict[str, bytes]:
     groups = [part.figures for part in parts]
     groups += [section.figures for part in parts for section in part.sections]
-    groups += [{"profiles": part.across.figure} for part in parts if part.across and part.across.figure]
+    groups += [part.across.figures for part in parts if part.across]
     drawn = (figure for group in groups for figure in group.values())
     return {name: content for figure in drawn for name, content in figure.files.items()}
 

@@ -10,6 +10,7 @@ from synthetic import REGRESSION, SyntheticRun, make_run, task_entry
 
 from bench import crosstask, tables
 from bench.across import across, together
+from bench.figures.svg import Figure
 from bench.verdicts import verdict
 
 TASKS = {name: task_entry(data_sha256=name) for name in "abcd"} | {"e": REGRESSION}
@@ -41,31 +42,58 @@ def test_five_tasks_have_a_leaderboard_a_test_and_profiles(run: SyntheticRun) ->
     assert "has the best mean rank" in found.sentences[0]
     assert "of 6, over 5 tasks" in found.sentences[0]
     assert "Of the 2 activations" in found.sentences[1] and "Of the 3 optimizers" in found.sentences[2]
-    assert "Friedman" in found.sentences[3]
-    assert "change their order" in found.sentences[4]
+    assert "Friedman" in found.details[0]
+    assert "change their order" in found.details[1]
     assert [column.title for column in found.board.columns][:4] == ["activation", "optimizer", "tasks", "mean rank"]
     assert len(found.board.rows) == 6
     ranks = [float(row.entries[3].key) for row in found.board.rows]
     assert ranks == sorted(ranks)
     assert sum(ranks) == pytest.approx(21)
-    assert found.figure is not None
-    text = " ".join(ElementTree.fromstring(found.figure.file).itertext())
+    text = words(found.figures["profiles"])
     assert "share of the 5 tasks" in text
     assert all(row.name in text for row in found.board.rows)
 
 
+def words(figure: Figure) -> str:
+    return " ".join(ElementTree.fromstring(figure.file).itertext())
+
+
+def test_mean_ranks_are_shaded_and_drawn_in_the_order_of_the_suite(run: SyntheticRun) -> None:
+    found = across(run, "run")
+    assert found is not None and found.heat is not None
+    assert found.heat.columns == ("relu", "tanh")
+    assert [name for name, _ in found.heat.rows] == ["sgd", "momentum", "adam"]  # the longer side runs down
+    told = {row.name: f"{float(row.entries[3].key):.1f}" for row in found.board.rows}
+    shades = {f"{a} + {o}": s for o, row in found.heat.rows for a, s in zip(found.heat.columns, row, strict=True)}
+    assert {name: shade.text for name, shade in shades.items()} == told
+    assert [name for name, shade in shades.items() if shade.mark == "leader"] == [found.board.rows[0].name]
+    assert shades[found.board.rows[0].name].share == 1
+    figure = found.figures["ranks"]
+    assert all(rank in words(figure) for rank in told.values())
+    assert figure.finding.startswith(f"From {told[found.board.rows[0].name]} with {found.board.rows[0].name} to ")
+    assert "averaged over 5 tasks" in figure.reading
+
+
+def test_of_one_activation_there_is_no_heatmap_of_mean_ranks() -> None:
+    found = across(make_run(["relu"], ["sgd", "adam"], TASKS), "run")
+    assert found is not None and found.heat is None and "ranks" not in found.figures
+
+
 @pytest.mark.parametrize(
-    ("sure", "words"), [(True, "but 3 of the 5 others cannot"), (False, "but none of the 5 others can")]
+    ("sure", "told"), [(True, "but 3 of the 5 others cannot"), (False, "but none of the 5 others can")]
 )
-def test_the_headline_says_how_many_cannot_be_told_from_the_first(run: SyntheticRun, sure: bool, words: str) -> None:
+def test_the_headline_says_how_many_cannot_be_told_from_the_first(run: SyntheticRun, sure: bool, told: str) -> None:
     run = ranked(run, run.convergence["rank"])
     ranks = run.convergence.groupby(["activation", "optimizer"], sort=False).ngroup() + 1
     for place, task in enumerate(TASKS):
         own = run.convergence["task"] == task
         run.convergence.loc[own, "rank"] = ranks[own] if sure else (ranks[own] + place) % 6 + 1
     found = across(run, "run")
-    assert found is not None
-    assert f"over 5 tasks, {words} be told from it; on " in found.sentences[0]
+    assert found is not None and found.heat is not None
+    assert f"over 5 tasks, {told} be told from it; on " in found.sentences[0]
+    marks = [shade.mark for _, row in found.heat.rows for shade in row]
+    assert marks.count("level") == (3 if sure else 0)  # of marks on every cell none stands out
+    assert ("thin outline" in found.figures["ranks"].reading) == sure
 
 
 def test_the_best_activation_and_optimizer_over_all_are_told(run: SyntheticRun) -> None:
@@ -107,15 +135,15 @@ def test_the_headline_counts_each_data_set_once() -> None:
     assert found is not None
     assert " of 6, over 6 data sets (13 tasks, 8 of them on the same data), but none of the 5" in found.sentences[0]
     assert " % of the 13 tasks it leads" in found.sentences[0]
-    assert found.sentences[3].startswith("The 13 tasks are of 6 data sets, 8 of them of one: ")
-    assert "over 6 data sets" in found.sentences[4]
+    assert found.details[0].startswith("The 13 tasks are of 6 data sets, 8 of them of one: ")
+    assert "over 6 data sets" in found.details[1]
     assert float(found.board.rows[0].entries[3].key) > 2
 
 
 def test_two_tasks_are_too_few_for_a_test_and_one_for_anything() -> None:
     two = across(make_run(["relu"], ["sgd", "adam"], {"a": task_entry(), "b": task_entry()}), "run")
     assert two is not None
-    assert any("1 data set is too few for a test across data sets" in sentence for sentence in two.sentences)
+    assert any("1 data set is too few for a test across data sets" in sentence for sentence in two.details)
     assert not any(row.mark for row in two.board.rows)
     assert across(make_run(["relu"], ["sgd", "adam"]), "run") is None
 
@@ -124,7 +152,7 @@ def test_tasks_without_activations_stay_out_of_a_ranking_with_them(run: Syntheti
     found = across(without_activation(run, "a"), "run")
     assert found is not None
     assert "over 4 tasks" in found.sentences[0]
-    assert found.sentences[-1] == "Left out for having other cells: a."
+    assert found.details[-1] == "Left out for having other cells: a."
     assert all("none" not in row.name for row in found.board.rows)
 
 
@@ -132,7 +160,7 @@ def test_tasks_of_which_nothing_was_evaluated_are_left_out_for_that_reason(run: 
     lost = run.lanes["task"].isin(["a", "b"]) & (run.lanes["phase"] == "evaluate")
     found = across(SyntheticRun("x", run.lanes[~lost], run.curves, run.throughput, run.times, run.manifest), "run")
     assert found is not None
-    assert found.sentences[-1] == "Left out for having no evaluated cell: a and b."
+    assert found.details[-1] == "Left out for having no evaluated cell: a and b."
 
 
 def test_the_headline_says_where_tasks_are_too_few_to_tell_any_two_cells_apart() -> None:
@@ -145,8 +173,9 @@ def test_the_headline_says_where_tasks_are_too_few_to_tell_any_two_cells_apart()
     found = across(run, "run")
     assert found is not None
     assert "over 6 tasks, but so few tasks tell none of the 89 others from it; " in found.sentences[0]
-    assert " differ on the whole (Friedman" in found.sentences[3]
-    assert "but 6 tasks are too few to tell any two of 90 apart: no mean ranks are 64.20 apart" in found.sentences[3]
+    assert " differ on the whole (Friedman" in found.details[0]
+    assert "but 6 tasks are too few to tell any two of 90 apart: no mean ranks are 64.20 apart" in found.details[0]
+    assert found.heat is not None and "thin outline" not in found.figures["ranks"].reading
 
 
 def test_tasks_without_activations_alone_are_ranked_by_optimizer(run: SyntheticRun) -> None:

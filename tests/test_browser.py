@@ -193,6 +193,21 @@ def test_values_show_on_hover_and_on_focus(visit: Any, written: Path) -> None:
     assert page.inner_text(".tip").startswith("tanh + adam")
 
 
+def test_the_heatmap_beside_the_verdict_is_that_of_its_section(visit: Any, tmp_path: Path) -> None:
+    page = visit(report([make_run(["relu", "tanh", "elu"], ["sgd", "adam"])], tmp_path / "report"))
+    heat = page.locator(".top table.heat")
+    assert heat.bounding_box()["y"] < page.locator(".top .sentence").bounding_box()["y"] + 200  # beside it
+    assert heat.bounding_box()["y"] + heat.bounding_box()["height"] < DESK["height"]
+    page.select_option("select[name=by]", "steps to target")
+    assert page.inner_text(".heat-by") == "Steps to target"
+    page.select_option("select[name=activation]", "tanh")
+    assert heat.locator("td[data-o]:not(.out)").count() == 2
+    page.hover(".top table.heat td[data-a='1'][data-o='1'] button")
+    assert page.inner_text(".tip").startswith("tanh + adam\nrank: ")
+    page.click(".top table.heat td[data-a='1'][data-o='1'] .opens")
+    assert page.locator("#section-digits-mlp .cell h3").inner_text() == "tanh + adam"
+
+
 def test_every_link_leads_somewhere(visit: Any, written: Path) -> None:
     page = visit(written)
     links = page.eval_on_selector_all("a", "found => found.map(one => one.getAttribute('href'))")
@@ -276,7 +291,7 @@ def test_hostile_names_are_shown_as_text(visit: Any, hostile: Path) -> None:
     assert rows(page, slug) and all(name.startswith(HOSTILE) for name in rows(page, slug))
     page.click(f"#section-{slug} tbody tr:not([hidden]) .opens >> nth=0")
     assert HOSTILE in page.inner_text(f"#section-{slug} .cell h3")
-    page.hover(f"#section-{slug} table.heat td[data-o] button")
+    page.hover(f"[data-section='{slug}'] table.heat td[data-o] button")
     assert HOSTILE in page.inner_text(".tip")
     again = visit(hostile, page.evaluate("location.hash"))
     assert HOSTILE in again.inner_text(f"#section-{slug} .cell h3")

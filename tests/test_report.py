@@ -136,11 +136,18 @@ def test_what_a_number_is_sorted_by_is_a_number(page: Page, run: SyntheticRun) -
     assert [float(key or "nan") for key in listed(page)[5::11]] == list(steps)
 
 
+def test_the_heatmap_of_an_only_task_stands_beside_its_verdict(files: dict[str, bytes]) -> None:
+    top, _, rest = files["index.html"].decode().partition("</header>")
+    assert top.count('<table class="heat"') == 1 and '<table class="heat"' not in rest
+
+
 def test_several_tasks_have_a_section_each_and_links_to_them() -> None:
     run = make_run(["relu"], ["sgd"], {"a": task_entry(), "b": REGRESSION}, evaluations=4)
     files = render([run])
     page = Page(files["index.html"].decode())
     assert page.text.count("All cells") == 2
+    top, _, rest = files["index.html"].decode().partition("</header>")
+    assert '<table class="heat"' not in top and rest.count('<table class="heat"') == 2
     assert {"figures/a-metric.svg", "figures/b-metric.svg", "tables/a-cells.tex"} <= set(files)
     assert [line.split(":")[0] for line in verdicts([run])] == ["a", "b"]
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
@@ -155,7 +162,9 @@ def test_a_run_of_many_tasks_opens_with_what_they_say_together() -> None:
     files = render([make_run(["relu", "tanh"], ["sgd", "adam"], dict.fromkeys(names, task_entry()), evaluate=4)])
     page, markdown = files["index.html"].decode(), files["report.md"].decode()
     top, _, rest = page.partition("</header>")
-    assert "has the best mean rank" in top
+    assert "has the best mean rank" in top and top.count('<table class="heat"') == 1
+    assert markdown.index("](figures/run-ranks.svg)") < markdown.index("## What was asked")
+    assert {"figures/run-ranks.svg", "figures/run-ranks.pdf", "figures/run-profiles.svg"} <= set(files)
     assert all(f'<a href="#task-{name}">{name}</a>' in top and f'id="task-{name}"' in rest for name in names)
     assert page.partition("<body>")[2].count("has the best mean rank") == 1
     assert re.search(r"^\*\*.*has the best mean rank.*\*\*$", markdown, re.M)

@@ -67,6 +67,21 @@ def metric_heatmap(prefix: str, table: pd.DataFrame, verdict: Verdict, baseline:
     return svg.figure(f"{prefix}-metric", title, lambda: _draw(grid), finding, reading)
 
 
+def rank_heatmap(prefix: str, board: pd.DataFrame, first: Pair, level: Iterable[Pair], over: str) -> svg.Figure:
+    """The mean rank of every cell over the tasks of a run, or their data sets: `over` names them and says how many."""
+    values, known = -_pivot(board, "mean_rank"), board.dropna(subset="mean_rank")
+    outlined = dict.fromkeys(level, TIED) | {first: LEADER}
+    text = values.map(lambda v: "–" if pd.isna(v) else f"{-v:.1f}")
+    grid = Grid(values, text, limits(values), f"mean rank over {over}", lambda v: f"{-v:.1f}", outlined=outlined)
+    ends = (known[known["mean_rank"] == end(known["mean_rank"])] for end in (min, max))
+    best, worst = (f"{end['mean_rank'].iloc[0]:.1f} with {few_cells(_pairs(end))}" for end in ends)
+    reading = (
+        f"Rank among all cells, averaged over {over}. Brighter is better (lower). Thick outline: the best"
+        f"{'; thin outline: cannot be told from it' * (len(outlined) > 1)}."
+    )
+    return svg.figure(f"{prefix}-ranks", "Mean rank", lambda: _draw(grid), f"From {best} to {worst}.", reading)
+
+
 def steps_heatmap(prefix: str, table: pd.DataFrame, target: str) -> svg.Figure:
     """The median number of steps that every cell of one task needs to reach the target."""
     values = _pivot(table, "steps_to_target")

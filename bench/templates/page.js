@@ -46,6 +46,8 @@ const write = (changes) => {
 const data = JSON.parse(document.getElementById("data")?.textContent ?? "[]");
 const sections = data.map((task) => {
   const root = document.getElementById(`section-${task.slug}`);
+  const roots = all(`[data-section="${task.slug}"]`); // the verdict at the top, with the heatmap of an only task, and the rest
+  const within = (selector) => roots.flatMap((part) => all(selector, part));
   const table = root.querySelector("table.cells");
   const headers = [...table.tHead.rows[0].cells];
   const column = (title) => headers.findIndex((header) => header.dataset.title === title);
@@ -57,8 +59,9 @@ const sections = data.map((task) => {
   const numbers = [task.activations.length, task.optimizers.length];
   const find = (a, o) => rows.find((r) => r.activation === task.activations[a] && r.optimizer === task.optimizers[o]);
   const heat = headers.filter((header) => header.dataset.better);
-  return { task, root, headers, rows, find, heat, numbers, cells: all("table.heat td[data-o]", root) };
+  return { task, root, within, headers, rows, find, heat, numbers, cells: within("table.heat td[data-o]") };
 });
+const sectionOf = (target) => sections.find(({ task }) => task.slug === target.closest?.("[data-section]")?.dataset.section);
 const told = (section, row) =>
   section.headers.map((header, i) => [header.dataset.title, row.cells[i].textContent]).filter(([, text]) => text);
 
@@ -66,7 +69,7 @@ const told = (section, row) =>
 // the test metric, which each task calls by its own name.
 const byOf = ({ heat }, header) => (header === heat[0] ? "test metric" : header.dataset.title);
 const colour = (section) => {
-  const { heat, headers, root } = section;
+  const { heat, headers, within } = section;
   const header = heat.find((h) => byOf(section, h) === view.by) ?? heat[0];
   const place = headers.indexOf(header);
   const sign = header.dataset.better === "more" ? 1 : -1;
@@ -75,7 +78,7 @@ const colour = (section) => {
   const order = values.filter(Number.isFinite).sort((a, b) => a - b);
   const best = order.at(-1);
   const middle = order[order.length >> 1];
-  const least = header === heat[0] ? Number(root.querySelector("table.heat").dataset.least) : 0;
+  const least = header === heat[0] ? Number(within("table.heat")[0].dataset.least) : 0;
   const floor = best > middle ? Math.max(order[0], best - 4 * (best - middle)) : order[0];
   const low = Math.min(floor, best - Math.max(least, 1e-12));
   section.cells.forEach((cell, i) => {
@@ -86,9 +89,9 @@ const colour = (section) => {
     cell.classList.toggle("missing", Number.isNaN(share));
   });
   const title = header.dataset.title;
-  root.querySelector(".heat-by").textContent = title[0].toUpperCase() + title.slice(1);
-  for (const finding of all("[data-by]", root)) finding.hidden = finding.dataset.by !== byOf(section, header);
-  root.querySelector(".heat-better").textContent = `Brighter is better (${sign > 0 ? "higher" : "lower"}).`;
+  within(".heat-by")[0].textContent = title[0].toUpperCase() + title.slice(1);
+  for (const finding of within("[data-by]")) finding.hidden = finding.dataset.by !== byOf(section, header);
+  within(".heat-better")[0].textContent = `Brighter is better (${sign > 0 ? "higher" : "lower"}).`;
 };
 
 // One cell: facts, curve, learning rates, seeds
@@ -185,7 +188,7 @@ const openCell = (section) => {
 // Hover and focus
 const tip = make("div", { class: "tip", role: "tooltip", hidden: "" });
 const pointed = (target) => {
-  const section = sections.find(({ root }) => root.contains(target));
+  const section = sectionOf(target);
   const [a, o] = ["a", "o"].map((name) => target.closest(`[data-${name}]`)?.dataset[name]);
   return section && o !== undefined && a !== undefined ? { section, found: section.find(a, o) } : {};
 };
@@ -216,12 +219,12 @@ const show = () => {
     const out = (found) => FILTERS.some((name) => view[name] && found[name] !== view[name]);
     for (const found of section.rows) found.row.hidden = out(found);
     if (!section.root.hidden) shown += section.rows.filter(({ row }) => !row.hidden).length;
-    for (const mark of all("[data-o]", section.root)) {
+    for (const mark of section.within("[data-o]")) {
       const a = mark.closest("[data-a]")?.dataset.a;
       const names = { activation: section.task.activations[a], optimizer: section.task.optimizers[mark.dataset.o] };
       mark.classList.toggle("out", out({ activation: names.activation ?? view.activation, optimizer: names.optimizer }));
     }
-    for (const panel of all("g[data-a]", section.root)) {
+    for (const panel of section.within("g[data-a]")) {
       panel.classList.toggle("out", Boolean(view.activation) && section.task.activations[panel.dataset.a] !== view.activation);
     }
     const { slug } = section.task;
@@ -267,7 +270,7 @@ const fill = () => {
 };
 const opened = (target) => {
   const row = target.closest("table.cells tbody tr");
-  const section = sections.find(({ root }) => root.contains(target));
+  const section = sectionOf(target);
   if (!section) return null;
   return { section, found: row ? section.rows.find((r) => r.row === row) : pointed(target).found };
 };
