@@ -31,7 +31,8 @@ def choice(verdict: Verdict, table: pd.DataFrame, baseline: float) -> Choice:
     if not verdict.metric.sign * (verdict.mean - baseline) > 0:
         return Choice(f"Choose none of them: no cell does better than the baseline, {verdict.metric.told(baseline)}.")
     best = table.set_index(CELL[1:]).loc[verdict.winner]
-    head = f"Choose {cell_label(*verdict.winner)} at learning rate {told_rate(best.to_dict())}"
+    edge = " (the edge of what was tried, so that a wider range may do better)" * bool(best["at_grid_edge"])
+    head = f"Choose {cell_label(*verdict.winner)} at learning rate {told_rate(best.to_dict())}{edge}"
     names = _serving(verdict, table, baseline)
     if not names:
         return Choice(f"{head}.")

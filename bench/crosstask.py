@@ -236,11 +236,11 @@ def region_sentence(regions: pd.DataFrame) -> str:
     if spans.empty:
         return ""
     most, least = spans.idxmax(), spans.idxmin()
-    kept = "decades of learning rates keep 95 % of what the best one gains over the baseline"
-    kept = f"a median of {spans[most]:.1f} {kept}"
+    kept = "it keeps 95 % of what its best one gains over the baseline"
+    kept = f"over {spans[most]:.1f} decades of learning rates (median) {kept}"
     if most == least:
-        return f"With {most} {kept}."
-    return f"{most} is the most forgiving: {kept}; {least} the least, {spans[least]:.1f}."
+        return f"{most} forgives a learning rate that is off: {kept}."
+    return f"{most} is the most forgiving: {kept}; {least} is the least, {spans[least]:.1f} decades."
 
 
 def budget_sentence(trials: pd.DataFrame, metric: Metric, baseline: float) -> str:
@@ -264,8 +264,8 @@ def budget_sentence(trials: pd.DataFrame, metric: Metric, baseline: float) -> st
     most = max(gained, 0.0)  # of cells below the baseline too, no loss is none
     told = [metric.difference(one) if one <= most else "more than all it gains over the baseline" for one in lost]
     return (
-        f"In validation {metric.name}, a cell with {half} of its {every} trials, drawn at random, would be expected to "
-        f"lose {told[0]}, with a single one {told[1]} (medians over {over})."
+        f"In validation {metric.name}, with only {half} of its {every} trials, drawn at random, a cell would be "
+        f"expected to lose {told[0]}; with a single one, {told[1]} (medians over {over})."
     )
 
 

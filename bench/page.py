@@ -19,6 +19,7 @@ from bench.commands import commands
 from bench.effort import trained_on, wall_s
 from bench.heat import Heat, heat
 from bench.labels import NO_ACTIVATION, counted, duration, joined
+from bench.losses import rounded
 from bench.machine import cores
 from bench.optimizers import OPTIMIZERS
 from bench.search import rungs, searched, values_told
@@ -247,7 +248,7 @@ def _margin(table: pd.DataFrame, found: Verdict) -> str:
 def _ahead(best: float, other: float, metric: Metric) -> str:
     if not np.isfinite(other):
         return "out of reach of"
-    same = np.isclose(best, other, rtol=1e-9, atol=0)
+    same = rounded(best) == rounded(other)
     return "at the same mean as" if same else f"{metric.difference(best - other)} ahead of"
 
 
@@ -274,7 +275,7 @@ def _setting(run: Run, task: str, found: Verdict) -> str:
     summary, what = run.manifest["tasks"][task]["summary"].rstrip("."), noun(run.convergence)
     seen = "on test data that tuning never saw" if what == "network" else "from starts that tuning never saw"
     tested = int(run.manifest["tasks"][task]["samples"]["test"])
-    return f"On: {summary}. {counts}, every {what} scored {seen}.{_tested(found, tested)}"
+    return f"Task: {summary}. {counts}, every {what} scored {seen}.{_tested(found, tested)}"
 
 
 def _tested(found: Verdict, samples: int) -> str:
@@ -283,8 +284,8 @@ def _tested(found: Verdict, samples: int) -> str:
         return ""
     error = found.metric.sampling_error(found.mean, samples) * found.metric.scale
     unit = "points" if found.metric.unit == "%" else found.metric.unit
-    drawn = f", whose own drawing has a standard error of about {error:.2g} {unit}".rstrip() if error > 0 else ""
-    return f" ± is over seeds, for this one test set of {samples:,} samples{drawn}."
+    moved = f"; another of that size would move a score by about {error:.2g} {unit}".rstrip() + " (standard error)"
+    return f" ± is over seeds, for this one test set of {samples:,} samples{moved * bool(error > 0)}."
 
 
 def _asked(run: Run) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
+import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
@@ -115,12 +116,14 @@ def _figure_files(parts: Sequence[Part]) -> dict[str, bytes]:
 
 def _table_files(parts: Sequence[Part]) -> dict[str, str]:
     frames = {name: pd.concat([_named(read(part.run), part.run) for part in parts]) for name, read in FRAMES.items()}
-    frames["cells"]["verdict"] = [word for part in parts for word in _verdicts(part)]
+    frames["cells"][["verdict", "difference", "p_value"]] = [told for part in parts for told in _verdicts(part)]
     files = {f"tables/{name}.csv": frame.to_csv(index=False, lineterminator="\n") for name, frame in frames.items()}
     for section in (section for part in parts for section in part.sections):
         cells = templating.latex("cells.tex", table=section.paper, task=section.label)
         matrix = templating.latex("matrix.tex", table=section.matrix)
         files |= {f"tables/{section.slug}-cells.tex": cells, f"tables/{section.slug}-matrix.tex": matrix}
+    for slug, across in ((part.slug, part.across) for part in parts if part.across):
+        files[f"tables/{slug}-leaderboard.tex"] = templating.latex("leaderboard.tex", table=across.board)
     return files
 
 
@@ -130,12 +133,14 @@ def _named(frame: pd.DataFrame, run: Run) -> pd.DataFrame:
     return frame
 
 
-def _verdicts(part: Part) -> Iterator[str]:
-    """What the verdict on its task says of each cell, in one word: `leader`, `level`, `lost` or `behind`."""
+def _verdicts(part: Part) -> Iterator[tuple[str, float, float]]:
+    """What the verdict on its task says of each cell: `leader`, `level`, `lost` or `behind`; its mean less the leader's
+    and the p-value of that."""
     rows = [(section.task, row) for section in part.sections for row in section.cells.rows]
     told = {(task, row.name): row.mark or row.verdict for task, row in rows}
+    against = {section.task: section.verdict.against for section in part.sections}
     for task, *pair in part.run.convergence[stats.CELL].itertuples(index=False, name=None):
-        yield told[task, stats.cell_label(*pair)]
+        yield told[task, stats.cell_label(*pair)], *against[task].get(tuple(pair), (np.nan, np.nan))
 
 
 def _refuse_foreign(out: Path, files: Mapping[str, bytes] = MappingProxyType({})) -> None:

@@ -99,7 +99,7 @@ def paper(table: pd.DataFrame, verdict: Verdict) -> Table:
         (Column("optimizer", False), _marked_optimizer),
         (Column(_with_unit(verdict.metric), True), lambda row: _uncertain(row, verdict.metric)),
         (Column("rate", True), _rate),
-        _number("steps", "steps_to_target", WHOLE),
+        *_until_target(table, _number("steps", "steps_to_target", WHOLE)),
         _number("diverged", "diverged_share", _percent),
     ]
     return _ranked(table, readers, verdict)
@@ -160,7 +160,8 @@ def leaderboard(board: pd.DataFrame, level: Sequence[object] = ()) -> Table:
             "mean rank", "mean_rank", lambda v: f"{v:.2f}", "over the tasks, each data set counted once; 1 is the best"
         ),
         *_against_first(board),
-        _number("profile score", "profile", lambda v: f"{v:.2f}", "area under its performance profile, 0 to 1"),
+        *[_number("profile score", "profile", lambda v: f"{v:.2f}", "area under its performance profile, 0 to 1")]
+        * bool(board["profile"].any()),
         _number(
             "leads or not told apart", "lead_share", _percent,
             "share of the tasks in which it is the leader or cannot be told from it",
@@ -233,14 +234,11 @@ def _readers(table: pd.DataFrame, metric: Metric) -> list[Read]:
             Column("95 % interval", True, "of the mean, by bootstrap; sorted by its lower end; ‡ a seed collapsed"),
             lambda row: _interval(row, metric),
         ),
-        _number(
-            "steps to target",
-            "steps_to_target",
-            WHOLE,
-            "median over the seeds; never: missed",
-            "less",
+        *_until_target(
+            table,
+            _number("steps to target", "steps_to_target", WHOLE, "median over the seeds; never: missed", "less"),
+            _number("time to target", "seconds_to_target", durations(table["seconds_to_target"]), cost, "less"),
         ),
-        _number("time to target", "seconds_to_target", durations(table["seconds_to_target"]), cost, "less"),
         _number("diverged in evaluation", "diverged_share", _percent, f"share of the evaluation {what}s", "less"),
         (Column("learning rate", True, "chosen in tuning; * at the edge of what was tried"), _rate),
         _number(
@@ -256,6 +254,12 @@ def _readers(table: pd.DataFrame, metric: Metric) -> list[Read]:
 def _activation(table: pd.DataFrame) -> list[Read]:
     """The column of activations, where there are any."""
     return [_text("activation")] if (table["activation"] != NO_ACTIVATION).any() else []
+
+
+def _until_target(table: pd.DataFrame, *columns: Read) -> list[Read]:
+    """The columns on the way to the target, where a cell reached it or all await it."""
+    missed = bool(len(table)) and bool(np.isinf(table["steps_to_target"]).all())
+    return [] if missed else list(columns)
 
 
 def _with_unit(metric: Metric) -> str:

@@ -36,6 +36,7 @@ class Verdict:
     of the best mean, the winner first, and their steps to the target. `lost` are the cells that lost more seeds than
     the winner, and how many: they are no equals of it, whatever a test says. `how` is what became of networks that did
     not survive. `seen` is the difference from the winner that the seeds see in four of five runs, 0 where unknown.
+    `against` has of each other cell its mean less the winner's, seed by seed, and the adjusted p-value of that.
     """
 
     task: str
@@ -52,6 +53,7 @@ class Verdict:
     lost: Mapping[Pair, int] = field(default_factory=dict)
     how: str = "diverged"
     seen: float = 0.0
+    against: Mapping[Pair, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def at_end(self) -> bool:
@@ -160,6 +162,7 @@ def verdict(lanes: pd.DataFrame, table: pd.DataFrame, tasks: Tasks, task: str) -
         lost=others["lost"][others["more_lost"]].to_dict(),
         how=" or ".join(how) or "diverged",
         seen=_seen(others["spread"], seeds),
+        against={row.Index: (row.difference, row.p_value) for row in others.itertuples()},
     )
 
 

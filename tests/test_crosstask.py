@@ -162,10 +162,12 @@ def test_trials_and_regions_are_there_for_every_cell(run: SyntheticRun) -> None:
 def test_what_forgives_a_rate_that_is_off_is_told() -> None:
     regions = pd.DataFrame({"optimizer": ["sgd", "sgd", "adam", "adam"], "decades": [0.4, 0.6, 2.0, np.nan]})
     assert crosstask.region_sentence(regions) == (
-        "adam is the most forgiving: a median of 2.0 decades of learning rates keep 95 % of what the best one gains "
-        "over the baseline; sgd the least, 0.5."
+        "adam is the most forgiving: over 2.0 decades of learning rates (median) it keeps 95 % of what its best one "
+        "gains over the baseline; sgd is the least, 0.5 decades."
     )
-    assert crosstask.region_sentence(regions[:2]).startswith("With sgd a median of 0.5 decades")
+    assert crosstask.region_sentence(regions[:2]).startswith(
+        "sgd forgives a learning rate that is off: over 0.5 decades"
+    )
     assert crosstask.region_sentence(regions.assign(decades=np.nan)) == ""
 
 
@@ -175,8 +177,8 @@ def test_what_fewer_trials_would_cost_is_told() -> None:
     trials = pd.DataFrame(rows, columns=[*stats.CELL, "trials", "expected"])
     metric = Metric.of(TASKS["a"])
     assert crosstask.budget_sentence(trials, metric, 0.1) == (
-        "In validation accuracy, a cell with 2 of its 3 trials, drawn at random, would be expected to lose 20.0 "
-        "points, with a single one 40.0 points (medians over the cells)."
+        "In validation accuracy, with only 2 of its 3 trials, drawn at random, a cell would be expected to lose 20.0 "
+        "points; with a single one, 40.0 points (medians over the cells)."
     )
     assert crosstask.budget_sentence(trials[trials["trials"] < 3], metric, 0.1) == ""
     assert crosstask.budget_sentence(trials.iloc[:0], metric, 0.1) == ""
@@ -186,7 +188,7 @@ def test_a_loss_of_more_than_a_cell_gains_is_told_in_words() -> None:
     rows = [("e", "relu", "sgd", k, expected) for k, expected in ((1, 7e21), (2, 60.0), (3, 55.0))]
     trials = pd.DataFrame(rows, columns=[*stats.CELL, "trials", "expected"])
     assert crosstask.budget_sentence(trials, Metric.of(REGRESSION), REGRESSION["baseline"]).endswith(
-        "to lose 5.00, with a single one more than all it gains over the baseline (medians over the cells)."
+        "to lose 5.00; with a single one, more than all it gains over the baseline (medians over the cells)."
     )
 
 
@@ -198,7 +200,7 @@ def test_a_trial_that_diverged_infinitely_counts_in_what_fewer_trials_cost() -> 
     trials = pd.DataFrame(rows, columns=[*stats.CELL, "trials", "expected"])
     told = crosstask.budget_sentence(trials, Metric.of(REGRESSION), REGRESSION["baseline"])
     more = "more than all it gains over the baseline"
-    assert told.endswith(f"lose 1.00, with a single one {more} (medians over the cells).")
+    assert told.endswith(f"lose 1.00; with a single one, {more} (medians over the cells).")
     never = pd.DataFrame([("e", "elu", "sgd", k, np.inf) for k in (1, 2, 3)], columns=trials.columns)
     lost = pd.concat([trials, never])
     assert crosstask.budget_sentence(lost, Metric.of(REGRESSION), 1.0).endswith("(medians over 3 of 4 cells).")
@@ -223,7 +225,7 @@ def test_cells_below_the_baseline_that_lose_nothing_are_told_so() -> None:
     rows = [("a", "relu", "sgd", k, 0.05) for k in (1, 2, 3)]
     trials = pd.DataFrame(rows, columns=[*stats.CELL, "trials", "expected"])
     told = crosstask.budget_sentence(trials, Metric.of(TASKS["a"]), 0.1)
-    assert told.endswith("lose 0.0 points, with a single one 0.0 points (medians over the cells).")
+    assert told.endswith("lose 0.0 points; with a single one, 0.0 points (medians over the cells).")
 
 
 def test_what_tuning_brought_is_told(run: SyntheticRun) -> None:

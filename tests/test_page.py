@@ -50,8 +50,8 @@ def test_that_seeds_are_not_test_samples_is_said(landscapes: SyntheticRun) -> No
     tasks = {"digits": task_entry(), "progress": REGRESSION}
     digits, progress = parts_of([make_run(["relu"], ["sgd", "adam"], tasks)])[0].sections
     assert digits.setting.endswith(
-        "± is over seeds, for this one test set of 360 samples, "
-        "whose own drawing has a standard error of about 0.88 points."
+        "± is over seeds, for this one test set of 360 samples; "
+        "another of that size would move a score by about 0.88 points (standard error)."
     )
     assert progress.setting.endswith("± is over seeds, for this one test set of 360 samples.")
     assert "±" not in parts_of([landscapes])[0].sections[0].setting
@@ -141,7 +141,8 @@ def test_the_head_says_what_to_choose_and_at_which_rate() -> None:
     [
         ([0.9, 0.8, 0.6, 0.1], "10.0 points ahead of the next, relu + o1, and 20.0 points ahead of the median cell."),
         ([0.9, 0.9, 0.6], "At the same mean as the next, relu + o1, and at the same mean as the median cell."),
-        ([0.9, 0.899999999], "Less than 0.001 points ahead of the next, relu + o1."),
+        ([0.9, 0.899999], "Less than 0.001 points ahead of the next, relu + o1."),
+        ([0.9, 0.89999999], "At the same mean as the next, relu + o1."),  # as float32 has them
     ],
 )
 def test_the_margin_is_to_the_next_and_to_the_median_of_the_means(means: list[float], told: str) -> None:

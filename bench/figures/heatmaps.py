@@ -82,11 +82,12 @@ def rank_heatmap(prefix: str, board: pd.DataFrame, first: Pair, level: Iterable[
     return svg.figure(f"{prefix}-ranks", "Mean rank", lambda: _draw(grid), f"From {best} to {worst}.", reading)
 
 
-def steps_heatmap(prefix: str, table: pd.DataFrame, target: str) -> svg.Figure:
-    """The median number of steps that every cell of one task needs to reach the target."""
+def steps_heatmap(prefix: str, table: pd.DataFrame, target: str) -> svg.Figure | None:
+    """The median number of steps that every cell of one task needs to reach the target; None where none does."""
+    if not np.isfinite(table["steps_to_target"]).any():
+        return None
     values = _pivot(table, "steps_to_target")
     soonest = _pairs(table[table["steps_to_target"] == table["steps_to_target"].min()])
-    soonest = soonest if np.isfinite(table["steps_to_target"].min()) else []
     text = values.map(lambda v: "no data" if pd.isna(v) else f"{v:,.0f}" if np.isfinite(v) else "–")
     label = f"steps to the target, median of {stats.told_seeds(table)}"
     outlined = dict.fromkeys(soonest, LEADER)
@@ -133,8 +134,6 @@ def _metric_finding(table: pd.DataFrame, metric: stats.Metric) -> str:
 
 def _steps_finding(table: pd.DataFrame, soonest: list[Pair], target: str) -> str:
     where, steps = ("", "steps") if stats.noun(table) == "run" else (" on validation data", "training steps")
-    if not soonest:
-        return f"No cell reaches {target}{where}."
     missed = int(np.isinf(table["steps_to_target"]).sum())
     least = table["steps_to_target"].min()
     rest = f"; {missed} of {len(table)} cells miss it." if missed else "."

@@ -20,6 +20,7 @@ ACROSS = 3  # panels side by side
 FAINT: dict[str, Any] = {"color": svg.INK, "alpha": 0.3, "lw": 0.6}  # lines of optimizers beyond the palette
 TARGET: dict[str, Any] = {"color": svg.INK, "alpha": 0.7, "lw": 0.8, "ls": (0, (2, 2))}
 BASELINE: dict[str, Any] = {"color": svg.INK, "alpha": 0.7, "lw": 0.8, "ls": (0, (7, 2))}
+FAR = 0.5  # of the range without it: a target that lies further from the best is left out
 BELOW = (
     0.25  # of the way from the baseline to the best: what an axis of scores shows of what is worse than the baseline
 )
@@ -64,7 +65,7 @@ def curves(
     band = "bands stand in each cell's own section; " if light else "band: the middle half of them; "
     reading = (
         f"Validation {metric.name} against the training step at each cell's chosen learning rate. "
-        f"Line: median over {seeds}; {band}dotted: the target.{_left_out(scaled, off, limits)}"
+        f"Line: median over {seeds}; {band}{_dotted(target, metric, limits)}{_left_out(scaled, off, limits)}"
     )
     return svg.figure(f"{prefix}-curves", title, draw, _curve_finding(bands, metric), reading)
 
@@ -258,8 +259,13 @@ def _ends_off(bands: pd.DataFrame, limits: Limits) -> pd.DataFrame:
     return ends[~ends["middle"].between(*limits)]
 
 
+def _dotted(target: float, metric: Metric, limits: Limits) -> str:
+    within = limits[0] <= target * metric.scale <= limits[1]
+    return "dotted: the target." if within else f"the target, {metric.plain(target)}, lies beyond the axis."
+
+
 def _curve_limits(bands: pd.DataFrame, metric: Metric, target: float, baseline: float) -> Limits:
-    """From the best, or the target, down to all but the worst fiftieth of the medians after step 0.
+    """From the best, or a target not far from it, down to all but the worst fiftieth of the medians after step 0.
 
     But no lower than a little below the baseline, or than where the middle cell ends if that is worse: a few bad cells
     do not rule it.
@@ -267,10 +273,12 @@ def _curve_limits(bands: pd.DataFrame, metric: Metric, target: float, baseline: 
     middle = metric.sign * bands.loc[bands["step"] > 0, "middle"].dropna()
     if middle.empty:
         return 0.0, metric.scale
-    best, least = (metric.sign * value * metric.scale for value in (target, baseline))
+    aim, least = (metric.sign * value * metric.scale for value in (target, baseline))
     ends = (metric.sign * _ends(bands)["middle"]).fillna(-np.inf)
-    best = max(middle.max(), best)
-    worst = max(middle.quantile(0.02), min(least - BELOW * (best - least), ends.median()))
+    best = middle.max()
+    worst = max(middle.quantile(0.02), min(least - BELOW * (max(best, aim) - least), ends.median()))
+    if aim - best <= FAR * (best - worst):
+        best = max(best, aim)
     room = 0.05 * max(best - worst, 1e-9)
     low, high = sorted((metric.sign * (worst - room), metric.sign * (best + room)))
     return low, high
