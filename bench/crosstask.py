@@ -1,13 +1,14 @@
 """What several tasks say together, and what tuning and chance had to do with it: frames and sentences for a report."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bench import stats
-from bench.labels import NO_ACTIVATION, joined
-from bench.optimizers import OPTIMIZERS
+from bench.labels import NO_ACTIVATION, joined, parts
+from bench.optimizers import COMMON, OPTIMIZERS
 from bench.stats import CELL, LEVEL, Metric, RankTest, Tasks
 from bench.verdicts import against_row, verdict
 
@@ -135,8 +136,11 @@ def flips_sentence(convergence: pd.DataFrame) -> str:
     return f"{text}{most}; 50 % would mean that one task says nothing about the other."
 
 
+FACTORS: dict[str, Any] = {"schedule": "constant", **COMMON}  # of optimizers, with the value that a label leaves out
+
+
 def main_effect(lanes: pd.DataFrame, tasks: Tasks, task: str, by: str) -> pd.DataFrame:
-    """The activations or the optimizers of `task` (`by`), each by the mean of its cells on the same seeds.
+    """The activations, the optimizers or the values of a factor (`by`) of `task`, each by the mean of its cells.
 
     Columns: `by`, `cells`, `mean`, `difference` (to the best), `p_value` (two-sided, see `stats.moderated_tests`, with
     Holm) and `tied` with the best at 5 %; the best first. Many cells on the same seeds see what no single one does.
@@ -146,8 +150,9 @@ def main_effect(lanes: pd.DataFrame, tasks: Tasks, task: str, by: str) -> pd.Dat
     table = stats.score_table(lanes, tasks, task).dropna()
     if table.empty:
         return pd.DataFrame(columns=columns)
-    counts = table.groupby(level=by, sort=False).size()
-    means = table.groupby(level=by, sort=False).mean()[counts == counts.max()]
+    groups = table.groupby(_levels(table.index, by), sort=False)
+    counts = groups.size()
+    means = groups.mean()[counts == counts.max()]
     sign, values = Metric.of(tasks[task]).sign, means.to_numpy()
     best = int((sign * values.mean(axis=1)).argmax())
     p = against_row(sign * values, best)
@@ -156,12 +161,25 @@ def main_effect(lanes: pd.DataFrame, tasks: Tasks, task: str, by: str) -> pd.Dat
     return found.sort_values("mean", ascending=sign < 0, kind="stable", ignore_index=True)[columns]
 
 
+def _levels(cells: pd.Index, by: str) -> pd.Index:
+    """The activation, the optimizer or the value of a factor of each cell."""
+    if by not in FACTORS:
+        return cells.get_level_values(by)
+
+    def level(label: str) -> str:
+        name, given = parts(label)
+        off = OPTIMIZERS[name].arguments.get(by, FACTORS[by]) if name in OPTIMIZERS else FACTORS[by]
+        return given.get(by, f"{off:.12g}" if isinstance(off, float) else str(off))
+
+    return cells.get_level_values("optimizer").map(level)
+
+
 def main_effect_sentence(effect: pd.DataFrame, metric: Metric) -> str:
     """Which level of `main_effect` is the best over all its cells, and which cannot be told from it."""
     if len(effect) < 2:
         return ""
     by, best = effect.columns[0], effect.iloc[0]
-    over = "activations" if by == "optimizer" else "optimizers"
+    over = {"optimizer": "activations", "activation": "optimizers"}.get(by, "cells of each")
     head = f"Over all {best['cells']} {over}" if best["cells"] > 1 else "Alone"
     equal = np.isclose(effect["mean"], best["mean"], rtol=1e-9, atol=0)
     first, level = effect.loc[equal, by], effect.loc[effect["tied"] & ~equal, by]

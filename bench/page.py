@@ -41,6 +41,7 @@ class Section:
     facts: str
     choice: Choice
     margin: str
+    factors: tuple[str, ...]
     setting: str
     verdict: Verdict
     causes: tuple[str, ...]
@@ -192,6 +193,7 @@ def _section(run: Run, task: str, slug: str, drawn: Mapping[str, figures.Style],
         facts=_facts(run.manifest["tasks"][task]),
         choice=choice(found, told, float(run.manifest["tasks"][task]["baseline"])),
         margin=_margin(table, found),
+        factors=_factors(run, task, found),
         setting=_setting(run, task, found),
         verdict=found,
         causes=_causes(run, task, found),
@@ -250,6 +252,14 @@ def _ahead(best: float, other: float, metric: Metric) -> str:
         return "out of reach of"
     same = rounded(best) == rounded(other)
     return "at the same mean as" if same else f"{metric.difference(best - other)} ahead of"
+
+
+def _factors(run: Run, task: str, found: Verdict) -> tuple[str, ...]:
+    """Which value of each factor over optimizers, such as their schedule, is the best over all its cells."""
+    tasks, swept = {task: run.manifest["tasks"][task]}, run.manifest["suite"].get("factors", {})
+    names = [name for name in crosstask.FACTORS if swept.get(name)]
+    effects = [crosstask.main_effect(run.lanes, tasks, task, name) for name in names]
+    return tuple(filter(None, (crosstask.main_effect_sentence(effect, found.metric) for effect in effects)))
 
 
 def _causes(run: Run, task: str, found: Verdict) -> tuple[str, ...]:

@@ -115,6 +115,14 @@ def test_what_made_the_difference_is_told_of_each_task() -> None:
     assert "half of that gap would need" in told[-1]
 
 
+def test_what_the_best_schedule_is_stands_at_the_head_where_schedules_were_swept() -> None:
+    run = make_run(["relu"], ["sgd", "sgd(schedule=cosine)", "adam", "adam(schedule=cosine)"], evaluations=4)
+    assert "of any schedule" not in _head(run)
+    run.manifest["suite"]["factors"] = {"schedule": [{"name": "constant"}, {"name": "cosine"}], "width": None}
+    assert _head(run).count("of any schedule") == 1
+    assert "of any schedule" in render([run])["report.md"].decode().partition("## What was asked")[0]
+
+
 def _head(run: SyntheticRun) -> str:
     return render([run])["index.html"].decode().partition("<body>")[2].partition("<main>")[0]
 
