@@ -18,7 +18,7 @@ from bench.choice import Choice, choice
 from bench.commands import commands
 from bench.effort import trained_on, wall_s
 from bench.heat import Heat, heat
-from bench.labels import NO_ACTIVATION, counted, duration, joined
+from bench.labels import NO_ACTIVATION, counted, duration, joined, significant
 from bench.losses import rounded
 from bench.machine import cores
 from bench.optimizers import OPTIMIZERS
@@ -294,7 +294,7 @@ def _tested(found: Verdict, samples: int) -> str:
         return ""
     error = found.metric.sampling_error(found.mean, samples) * found.metric.scale
     unit = "points" if found.metric.unit == "%" else found.metric.unit
-    moved = f"; another of that size would move a score by about {error:.2g} {unit}".rstrip() + " (standard error)"
+    moved = f"; another of that size would move a score by about {significant(error, 2)} {unit}".rstrip() + " (standard error)"
     return f" ± is over seeds, for this one test set of {samples:,} samples{moved * bool(error > 0)}."
 
 
