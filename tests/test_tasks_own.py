@@ -61,6 +61,18 @@ def test_every_family_builds_what_it_declares(model: str, images: Path) -> None:
     assert np.isfinite(float(loss)) and np.isfinite(float(metric))
 
 
+@pytest.mark.parametrize(("kind", "scale"), [("float64", 1e-19), ("float32", 1e-18), ("float16", 300.0)])
+def test_what_a_constant_scores_does_not_depend_on_the_scale_or_type_of_y(
+    kind: str, scale: float, tmp_path: Path
+) -> None:
+    y = np.random.default_rng(1).normal(2, 1, 60)
+    x = np.zeros((60, 2))
+    for name, values in (("plain", y), ("scaled", (y * scale).astype(kind))):
+        np.savez(tmp_path / f"{name}.npz", x_train=x[:40], y_train=values[:40], x_test=x[40:], y_test=values[40:])
+    plain, scaled = (own.task(tmp_path / f"{name}.npz", "mlp").baseline for name in ("plain", "scaled"))
+    assert scaled == pytest.approx(plain, abs=1e-3) and -0.5 < plain < 0
+
+
 @pytest.mark.slow
 def test_a_suite_names_a_file_beside_it(images: Path, tmp_path: Path) -> None:
     (tmp_path / "suite.toml").write_text(

@@ -93,7 +93,8 @@ def constant_score(path: Path, dataset: Dataset) -> float:
         train, test = (held[f"y_{part}"].reshape(-1) for part in ("train", "test"))
     if dataset.classes:
         return float((test == np.bincount(train).argmax()).mean())
-    return float(1 - np.square(test - train.mean()).sum() / max(np.square(test - test.mean()).sum(), 1e-30))
+    train, test = (y.astype(np.float64) for y in (train, test))
+    return float(1 - np.square(test - train.mean()).sum() / np.square(test - test.mean()).sum())
 
 
 def _from_python(path: Path) -> Task:
