@@ -237,7 +237,8 @@ def _agreement(found: dict[str, Any], y: Any) -> str:
     if "classes" not in found and y.size != outputs.size:
         return ""
     if "classes" not in found:
-        errors, spread = (outputs.reshape(-1) - y.reshape(-1)) ** 2, np.var(y.reshape(-1))
+        wanted = y.reshape(-1).astype(np.float64)  # squares of float16 overflow
+        errors, spread = (outputs.reshape(-1) - wanted) ** 2, np.var(wanted)
         share = f", R²: {1 - errors.mean() / spread:.3g}" if spread > 0 else ""
         return f"root mean square error: {np.sqrt(errors.mean()):.4g}{share}"
     if y.size != len(outputs):
