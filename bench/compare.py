@@ -1,6 +1,6 @@
 """Two runs side by side, cell by cell: what they reach, how soon, how fast. Frames in, frames and sentences out."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -185,12 +185,17 @@ def _refuse(a: Run, b: Run, shared: set[str]) -> None:
         raise DataError(problems, "only runs of the same tasks, data and budget can be compared")
 
 
-def _differences(a: Run, b: Run, task: str) -> Iterator[str]:
+def others(a: Any, b: Any, task: str, keys: Iterable[str] = SAME) -> Iterator[str]:
+    """In which of these keys what run `b` says of a task is not what run `a` says."""
     first, second = (run.manifest["tasks"][task] for run in (a, b))
-    for key in SAME:
+    for key in keys:
         if first.get(key) != second.get(key):
             got, expected = (str(entry.get(key))[:60] for entry in (second, first))
             yield f"{b.name}: {task}: {key}: got {got}; expected {expected} as in {a.name}"
+
+
+def _differences(a: Run, b: Run, task: str) -> Iterator[str]:
+    yield from others(a, b, task)
     for key in ("steps", "batch_size"):
         spent, wanted = (_budget(run, task, key) for run in (b, a))
         if spent and wanted and spent != wanted:

@@ -99,13 +99,18 @@ def check_same(path: Path, made: Plan, previous: Mapping[str, Any], data: Mappin
             f"--resume {path}: got a run of another suite or budget ({previous['name']}); expected one of this suite",
             "leave SUITE out to go on with what was planned",
         )
-    others = [name for name, sha256 in data.items() if previous["tasks"][name]["data_sha256"] != sha256]
+    check_data(path, previous, data)
+    check_software(path, previous)
+
+
+def check_data(path: Path, previous: Mapping[str, Any], data: Mapping[str, str]) -> None:
+    """Raise `DataError` where the run in `path` was begun with other data, as far as it says with which."""
+    others = [name for name, sha256 in data.items() if previous["tasks"][name].get("data_sha256", sha256) != sha256]
     if others:
         raise DataError(
             f"--resume {path}: got other data for {', '.join(others)}; expected those the run began with",
             "put them back, or start a new run",
         )
-    check_software(path, previous)
 
 
 def check_software(path: Path, previous: Mapping[str, Any]) -> None:

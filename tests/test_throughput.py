@@ -21,6 +21,7 @@ from bench import kinds, rates, store
 from bench.cli import app
 from bench.errors import DataError, InputError, Interrupted, ResourceError
 from bench.stats import throughput as stats
+from bench.tasks import TASKS
 from bench.throughput import launch, page, plan
 from bench.throughput.compare import compare, lines, render
 from bench.throughput.results import BUCKETS, COLUMNS, ThroughputRun, times
@@ -114,6 +115,26 @@ def test_a_run_goes_on_where_it_was_killed(copied: Path, tmp_path: Path, monkeyp
 def test_another_suite_does_not_go_on_with_it(copied: Path) -> None:
     with pytest.raises(InputError, match="another suite"):
         launch.run(ThroughputSuite(**(TINY | {"widths": [1]})), resume=copied)
+
+
+def test_it_goes_on_with_the_data_it_began_with_as_far_as_it_says(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "Pool", Idle)
+    suite, manifest = ThroughputSuite(**TINY), store.read_manifest(copied)
+    assert manifest["tasks"]["wine_mlp"]["data_sha256"] == TASKS["wine_mlp"].dataset.sha256
+    rewrite(copied, manifest, data_sha256="0" * 64)
+    with pytest.raises(DataError, match="got other data for wine_mlp; expected those the run began with"):
+        launch.run(suite, resume=copied)
+    rewrite(copied, manifest)  # as earlier versions left it
+    assert launch.run(suite, resume=copied).manifest["status"] == "complete"
+
+
+def rewrite(path: Path, manifest: dict[str, Any], **told: Any) -> None:
+    """The manifest with no checksum of the task's data, but with what is told here."""
+    task = {key: of for key, of in manifest["tasks"]["wine_mlp"].items() if key != "data_sha256"}
+    with store.Store(path) as held:
+        held.write_manifest(manifest | {"tasks": {"wine_mlp": task | told}})
 
 
 def test_a_cell_that_cannot_be_timed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -409,6 +430,19 @@ def test_a_run_against_itself_and_against_one_half_as_fast(timed: Path) -> None:
     lacking.throughput = lacking.throughput.iloc[1:]
     assert same.untimed() == compare(lacking, run).untimed() == []
     assert len(compare(run, lacking).untimed()) == 1
+
+
+@pytest.mark.parametrize(("key", "other"), [("parameters", 7), ("version", 9), ("data_sha256", "0" * 9)])
+def test_another_task_of_the_same_name_is_not_compared(timed: Path, key: str, other: Any) -> None:
+    run = kinds.load(timed)
+    changed, before = MadeUp(run, "cpu", 1.0), MadeUp(run, "cpu", 1.0)
+    task = run.manifest["tasks"]["wine_mlp"]
+    changed.manifest = run.manifest | {"tasks": {"wine_mlp": task | {key: other}}}
+    before.manifest = run.manifest | {"tasks": {"wine_mlp": {k: of for k, of in task.items() if k != "data_sha256"}}}
+    with pytest.raises(DataError, match=f"made-up: wine_mlp: {key}: got {other}; expected ") as error:
+        compare(run, changed)
+    assert error.value.exit_code == 3
+    assert len(compare(run, before).cells) == 4  # of a version that stored no checksum
 
 
 def test_each_device_is_compared_with_itself_and_with_another_only_where_it_must(timed: Path) -> None:

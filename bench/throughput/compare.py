@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bench import reporting
+from bench.compare import others
 from bench.errors import DataError
 from bench.stats import CELL, cell_label
 from bench.stats import throughput as stats
@@ -17,6 +18,7 @@ from bench.throughput.tables import SETTING, TASK, count, number, table, text, t
 
 REPEAT = 0.05  # two runs of the same on a quiet machine differ by up to this
 TRUSTED = ("no", "noisy")
+SAME = ("parameters", "version", "data_sha256")  # of a task, or its steps are other work
 OWN = ("width", "workers")  # what one device is at its best with says nothing of another
 ACROSS = "Two devices are compared each at its best width and number of workers, by the rate of the whole machine."
 SHARED = [*CELL, "precision", "batch_size"]
@@ -73,12 +75,14 @@ def compare(a: Any, b: Any) -> SpeedComparison:
     """Compare throughput run `b` with `a`: the ratio of lane-step times `a / b` of all workers, with its interval.
 
     That is of both medians and of what differs by `REPEAT` from run to run. A cell is faster or slower where it does
-    not hold 1 and neither timing was unstable. Raises `DataError` where they have no setting in common.
+    not hold 1 and neither timing was unstable. Raises `DataError` where they have no setting in common, or where a task
+    of the same name is another one.
     """
     timed = _sided(*[stats.timed(run.throughput) for run in (a, b)])
     pairs = timed[0].merge(timed[1], on=JOINED, suffixes=("_a", "_b"))
     if pairs.empty:
         raise DataError(f"{b.name}: got no cell and setting that {a.name} has; expected the same suite", "bench plan")
+    _refuse(a, b, set(pairs["task"]))
     found = stats.ratios(pairs, "_a", "_b", REPEAT)
     sure = found["noisy_a"].isin(TRUSTED) & found["noisy_b"].isin(TRUSTED)
     faster, slower = found["ratio_low"] > 1, found["ratio_high"] < 1
@@ -90,6 +94,16 @@ def compare(a: Any, b: Any) -> SpeedComparison:
     gone = timed[0][~pd.MultiIndex.from_frame(timed[0][JOINED]).isin(both)]
     told = tuple(_name(row) for row in gone.rename(columns={name: f"{name}_a" for name in OWN}).to_dict("records"))
     return SpeedComparison(names, shown.assign(sure=sure, verdict=verdict), missing, told)
+
+
+def _refuse(a: Any, b: Any, tasks: set[str]) -> None:
+    """Raise `DataError` where tasks of these names are not the same, as far as both runs say."""
+    problems = list[str]()
+    for task in sorted(tasks):
+        first, second = (run.manifest["tasks"].get(task, {}) for run in (a, b))
+        problems += others(a, b, task, [key for key in SAME if key in first and key in second])
+    if problems:
+        raise DataError(problems, "only runs of the same tasks and data can be compared")
 
 
 def _sided(a: pd.DataFrame, b: pd.DataFrame) -> list[pd.DataFrame]:

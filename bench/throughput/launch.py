@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench import files, launch, machine, manifests, rates, store, worker
 from bench.errors import DataError, InputError, Interrupted, ResourceError, how_it_ended, in_words
+from bench.tasks import Task
 from bench.throughput import plan
 from bench.throughput.plan import Group, Plan
 from bench.throughput.suite import ThroughputSuite
@@ -43,12 +44,11 @@ def run(
     devices = previous["device"].split(",") if previous else devices_of(device)
     made = plan.make(suite, devices, previous["execution"]["asked"] if previous else workers)
     path = launch.directory(out, resume, suite.name)
+    tasks = {program.task.name: program.task for group in made.groups for program in group.programs}
+    data = {name: task.dataset.check(task.dataset) for name, task in tasks.items() if task.dataset}
     if previous is not None and path is not None:
-        _check_same(path, made, previous)
-    for task in {program.task for group in made.groups for program in group.programs}:
-        if task.dataset:
-            task.dataset.check(task.dataset)
-    manifest = previous or describe(made, command, workers)
+        _check_same(path, made, previous, data)
+    manifest = previous or describe(made, command, workers, data)
     with ExitStack() as stack:
         pools = {name: Pool(name, made, stack) for name in devices}
         programs = [program for group in made.groups for program in group.programs]
@@ -188,8 +188,8 @@ def described(group: Group) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def describe(made: Plan, command: str, workers: int | None) -> dict[str, Any]:
-    """The manifest of a run that is about to begin."""
+def describe(made: Plan, command: str, workers: int | None, data: Mapping[str, str]) -> dict[str, Any]:
+    """The manifest of a run that is about to begin; `data` are the checksums of its tasks' data."""
     programs = [program for group in made.groups for program in group.programs]
     sides: dict[str, list[Any]] = {
         "activations": [program.activations[0] for program in programs],
@@ -206,22 +206,27 @@ def describe(made: Plan, command: str, workers: int | None) -> dict[str, Any]:
         "device": ",".join(made.devices),
         "suite": made.suite.described(),
         "plan": {"groups": [group.id for group in made.groups], "cells": made.cells, "sha256": made.sha256},
-        "tasks": {
-            p.task.name: {"summary": p.task.summary, "parameters": p.task.parameters, "version": p.task.version}
-            for p in programs
-        },
+        "tasks": {p.task.name: _task(p.task, data.get(p.task.name)) for p in programs},
         **{kind: {one.label: {"summary": one.summary} for one in entries} for kind, entries in sides.items()},
         "environment": machine.describe(),
         "execution": {"asked": workers, "sessions": []},
     }
 
 
-def _check_same(path: Path, made: Plan, previous: Mapping[str, Any]) -> None:
+def _task(task: Task, data: str | None) -> dict[str, Any]:
+    """A task as plain values."""
+    return {
+        "summary": task.summary, "parameters": task.parameters, "version": task.version, "data_sha256": data,
+    }  # fmt: skip
+
+
+def _check_same(path: Path, made: Plan, previous: Mapping[str, Any], data: Mapping[str, str]) -> None:
     if previous["plan"]["sha256"] != made.sha256:
         raise InputError(
             f"--resume {path}: got a run of another suite or machine ({previous['name']}); expected one of this suite",
             "leave SUITE out to go on with what was planned",
         )
+    manifests.check_data(path, previous, data)
     manifests.check_software(path, previous)
     if previous["environment"]["processor"] != machine.describe()["processor"]:
         raise DataError(f"--resume {path}: got timings of another processor; expected this one", "start a new run")
