@@ -178,7 +178,8 @@ def _shared(task: str, found: Sequence[tuple[str, Verdict]]) -> str:
     every = set.intersection(*({v.winner, *v.tied} for _, v in led))
     names = {cell_label(*v.winner) for _, v in led if v.winner}
     if len(names) == 1:
-        return f"{task}: {names.pop()} has the best mean in all {len(led)} runs."
+        every_run = "both runs" if len(led) == 2 else f"all {len(led)} runs"
+        return f"{task}: {names.pop()} has the best mean in {every_run}."
     leaders = "; ".join(f"{run}: {cell_label(*v.winner)}" for run, v in led if v.winner)
     common = sorted(cell_label(*pair) for pair in every if pair)
     may = f"In every run one of those that may be the best: {few(common, 4)}."

@@ -65,9 +65,9 @@ class Comparison:
         elif self.identical:
             each = "The only cell" if number == 1 else f"Each of the {number:,} cells"
             first = f"{each} that both evaluated has the same scores, seed by seed."
-        rest = f" {number - known} cells have too few seeds to be tested." if known < number else ""
+        rest = f" {_have(number - known)} too few seeds to be tested." if known < number else ""
         if number and (lost := len(self.cells) - number):
-            rest += f" {lost} cells have no result in one of them."
+            rest += f" {_have(lost)} no result in one of them."
         are = "is" if self.missing == 1 else "are"
         only = (f"{counted(self.missing, 'cell')} {are} in one run only and left out.",) if self.missing else ()
         renewed = (f"Not the same in both runs, whatever the name: {', '.join(self.renewed)}.",) if self.renewed else ()
@@ -123,6 +123,10 @@ class Comparison:
 
     def _named(self, which: "pd.Series[bool]") -> list[str]:
         return [_name(row) for _, row in self.cells[which].iterrows()]
+
+
+def _have(number: int) -> str:
+    return f"{counted(number, 'cell')} {'has' if number == 1 else 'have'}"
 
 
 def compare(a: Run, b: Run) -> Comparison:

@@ -202,7 +202,7 @@ def test_runs_that_agree_and_runs_that_differ_say_so() -> None:
     found = together([one, two], of(one, two))  # type: ignore[arg-type]
     assert found is not None
     assert found.sentences == (
-        "digits_mlp: relu + " + str(of(one)[0][1].winner[1]) + " has the best mean in all 2 runs.",
+        "digits_mlp: relu + " + str(of(one)[0][1].winner[1]) + " has the best mean in both runs.",
     )  # type: ignore[attr-defined]
     assert [row.entries[0].text for row in found.table.rows] == ["one", "two"]
     assert found.findings == ()

@@ -303,6 +303,15 @@ def test_cells_that_one_run_never_evaluated_are_not_called_level(run: SyntheticR
     assert found.worse() == found.untimed() == []
 
 
+def test_a_single_cell_is_told_without_an_s(run: SyntheticRun) -> None:
+    lanes = run.lanes
+    of = (lanes["phase"] == "evaluate") & (lanes["activation"] == "relu")
+    adam, sgd = (of & (lanes["optimizer"] == name) for name in ("adam", "sgd"))
+    few = lanes.drop(lanes[adam].index[1:]).assign(status=lanes["status"].where(~sgd, "interrupted"))
+    told = compare(run, changed(run, lanes=few)).sentences[0]
+    assert told.endswith("1 cell has too few seeds to be tested. 1 cell has no result in one of them.")
+
+
 def test_a_run_without_any_result_is_compared_in_words(run: SyntheticRun) -> None:
     manifest = deepcopy(run.manifest)
     manifest["environment"].pop("device")

@@ -173,7 +173,8 @@ def test_a_width_that_memory_is_too_small_for_is_a_row_that_says_so(
     assert done.exit_code == 0 and "Fastest: " in done.stdout and told in done.stdout
     assert "Out of memory" in (tmp_path / "page" / "index.html").read_text("utf-8")
     done = bench("compare", run.path, run.path, "--out", tmp_path / "compared")
-    assert done.exit_code == 0 and "Of 3 timings that both have" in done.stdout
+    assert done.exit_code == 0
+    assert len(json.loads(bench("compare", run.path, run.path, "--json").stdout)["cells"]) == 3
 
 
 def cramped(group: Any) -> Any:
@@ -423,13 +424,29 @@ def test_a_run_against_itself_and_against_one_half_as_fast(timed: Path) -> None:
     half = compare(run, MadeUp(run, "cpu", 20.0))
     assert half.cells["ratio"].tolist() == pytest.approx([0.05] * 4)
     assert half.cells["verdict"].tolist() == ["slower"] * 4 and len(half.slower(0.1)) == 5
-    unsure = MadeUp(run, "cpu", 20.0)
-    unsure.throughput["noisy"] = "unstable"
-    assert compare(run, unsure).cells["verdict"].tolist() == [""] * 4
     lacking = MadeUp(run, "cpu", 1.0)
     lacking.throughput = lacking.throughput.iloc[1:]
     assert same.untimed() == compare(lacking, run).untimed() == []
     assert len(compare(run, lacking).untimed()) == 1
+
+
+def test_what_is_unsure_is_not_counted_among_what_was_judged(timed: Path) -> None:
+    run, unsure = kinds.load(timed), MadeUp(kinds.load(timed), "cpu", 20.0)
+    run.throughput["noisy"], unsure.throughput["noisy"] = "no", ["no", "no", "no", "few"]
+    found = compare(run, unsure)
+    assert found.cells["verdict"].tolist() == ["slower"] * 3 + [""]
+    assert found.sentences[0].startswith("Of 3 timings that both have 0 faster and 3 slower in made-up than in tiny")
+    assert found.sentences[-1] == "1 timing was unstable or had few samples: no verdict on it."
+    page = html.unescape(render(found, [run, unsure])["index.html"].decode())
+    assert page.count(">unsure<") == sum(line.endswith(" unsure") for line in lines(found)) == 1
+    unsure.throughput["noisy"] = "unstable"
+    missing = MadeUp(run, "cpu", 1.0)
+    missing.throughput = run.throughput.iloc[1:]
+    assert compare(missing, unsure).sentences == (
+        "No verdict, as all 3 timings were unstable or had few samples in one of the runs: run both again on an idle "
+        "machine.",
+        "1 timing is in one run only and left out.",
+    )
 
 
 @pytest.mark.parametrize(("key", "other"), [("parameters", 7), ("version", 9), ("data_sha256", "0" * 9)])
@@ -494,7 +511,7 @@ def test_runs_without_scores_cannot_fail_for_being_worse(timed: Path, tmp_path: 
 
 def test_comparing_at_the_command_line(timed: Path, smoke_run: Path, tmp_path: Path) -> None:
     done = bench("compare", timed, timed, "--fail-if-slower", "10%", "--out", tmp_path / "page")
-    assert done.exit_code == 0 and "none can be told apart" in done.stdout
+    assert done.exit_code == 0 and ("none can be told apart" in done.stdout or "No verdict, as " in done.stdout)
     assert (tmp_path / "page" / "index.html").exists()
     assert len(json.loads(bench("compare", timed, timed, "--json").stdout)["cells"]) == 4
     mixed = bench("compare", timed, smoke_run)

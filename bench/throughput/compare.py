@@ -11,6 +11,7 @@ import pandas as pd
 from bench import reporting
 from bench.compare import others
 from bench.errors import DataError
+from bench.labels import counted
 from bench.stats import CELL, cell_label
 from bench.stats import throughput as stats
 from bench.throughput.page import Section, page, ran
@@ -18,6 +19,7 @@ from bench.throughput.tables import SETTING, TASK, count, number, table, text, t
 
 REPEAT = 0.05  # two runs of the same on a quiet machine differ by up to this
 TRUSTED = ("no", "noisy")
+UNSURE, DOUBTED = "unsure", "unstable or had few samples"  # what is not judged
 SAME = ("parameters", "version", "data_sha256")  # of a task, or its steps are other work
 OWN = ("width", "workers")  # what one device is at its best with says nothing of another
 ACROSS = "Two devices are compared each at its best width and number of workers, by the rate of the whole machine."
@@ -46,18 +48,27 @@ class SpeedComparison:
     @property
     def sentences(self) -> tuple[str, ...]:
         """What it comes to, in words."""
+        across = (ACROSS,) if (self.cells["device_a"] != self.cells["device_b"]).any() else ()
+        are = "is" if self.missing == 1 else "are"
+        rest = (f"{counted(self.missing, 'timing')} {are} in one run only and left out.",) if self.missing else ()
+        doubt = int((~self.cells["sure"]).sum())
+        if doubt == len(self.cells):
+            every = "the only timing was" if doubt == 1 else f"all {doubt:,} timings were"
+            return f"No verdict, as {every} {DOUBTED} in one of the runs: run both again on an idle machine.", *rest
+        were, them = ("was", "it") if doubt == 1 else ("were", "them")
+        noise = (f"{counted(doubt, 'timing')} {were} {DOUBTED}: no verdict on {them}.",) if doubt else ()
+        return self._counts(len(self.cells) - doubt), self.speed.sentence(*self.names), *across, *rest, *noise
+
+    def _counts(self, judged: int) -> str:
+        """How many of those that were judged are faster and slower."""
         counts = self.cells["verdict"].value_counts()
         faster, slower = (int(counts.get(word, 0)) for word in ("faster", "slower"))
         a, b = self.names
         told = (
             f"{faster} faster and {slower} slower in {b} than in {a}" if faster + slower else "none can be told apart"
         )
-        first = f"Of {len(self.cells)} timings that both have {told} (95 %, with {REPEAT * 100:.0f} % from run to run)."
-        across = (ACROSS,) if (self.cells["device_a"] != self.cells["device_b"]).any() else ()
-        rest = (f"{self.missing} timings are in one run only and left out.",) if self.missing else ()
-        doubt = int((~self.cells["sure"]).sum())
-        noise = (f"{doubt} timings were unstable or had few samples: no verdict on them.",) if doubt else ()
-        return first, self.speed.sentence(a, b), *across, *rest, *noise
+        of = f"{counted(judged, 'timing')} that both have"
+        return f"Of {of} {told} (95 %, with {REPEAT * 100:.0f} % from run to run)."
 
     def slower(self, share: float) -> list[str]:
         """What is surely slower in B by more than `share`: whole intervals below `1 - share`."""
@@ -128,7 +139,7 @@ def lines(found: SpeedComparison, _width: float = np.inf) -> list[str]:
     """The comparison as lines of plain text, its sentences last: as they are, no table, for any terminal."""
     rows = [
         f"{_name(row)}: {row['ratio']:.3g} times as fast ({row['ratio_low']:.3g} to {row['ratio_high']:.3g})"
-        f" {row['verdict'] or 'unsure'}"
+        f" {row['verdict'] or UNSURE}"
         for row in found.cells.to_dict("records")
     ]
     return [*rows, "", *found.sentences]
@@ -143,8 +154,9 @@ def as_json(found: SpeedComparison) -> str:
 
 def render(found: SpeedComparison, runs: Sequence[Any]) -> dict[str, bytes]:
     """The files of a comparison's page, by name; the page last."""
-    readers, alike = varied(found.cells, READERS, SETTINGS)
-    section = Section("cells", "Timing by timing", alike, (("Above 1: B is faster", table(found.cells, readers)),))
+    shown = found.cells.assign(verdict=found.cells["verdict"].replace("", UNSURE))
+    readers, alike = varied(shown, READERS, SETTINGS)
+    section = Section("cells", "Timing by timing", alike, (("Above 1: B is faster", table(shown, readers)),))
     head = {
         "title": f"{found.names[1]} against {found.names[0]}",
         "kicker": f"A: {found.names[0]}; B: {found.names[1]}",
@@ -182,5 +194,5 @@ READERS = [
     number("B / A", "ratio", times, "lane-steps a second; above 1: B is faster"),
     number("from", "ratio_low", times, "95 % interval, of the two medians and of what differs from run to run"),
     number("to", "ratio_high", times),
-    text("B is", "verdict", "level: the interval holds 1; empty: a timing was unstable"),
+    text("B is", "verdict", f"level: the interval holds 1; {UNSURE}: a timing was {DOUBTED}"),
 ]
