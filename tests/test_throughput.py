@@ -403,6 +403,17 @@ def test_the_dearest_task_is_named_where_it_makes_the_mean(timed: Path) -> None:
     assert "; the median task 1.10, the dearest, c, 8.00." in "".join(page.headline(frame))
 
 
+def test_the_reference_itself_may_be_the_costliest(timed: Path) -> None:
+    run = kinds.load(timed)
+    run.throughput = run.throughput.assign(step_s_median=1.0, step_s_low=1.0, step_s_high=1.0)
+    run.throughput.loc[run.throughput["activation"] == "tanh", "step_s_median"] = 0.98
+    assert "Costliest activation: relu, then tanh, a step 0.98 times as long as with relu" in "".join(
+        page.headline(run.throughput)
+    )
+    text = html.unescape(page.render([run])["index.html"].decode())
+    assert "The costliest activation is relu, then tanh: 0.98 times the step of relu." in text
+
+
 def test_two_devices_are_set_against_each_other(timed: Path, smoke_run: Path) -> None:
     run = kinds.load(timed)
     both = page.render([run, MadeUp(run, "gpu", 0.1)])

@@ -22,7 +22,8 @@ def costs(costs_by_side: Sequence[tuple[str, str, pd.DataFrame]]) -> svg.Figure 
         return None
     dearest = [(side, reference, costs.iloc[-1]) for side, reference, costs in shown]
     finding = " ".join(
-        f"The costliest {side} is {row[side]}: {row['ratio']:.2f} times the step of {reference}."
+        f"The costliest {side} is {row[side] if row['ratio'] >= 1 else f'{reference}, then {row[side]}'}: "
+        f"{row['ratio']:.2f} times the step of {reference}."
         for side, reference, row in dearest
     )
     reading = (

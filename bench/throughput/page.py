@@ -133,8 +133,10 @@ def _costliest(frame: pd.DataFrame) -> Iterator[str]:
         costs = stats.mean_cost(stats.relative_cost(frame, side, reference), side)
         if len(costs):
             dear = costs.iloc[-1]
+            # the reference is not among those that are compared with it
+            first = dear[side] if dear["ratio"] >= 1 else f"{reference}, then {dear[side]}"
             yield (
-                f"Costliest {side}: {dear[side]}, a step {dear['ratio']:.2f} times as long as with {reference}"
+                f"Costliest {side}: {first}, a step {dear['ratio']:.2f} times as long as with {reference}"
                 f"{_interval(dear)}{_spread(dear)}."
             )
 
