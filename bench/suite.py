@@ -78,6 +78,9 @@ class SuiteFile(Strict):
     @field_validator("tasks", check_fields=False)
     @classmethod
     def _tasks_once(cls, entries: list[TaskEntry]) -> list[TaskEntry]:
+        files = {entry.name: entry.task.file for entry in entries}
+        if other := next((entry for entry in entries if entry.task.file != files[entry.name]), None):
+            raise refused("a name for each file", f"{other.name} of {other.task.file} and of {files[other.name]}")
         if twice := repeated([_label(entry, named=True) for entry in entries]):
             raise refused("each once", f"{listed(twice)} more than once")
         return entries

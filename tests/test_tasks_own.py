@@ -127,11 +127,21 @@ def test_no_file_takes_the_name_of_another_task(images: Path, tmp_path: Path) ->
     with pytest.raises(InputError, match="'wine_mlp', which is taken; expected a new name"):
         suite.parse(SUITE | {"tasks": [{"file": str(wine), "model": "mlp"}]})
     assert before == TASKS
-    suite.parse(SUITE | {"tasks": [{"file": str(wine), "model": "cnn"}]})
+
+
+def test_a_file_takes_the_place_of_another_of_its_name_but_not_in_one_suite(images: Path, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
-    elsewhere = Path(shutil.copy(wine, tmp_path / "other"))
-    with pytest.raises(InputError, match="'wine_cnn', which is taken"):
-        suite.parse(SUITE | {"tasks": [{"file": str(elsewhere), "model": "cnn"}]})
+    elsewhere = Path(shutil.copy(images, tmp_path / "other"))
+    files = [{"file": str(path), "model": "cnn", "width": width} for path, width in ((images, 4), (elsewhere, 8))]
+    suites = [suite.parse(SUITE | {"tasks": [file]}) for file in files]
+    images.unlink()
+    again = suite.parse(SUITE | {"tasks": [files[1]]})
+    sources = [given.works[0].task.dataset.source for given in (*suites, again)]  # type: ignore[union-attr]
+    assert sources == [str(images), str(elsewhere), str(elsewhere)]
+    shutil.copy(elsewhere, images)
+    told = re.escape(f"got mine_cnn of {images} and of {elsewhere}; expected a name for each file")
+    with pytest.raises(InputError, match=told):
+        suite.parse(SUITE | {"tasks": files})
 
 
 def test_every_array_that_does_not_fit_is_named_with_the_way_to_mend_it(tmp_path: Path) -> None:

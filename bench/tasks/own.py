@@ -77,10 +77,13 @@ def remembered(known: Mapping[str, Any]) -> Iterator[None]:
 
 
 def enter(task: Task) -> None:
-    """Put a file's task into the table. Raises `InputError` where its name is no name, or that of another task."""
+    """Put a file's task into the table, or in the place of another file's.
+
+    Raises `InputError` where its name is no name, or that of a task of no file.
+    """
     if not re.fullmatch(checks.NAME, task.name):
         raise InputError(f"{task.file}: got a task named {task.name!r}; expected {checks.NAMED}")
-    if task.name in TASKS and TASKS[task.name].file != task.file:
+    if task.name in TASKS and not TASKS[task.name].file:
         raise InputError(f"{task.file}: got a task named {task.name!r}, which is taken; expected a new name")
     TASKS[task.name] = task
 
