@@ -14,6 +14,7 @@ from bench.errors import InputError
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"  # names stand in paths and labels
 NAMED = "letters, digits and . _ - (1 to 64 of them, a letter or digit first)"
 FEW = 12  # names that are worth listing in a message
+UNKNOWN = "the name of"  # what is expected in place of an unknown one
 REFUSED = "refused"  # the type of our own errors among pydantic's
 
 
@@ -72,7 +73,7 @@ def whole(low: int, high: int) -> BeforeValidator:
 def name_of(kind: str, article: str, table: Mapping[str, Any]) -> AfterValidator:
     def check(name: str) -> str:
         if name not in table:
-            raise refused(nearest(f"the name of {article} {kind}", name, table, f"bench list {kind}s"))
+            raise refused(nearest(f"{UNKNOWN} {article} {kind}", name, table, f"bench list {kind}s"))
         return name
 
     return AfterValidator(check)

@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_va
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from bench.budget import LearningRates, Range, Seeds, Trial, Tuning
-from bench.checks import NAME, NAMED, Strict, listed, nearest, refused, repeated, short
+from bench.checks import NAME, NAMED, UNKNOWN, Strict, listed, nearest, refused, repeated, short
 from bench.entries import (
     ActivationEntry,
     BatchSize,
@@ -330,7 +330,8 @@ def stored() -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        hint = "what Python registered is known there alone: register it and go on from Python"
+        unknown = any(f"; expected {UNKNOWN} " in problem for problem in error.problems)
+        hint = "what Python registered is known there alone: register it and go on from Python" if unknown else ""
         raise InputError(error.problems, error.hint or hint) from None
 
 

@@ -144,6 +144,14 @@ def test_a_file_takes_the_place_of_another_of_its_name_but_not_in_one_suite(imag
         suite.parse(SUITE | {"tasks": files})
 
 
+def test_of_a_file_that_is_gone_nothing_is_said_of_registering(images: Path) -> None:
+    given = suite.parse(SUITE | {"tasks": [{"file": str(images), "model": "mlp"}]}).described()
+    images.unlink()
+    with pytest.raises(InputError, match="no such file") as caught, suite.stored():
+        suite.parse(given)
+    assert caught.value.hint == ""
+
+
 def test_every_array_that_does_not_fit_is_named_with_the_way_to_mend_it(tmp_path: Path) -> None:
     path = tmp_path / "short.npz"
     np.savez(path, x_train=np.zeros((20, 2)), y_train=np.arange(20) % 2)
