@@ -17,6 +17,7 @@ from bench.activations import ACTIVATIONS, Activation
 from bench.checks import NAME, NAMED, nearest, short
 from bench.entries import TYPES
 from bench.errors import InputError, in_words
+from bench.labels import NO_ACTIVATION
 from bench.lazy import Lazy
 from bench.optimizers import OPTIMIZERS, Optimizer
 from bench.tasks import TASKS, Task
@@ -110,6 +111,9 @@ def register_task(task: Task) -> Task:
 OPTIONAL = {field.name for field in fields_of(Optimizer)} - {"name", "factory", "summary", "label", "searched", "own"}
 
 
+RESERVED = {("activation", NO_ACTIVATION)}  # names of none
+
+
 def _signature(kind: str, function: Any) -> Mapping[str, inspect.Parameter]:
     """The arguments of a function. Raises `InputError` where it is none, or tells none."""
     try:
@@ -171,7 +175,7 @@ def _check_name(table: Mapping[str, Any], kind: str, name: Any) -> None:
     """Raise `InputError` where it is no name, or that of what was not registered."""
     if not isinstance(name, str) or not re.fullmatch(NAME, name):
         raise InputError(f"register_{kind}: got {name!r}; expected {NAMED}")
-    if name in table and not table[name].own:
+    if (name in table and not table[name].own) or (kind, name) in RESERVED:
         raise InputError(f"register_{kind}: got {name!r}, which is taken; expected a new name")
 
 

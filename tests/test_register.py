@@ -286,6 +286,8 @@ class TestAgain:
         assert TASKS["cellar"].target == 2.0
         with pytest.raises(InputError, match="got 'relu', which is taken"):
             register_activation("relu", jnp.tanh)
+        with pytest.raises(InputError, match="got 'none', which is taken"):
+            register_activation("none", jnp.tanh)  # what tables say where a task has none
 
     def test_with_arguments_it_is_still_a_user_s_own(self) -> None:
         register_activation("mine", lambda x, scale=1.0: x * scale)
