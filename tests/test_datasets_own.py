@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from bench.datasets import arrays, own
+from bench.datasets.prepare import halves
 from bench.errors import DataError, InputError
 
 GENERATOR = np.random.default_rng(3)
@@ -66,6 +67,12 @@ class TestDataset:
         parts = arrays(found)
         assert [parts[part][1].shape for part in ("train", "validation", "test")] == [(48,), (12,), (12,)]
         assert parts["train"][1].mean() == pytest.approx(0, abs=1e-3) and parts["train"][1].dtype == np.float32
+
+    def test_far_from_0_is_one_once_it_is_scaled(self, tmp_path: Path) -> None:
+        y = 1e6 + GENERATOR.normal(0, 0.01, 72)
+        parts = arrays(own.dataset(save(tmp_path, y_train=y[:60], y_test=y[60:])))
+        assert parts["train"][1].std() == pytest.approx(1, abs=1e-5)
+        assert np.corrcoef(parts["test"][1], y[60:])[0, 1] == pytest.approx(1, abs=1e-6)
 
     @pytest.mark.parametrize("kind", ["uint8", "int64", "uint64", "bool"])
     def test_takes_labels_of_any_whole_type(self, tmp_path: Path, kind: str) -> None:
@@ -227,6 +234,16 @@ class TestCheck:
             f"{path}: x_train: got nan, or more than 1e+18; expected numbers",
             f"{path}: x_test: got nan, or more than 1e+18; expected numbers",
         ]
+
+    def test_refuses_numbers_to_validate_with_that_are_all_alike(self, tmp_path: Path) -> None:
+        y = np.zeros(60)
+        y[halves(np.arange(60), y, 12, 0)[0]] = GENERATOR.normal(size=48)  # what is drawn off for validation stays 0
+        path = save(tmp_path, y_train=y, y_test=GENERATOR.normal(size=12))
+        found = own.dataset(path)
+        with pytest.raises(InputError) as caught:
+            found.check(found)
+        assert caught.value.problems == [f"{path}: y_validation: got 0 throughout; expected numbers that differ"]
+        assert "drawn off for validation" in caught.value.hint
 
     def test_refuses_a_file_that_has_changed_or_gone(self, tmp_path: Path) -> None:
         path = save(tmp_path)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from bench.datasets.base import Dataset, Parts, Samples, read_npz
-from bench.datasets.prepare import by_channel, by_feature, with_validation
+from bench.datasets.prepare import by_channel, by_feature, standard, with_validation
 from bench.errors import DataError, InputError
 
 if TYPE_CHECKING:
@@ -91,9 +91,14 @@ def parts(path: Path, entry: Dataset) -> Parts:
     unfit = [f"{path}: x_{part}: {UNFIT}" for part in STORED if not _finite(held[part][0])]
     if unfit:
         raise InputError(unfit)
-    kind = np.int32 if entry.classes else np.float32
+    kind = np.int32 if entry.classes else np.float64  # what a float32 cannot tell apart it can once it is scaled
     train, test = ((x.reshape(-1, *entry.shape), y.reshape(-1).astype(kind)) for x, y in (held[p] for p in STORED))
-    return with_validation(train, test, entry)
+    found = with_validation(train, test, entry)
+    alike = [] if entry.classes else _alike({part: y for part, (_, y) in found.items()})
+    if alike:
+        hint = "every fifth sample of train is drawn off for validation: more samples whose y differ"
+        raise InputError([f"{path}: {problem}" for problem in alike], hint)
+    return found
 
 
 def check(path: Path, entry: Dataset) -> str:
@@ -171,12 +176,18 @@ def _targets(path: Path, headers: dict[str, Header]) -> tuple[int, list[str]]:
     except Exception as error:  # a damaged archive raises whatever its decoder does
         return 0, [f"y: got an array that cannot be read ({type(error).__name__}); expected labels or numbers"]
     if headers["y_train"].dtype.kind == "f":
-        problems = [f"y_{part}: {UNFIT}" for part in STORED if not _finite(ys[part])]
-        alike = [part for part in STORED if not problems and len(np.unique(ys[part].astype(np.float32))) == 1]
-        return 0, problems + [
-            f"y_{part}: got {ys[part][0]:g} throughout; expected numbers that differ" for part in alike
-        ]
+        return 0, [f"y_{part}: {UNFIT}" for part in STORED if not _finite(ys[part])] or _alike(ys)
     return _labels({part: y.astype(np.int64) for part, y in ys.items()})
+
+
+def _alike(ys: "dict[str, np.ndarray]") -> list[str]:
+    """Which parts of a regression have one y throughout, as far as a network that is given it scaled can tell."""
+    import numpy as np
+
+    scale = standard(ys["train"], (0,))
+    with np.errstate(over="ignore"):
+        alike = [part for part, y in ys.items() if len(np.unique(scale(y))) == 1]
+    return [f"y_{part}: got {ys[part][0]:g} throughout; expected numbers that differ" for part in alike]
 
 
 def _labels(ys: "dict[str, np.ndarray]") -> tuple[int, list[str]]:

@@ -43,11 +43,12 @@ def unit(train: tuple[Array, Array], dataset: Dataset) -> dict[str, Scale]:
 
 def _standard(train: tuple[Array, Array], dataset: Dataset, axes: tuple[int, ...]) -> dict[str, Scale]:
     x, y = train
-    return {"x": _scale(x, axes), **({} if dataset.classes else {"y": _scale(y, (0,))})}
+    return {"x": standard(x, axes), **({} if dataset.classes else {"y": standard(y, (0,))})}
 
 
-def _scale(values: "np.ndarray", axes: tuple[int, ...]) -> Scale:
+def standard(values: "np.ndarray", axes: tuple[int, ...]) -> Scale:
+    """Mean 0 and deviation 1 over these axes; a constant stays 0."""
     import numpy as np
 
     mean, deviation = values.mean(axes, dtype=np.float64), values.std(axes, dtype=np.float64)
-    return Scale(np.asarray(mean), np.where(deviation > 0, deviation, 1.0))  # a constant feature stays 0
+    return Scale(np.asarray(mean), np.where(deviation > 0, deviation, 1.0))
