@@ -212,7 +212,7 @@ def run(
 
     Tunes each cell, evaluates it on fresh seeds, and stores lanes and tables.
     """
-    from bench import kinds
+    from bench import kinds, store
 
     if out and resume:
         raise InputError(f"--out {out}: got a second directory beside --resume {resume}; expected one of the two")
@@ -223,7 +223,7 @@ def run(
         _write_report([found])
     if trouble := kinds.failed(found):
         complain(f"error: {trouble}")
-        complain(f"hint: bench run --resume {found.path} tries them again")
+        complain(f"hint: {store.resuming(found.path)} tries them again")
         raise typer.Exit(FAILED_LANES)
 
 
@@ -307,7 +307,7 @@ def verify(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's dire
     planned, noun = _planned(manifest, kinds.of_run(run))
     problems = store.verify(run, planned, noun)
     if problems:
-        raise DataError(problems, store.TRAINS_AGAIN.format(run))
+        raise DataError(problems, store.trains_again(run))
     say(f"{run}: {len(planned):,} {noun}, every byte as it was written")
 
 

@@ -79,7 +79,7 @@ def run(
     if not complete:
         raise Interrupted(
             f"{path}: got a signal with {progress.done:,} of {made.lanes:,} lanes done; expected to finish",
-            f"what is done is kept: bench run --resume {path}",
+            f"what is done is kept: {store.resuming(path)}",
             exit_code=128 + signals.received[0],
         )
     return found
@@ -197,7 +197,7 @@ def directory(out: str | Path | None, resume: str | Path | None, name: str) -> P
     path = Path(out)
     if (path / store.MANIFEST).exists():
         held = store.read_manifest(path)["name"]
-        hint = f"bench run --resume {path} goes on with it" if held == name else "give another --out"
+        hint = f"{store.resuming(path)} goes on with it" if held == name else "give another --out"
         raise InputError(f"--out {path}: got a run of the suite {held}; expected a new directory", hint)
     remains = {store.LOCK, files.temporary(path / store.MANIFEST).name}  # of a run that was killed before it had begun
     if path.is_file() or any(file.is_file() and file.name not in remains for file in path.rglob("*")):

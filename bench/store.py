@@ -12,6 +12,7 @@ any moment a shard is either committed whole or not at all. Files that the journ
 
 import json
 import os
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -213,11 +214,18 @@ def whole_journal(path: Path, manifest: Mapping[str, Any]) -> list[dict[str, Any
         if expected := manifest.get("files", {}).get(JOURNAL):
             files.read(path / JOURNAL, expected, "manifest")
     except DataError as error:
-        raise DataError(error.problems, TRAINS_AGAIN.format(path)) from None
+        raise DataError(error.problems, trains_again(path)) from None
     return entries
 
 
-TRAINS_AGAIN = "bench run --resume {} trains again what is missing or damaged"
+def resuming(path: str | Path) -> str:
+    """The line to type that goes on with a run."""
+    return shlex.join(["bench", "run", "--resume", str(path)])
+
+
+def trains_again(path: str | Path) -> str:
+    """The hint where something of a run is missing or damaged."""
+    return f"{resuming(path)} trains again what is missing or damaged"
 
 
 def verify(path: str | Path, planned: Iterable[str], noun: str = "lanes") -> list[str]:
