@@ -37,6 +37,7 @@ class Activation:
     initializer: str = "he"
     rises: bool = False  # never falls, where no argument is negative
     label: str = ""
+    divisors: tuple[str, ...] = ()  # arguments that x is divided by
     own: bool = False  # a user's own, registered
     alone: bool = False  # a program of its own: its slope is known backward only (`jax.custom_vjp`)
 
@@ -193,7 +194,7 @@ ACTIVATIONS: dict[str, Activation] = {
         Activation("selu", selu, initializer="lecun", rises=True),
         Activation("softplus", softplus, rises=True),
         Activation("softsign", softsign, initializer="glorot", rises=True),
-        Activation("celu", celu, arguments={"alpha": 1.0}, rises=True),
+        Activation("celu", celu, arguments={"alpha": 1.0}, rises=True, divisors=("alpha",)),
         Activation("hard_tanh", hard_tanh, initializer="glorot", rises=True),
         Activation("relu6", relu6, rises=True),
         Activation("squared_relu", squared_relu, rises=True),

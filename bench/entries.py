@@ -130,6 +130,7 @@ _FLOATS = (  # bounds by name: wherever an argument is called so, it can be no o
     ("factor", 0, 3e38, "a number of 0 or more"),
     ("warmup peak every", 1e-6, BELOW_1, "a number between 0 and 1"),
     ("condition", 1, 1e12, ""),
+    ("train_fraction", 0.01, 0.99, ""),
     ("noise", 0, 1e6, ""),
 )
 _INTS = (
@@ -137,12 +138,18 @@ _INTS = (
     ("width", 1, 100_000),
     ("depth", 1, 1_000),
     ("dimension", 2, 1_000),
+    ("code latent", 1, 100_000),
+    ("length", 2, 1_000_000),
+    ("modulus", 3, 1_000),
     ("rank ns_steps memory_size update_interval update_proj_gap", 1, 1_000_000),
 )
 ARGUMENTS: dict[tuple[str, type], Callable[[Any], Any]] = {  # those with bounds of their own
     **{(name, float): number(float, low, high, text) for names, low, high, text in _FLOATS for name in names.split()},
     **{(name, int): number(int, low, high) for names, low, high in _INTS for name in names.split()},
 }
+
+
+LEAST_DIVISOR = 1e-6
 
 
 class ActivationEntry(Entry):
@@ -154,6 +161,14 @@ class ActivationEntry(Entry):
     def accepts(cls, name: str) -> Mapping[str, Option]:
         """Those with defaults in the table."""
         return {key: type(value) for key, value in ACTIVATIONS[name].arguments.items()}
+
+    @classmethod
+    def checked(cls, name: str, key: str, value: Any) -> Any:
+        """The value of an argument, where it is one and not 0 where it is divided by."""
+        found = super().checked(name, key, value)
+        if key in ACTIVATIONS[name].divisors and abs(found) < LEAST_DIVISOR:
+            raise refused(f"a number of at least {LEAST_DIVISOR:g} or at most {-LEAST_DIVISOR:g}")
+        return found
 
     def resolve(self) -> Activation:
         """The table's entry with these arguments."""

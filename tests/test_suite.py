@@ -168,6 +168,38 @@ class TestMessages:
         assert problems(optimizers=[optimizer]) == [f"{place}.{key}: got {json.dumps(entry[key])}; expected {expected}"]
 
     @pytest.mark.parametrize(
+        ("kind", "entry", "expected"),
+        [
+            ("tasks", {"name": "modular_transformer", "modulus": 0}, "a whole number from 3 to 1,000"),
+            ("tasks", {"name": "modular_transformer", "modulus": 1_000_000}, "a whole number from 3 to 1,000"),
+            ("tasks", {"name": "modular_transformer", "train_fraction": 0.0}, "a number from 0.01 to 0.99"),
+            ("tasks", {"name": "modular_transformer", "train_fraction": 1e30}, "a number from 0.01 to 0.99"),
+            ("tasks", {"name": "adding_rnn", "length": 1}, "a whole number from 2 to 1,000,000"),
+            ("tasks", {"name": "digits_autoencoder", "code": 0}, "a whole number from 1 to 100,000"),
+            ("tasks", {"name": "digits_vae", "code": 0}, "a whole number from 1 to 100,000"),
+            ("tasks", {"name": "digits_gan", "latent": 0}, "a whole number from 1 to 100,000"),
+            ("tasks", {"name": "ring_gan", "latent": 0}, "a whole number from 1 to 100,000"),
+            ("activations", {"name": "celu", "alpha": 0}, "a number of at least 1e-06 or at most -1e-06"),
+        ],
+    )
+    def test_arguments_that_no_network_can_have(self, kind: str, entry: dict[str, Any], expected: str) -> None:
+        key = list(entry)[1]
+        assert problems(**{kind: [entry]}) == [f"{kind}[0].{key}: got {json.dumps(entry[key])}; expected {expected}"]
+
+    @pytest.mark.parametrize(
+        ("entry", "told"),
+        [
+            ({"name": "digits_transformer", "width": 5}, "got a width of 5; expected a multiple of 2"),
+            ({"name": "modular_transformer", "width": 6}, "got a width of 6; expected a multiple of 4"),
+            ({"name": "modular_transformer", "modulus": 3, "train_fraction": 0.01}, "got 0.01 of 9 sums to train on"),
+            ({"name": "modular_transformer", "modulus": 3, "train_fraction": 0.99}, "expected 1 to 7"),
+        ],
+    )
+    def test_arguments_that_do_not_go_together(self, entry: dict[str, Any], told: str) -> None:
+        with pytest.raises(InputError, match=told):
+            plan.make(suite.parse(GOOD | {"tasks": [entry]}))
+
+    @pytest.mark.parametrize(
         ("low", "high", "num", "expected"),
         [
             (0, 1, 2, f"low: got 0; expected {RATE}"),

@@ -4,6 +4,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bench.datasets import DATASETS, Samples
+from bench.errors import InputError
 from bench.initializers import INITIALIZERS
 from bench.lazy import Lazy
 from bench.losses import ACCURACY, LOSSES
@@ -36,6 +37,12 @@ def token_transformer(sizes: tuple[int, int, int, int, int], recipe: "Recipe") -
     return attention.TokenTransformer(*sizes, recipe)
 
 
+def check_heads(name: str, width: int, heads: int) -> None:
+    """Raise `InputError` where the heads of the task of this name cannot share its width alike."""
+    if width % heads:
+        raise InputError(f"{name}: got a width of {width}; expected a multiple of {heads}, its number of heads")
+
+
 def block_parameters(width: int, hidden: int) -> int:
     """Four square matrices, two of the perceptron, two norms."""
     return 4 * width * (width + 1) + hidden * (width + 1) + width * (hidden + 1) + 4 * width
@@ -44,6 +51,7 @@ def block_parameters(width: int, hidden: int) -> int:
 def digits(*, width: int = 16, depth: int = 2, initialization: str = "default", loss: str = "cross_entropy") -> Task:
     """Digits as 16 patches of 2 x 2 pixels; two heads, perceptrons four times as wide as a token."""
     dataset, side, patch, heads, tokens, hidden = DATASETS["digits"], 8, 2, 2, 16, 4 * width
+    check_heads("digits_transformer", width, heads)
     block = tokens * (4 * width * width + 2 * width * hidden + 2 * tokens * width)
     return Task(
         name="digits_transformer",
@@ -86,6 +94,12 @@ def modular(
     train = round(train_fraction * pairs)
     validation = (pairs - train) // 2
     heads, hidden = 4, 2 * width
+    check_heads("modular_transformer", width, heads)
+    if not 0 < train <= pairs - 2:
+        raise InputError(
+            f"modular_transformer: got {train_fraction:g} of {pairs} sums to train on; expected 1 to {pairs - 2}",
+            "what is left is halved into validation and test",
+        )
     block = 3 * 2 * width * width + 2 * width * width + 2 * width * hidden + 2 * 3 * width
     return Task(
         name="modular_transformer",
