@@ -21,6 +21,7 @@ from bench.errors import FAILED_LANES, BenchError, InputError
 from bench.say import complain, say
 
 if TYPE_CHECKING:
+    from bench.program import Program
     from bench.suite import Suite
 
 DEFAULTS: dict[str, Any] = {
@@ -63,8 +64,7 @@ def train(
     metric, cell = work.task.metric, given.tuned_optimizers[0][0].label
     if work.task.uses_activation:
         cell = f"{given.activations[0].resolve().label} + {cell}"
-    batches = f" of {work.batch_size}" if work.task.uses_activation else ""
-    say(f"{work.task.name}: {cell}, learning rate {rate:g}, {work.steps:,} steps{batches}")
+    say(f"{work.task.name}: {cell}, learning rate {rate:g}, {work.steps:,} steps{_seen(fit.program_of(given))}")
 
     def observe(step: int, train_loss: float, validation_loss: float, score: float) -> None:
         if step == 0:  # before hours of training, and after all that may forbid them: that leaves nothing behind
@@ -83,6 +83,14 @@ def train(
         raise typer.Exit(FAILED_LANES)
     say(f"test {metric.name}: {metric.told(network.scores['test_metric'])}")
     say(f"model: {out}{instead}")
+
+
+def _seen(program: "Program") -> str:
+    """How many samples a step sees; nothing of a task that has none: a function to minimize."""
+    if program.full_batch:
+        return f" of all {program.batch_size:,} samples"
+    has_batches = program.task.uses_activation or program.task.samples.train > 0
+    return f" of {program.batch_size:,}" if has_batches else ""
 
 
 @contextmanager

@@ -10,7 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from bench.cli import app
-from bench.single import _agreement, _entry
+from bench.fit import program_of
+from bench.single import _agreement, _cell, _entry, _parsed, _seen
 from bench.tasks import TASKS
 
 SHORT = ["--steps", "20", "--batch-size", "32"]
@@ -173,6 +174,22 @@ def test_what_is_wrong_is_told_once() -> None:
     code, output = bench("train", "wine_mlp", "--learning-rate", "0")
     assert code == 2
     assert output == "error: --learning-rate: got 0.0; expected a number above 0 (from 1e-30 to 1e30)\n"
+
+
+@pytest.mark.parametrize(
+    ("task", "optimizer", "told"),
+    [
+        ("wine_mlp", "adam", " of 16"),
+        ("wine_mlp", "lbfgs", " of all 106 samples"),
+        ("logistic_regression", "adam", " of 16"),
+        ("adding_rnn", "lbfgs", " of 16"),
+        ("beale", "adam", ""),
+    ],
+)
+def test_how_many_samples_a_step_sees(task: str, optimizer: str, told: str) -> None:
+    cell = _cell(task, {"steps": 4, "learning_rate": 0.1, "activation": "relu", "optimizer": optimizer,
+                        "batch_size": 16})  # fmt: skip
+    assert _seen(program_of(_parsed({**cell, "seeds": {"tune": 1, "evaluate": 1}}))) == told
 
 
 @pytest.mark.parametrize("option", ["--lr", "--learning-rate"])
