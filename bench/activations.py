@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from bench.labels import called
 from bench.lazy import Lazy
 
 if TYPE_CHECKING:
@@ -70,9 +71,7 @@ class Activation:
     def configured(self, arguments: Mapping[str, Any]) -> "Activation":
         """This entry with other arguments; its label names those that differ from the defaults."""
         changed = {k: v for k, v in arguments.items() if self.arguments[k] != v}
-        inner = ",".join(f"{k}={v:.12g}" for k, v in changed.items())
-        label = f"{self.name}({inner})" if changed else self.name
-        return replace(self, arguments={**self.arguments, **arguments}, label=label)
+        return replace(self, arguments={**self.arguments, **arguments}, label=called(self.name, changed))
 
     def __call__(self, x: "Array", **parameters: "Array") -> "Array":
         """Apply it to x [..., channels * pieces]; `parameters` are arrays [channels]."""

@@ -52,7 +52,7 @@ class Range(Strict):
         return single_precision(spread(u, self.low, self.high, self.scale))
 
     def __str__(self) -> str:
-        return f"{self.low:.12g}..{self.high:.12g}"
+        return f"{self.low:.12g}..{self.high:.12g}" + (f" {self.scale}" if self.scale != "log" else "")
 
 
 class LearningRates(Strict):

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 NO_ACTIVATION = "none"  # in the column of activations, where a task has none
 
@@ -40,6 +40,12 @@ def parts(label: str) -> tuple[str, dict[str, str]]:
         return label, {}
     pairs = (part.partition("=") for part in BETWEEN.split(found["inner"]))
     return found["name"], {key.strip(): text.strip() for key, _, text in pairs}
+
+
+def called(name: str, arguments: Mapping[str, object]) -> str:
+    """The label that `parts` reads: adam, {b1: 0.5} -> `adam(b1=0.5)`."""
+    told = [f"{key}={of:.12g}" if isinstance(of, float) else f"{key}={of}" for key, of in arguments.items()]
+    return f"{name}({','.join(told)})" if told else name
 
 
 def same(label: str, other: str) -> bool:

@@ -11,6 +11,7 @@ from math import nan
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from bench.labels import called
 from bench.lazy import Lazy
 from bench.schedules import SCHEDULES, Schedule
 
@@ -77,10 +78,8 @@ class Optimizer:
         """
         schedule = schedule or self.schedule
         changed = {k: v for k, v in arguments.items() if self.arguments.get(k, COMMON.get(k, _UNSET)) != v}
-        parts = [f"{k}={v:.12g}" if isinstance(v, float) else f"{k}={v}" for k, v in changed.items()]
-        parts += [f"{k}={of}" for k, of in ranges.items()]
-        parts += [f"schedule={schedule.label}"] if schedule != self.schedule else []
-        label = f"{self.name}({','.join(parts)})" if parts else self.name
+        scheduled = {"schedule": schedule.label} if schedule != self.schedule else {}
+        label = called(self.name, {**changed, **ranges, **scheduled})
         fixed = {k: v for k, v in {**self.arguments, **arguments}.items() if k not in ranges}
         return replace(self, arguments=fixed, schedule=schedule, searched=tuple(ranges), label=label)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from bench.labels import called
 from bench.lazy import Lazy
 
 if TYPE_CHECKING:
@@ -43,9 +44,7 @@ class Schedule:
     def configured(self, arguments: Mapping[str, Any]) -> "Schedule":
         """This entry with other arguments; its label names those that differ from the defaults."""
         changed = {key: of for key, of in arguments.items() if self.arguments[key] != of}
-        inner = ",".join(f"{key}={of:.12g}" for key, of in changed.items())
-        label = f"{self.name}({inner})" if changed else self.name
-        return replace(self, arguments={**self.arguments, **arguments}, label=label)
+        return replace(self, arguments={**self.arguments, **arguments}, label=called(self.name, changed))
 
     def __call__(self, progress: "Array") -> "Array":
         """The factor at this share of the steps."""

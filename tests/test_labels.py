@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from bench.labels import counted, few, few_cells, joined, same, significant
+from bench.labels import called, counted, few, few_cells, joined, parts, same, significant
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,20 @@ def test_a_list_in_words_ends_in_and() -> None:
 )
 def test_labels_are_the_same_in_any_order_of_their_arguments(label: str, other: str, alike: bool) -> None:
     assert same(label, other) == same(other, label) == alike
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "label"),
+    [
+        ("adam", {}, "adam"),
+        ("adam", {"b1": 0.5, "eps": 1e-8, "nesterov": True}, "adam(b1=0.5,eps=1e-08,nesterov=True)"),
+        ("sgd", {"a": 1.0, "schedule": "step(every=0.3)"}, "sgd(a=1,schedule=step(every=0.3))"),
+    ],
+)
+def test_a_label_is_read_as_it_was_made(name: str, arguments: dict[str, object], label: str) -> None:
+    assert called(name, arguments) == label
+    found, texts = parts(label)
+    assert called(found, texts) == label and list(texts) == list(arguments)
 
 
 def test_one_thing_has_no_s() -> None:

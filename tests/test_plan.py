@@ -327,7 +327,7 @@ class TestSearch:
 
     def test_lanes_are_named_by_their_place(self) -> None:
         names = [lane.id for lane in plan.make(searched(method="halving", trials=4, eta=2)).planned()]
-        cell = "wine_mlp/tanh/momentum(momentum=0.5..0.99)"
+        cell = "wine_mlp/tanh/momentum(momentum=0.5..0.99 one_minus)"
         own = [name.removeprefix(f"{cell}/") for name in names if name.startswith(f"{cell}/") and name.endswith("/0")]
         assert own == [
             *(f"tune/trial{place}/0" for place in range(4)), "tune/rung1.0/0", "tune/rung1.1/0", "tune/rung2.0/0",

@@ -43,13 +43,14 @@ def decay(learning_rate: Any, momentum: float = 0.9, nesterov: bool = False, eve
 
 class TestActivation:
     def test_is_usable_by_name_with_its_arguments(self) -> None:
-        def snake(x: Any, frequency: float = 1.0, kind: str = "plain") -> Any:
+        def snake(x: Any, frequency: float = 1.0, kind: str = "plain", flip: bool = False) -> Any:
             """f(x) = x + sin²(ax) / a."""
             return x + jnp.sin(frequency * x) ** 2 / frequency
 
         entry = register_activation("snake", snake)
         assert entry.summary == "f(x) = x + sin²(ax) / a."
-        assert entry.arguments == {"frequency": 1.0}
+        assert entry.arguments == {"frequency": 1.0, "flip": False}
+        assert entry.configured({"flip": True}).label == "snake(flip=True)"
         made = plan.make(parsed(activations=["snake", {"name": "snake", "frequency": 2}]))
         assert [cell.activation for cell in made.cells[::2]] == ["snake", "snake(frequency=2)"]
         resolved = made.programs[0].activations[1]

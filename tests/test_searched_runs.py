@@ -14,7 +14,7 @@ from bench.plan import make
 from bench.results import Run
 from bench.suite import Suite
 
-STEPS, SEARCHED = 36, "adam(b1=0.5..0.9)"
+STEPS, SEARCHED = 36, "adam(b1=0.5..0.9 one_minus)"
 
 
 def suite() -> Suite:

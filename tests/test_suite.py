@@ -509,6 +509,10 @@ class TestSearch:
             "momentum(momentum=0.5..0.9)", ("momentum",), {},
         )  # fmt: skip
         assert (fixed.label, fixed.searched, dict(fixed.arguments)) == ("momentum", (), {"momentum": 0.9})
+        scaled = [{"name": "adam", "b1": HALF | {"scale": scale}} for scale in ("log", "linear", "one_minus")]
+        assert [entry.label for entry, _ in parsed(**SEARCH, optimizers=scaled).tuned_optimizers] == [
+            "adam(b1=0.5..0.9)", "adam(b1=0.5..0.9 linear)", "adam(b1=0.5..0.9 one_minus)",
+        ]  # fmt: skip
 
     def test_a_searched_cell_alone_is_fixed_at_what_was_found(self) -> None:
         adam = {"name": "adam", "b1": HALF, "learning_rates": {"low": 0.1, "high": 0.2}}

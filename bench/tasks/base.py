@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.datasets import Dataset, Samples
+from bench.labels import called
 from bench.losses import Metric
 
 if TYPE_CHECKING:
@@ -97,8 +98,7 @@ class Task:
 
     def label(self, arguments: Mapping[str, Any]) -> str:
         """The name of this task with other options."""
-        parts = [f"{key}={of:.12g}" if isinstance(of, float) else f"{key}={of}" for key, of in arguments.items()]
-        return f"{self.name}({','.join(parts)})" if parts else self.name
+        return called(self.name, arguments)
 
 
 def variants(factory: Callable[..., Task], accepts: Mapping[str, Option]) -> Task:
