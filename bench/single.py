@@ -219,7 +219,7 @@ def predict(
     from bench import fit, saved
 
     network = saved.load(model)
-    x, y = _examples(data)
+    name, x, y = _examples(data)
     outputs = fit.predict(network, x)
     classified = network.suite.works[0].task.kind == "classification"
     found = {"outputs": outputs, **({"classes": outputs.argmax(1).astype(np.int32)} if classified else {})}
@@ -230,7 +230,7 @@ def predict(
     content = io.BytesIO()
     np.savez(content, allow_pickle=False, **found)
     files.write(target, content.getvalue())
-    say(f"{len(x):,} predictions: {target}")
+    say(f"{len(x):,} predictions of {name}: {target}")
     if agreement:
         say(agreement)
 
@@ -258,8 +258,8 @@ def _agreement(found: dict[str, Any], y: Any) -> str:
     return f"accuracy: {(found['classes'] == y.reshape(-1)).mean() * 100:.1f} %"
 
 
-def _examples(path: Path) -> tuple[Any, Any]:
-    """x and, where there is one, y: under those names, or as x_test and y_test."""
+def _examples(path: Path) -> tuple[str, Any, Any]:
+    """The name of x, x and, where there is one, y: under those names, or as x_test and y_test."""
     import numpy as np
 
     try:
@@ -268,7 +268,7 @@ def _examples(path: Path) -> tuple[Any, Any]:
             if not names:
                 raise InputError(f"{path}: got {', '.join(held) or 'no array'}; expected an array x")
             y = names[0].replace("x", "y")
-            return held[names[0]], held.get(y)
+            return names[0], held[names[0]], held.get(y)
     except FileNotFoundError:
         raise InputError(f"{path}: got no such file; expected a .npz with x") from None
     except BenchError:

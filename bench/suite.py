@@ -296,6 +296,9 @@ def contents(path: str | Path) -> tuple[dict[str, Any], str]:
     except OSError as error:
         raise InputError(f"{short(str(path))}: got {error.strerror}; expected a readable suite file") from None
     except UnicodeDecodeError as error:
+        if Path(path).suffix == ".npz":
+            hint = f'a suite names it: tasks = [{{ file = "{Path(path).name}", model = "mlp" }}]'
+            raise InputError(f"{path}: got a data set; expected a suite file (TOML)", hint) from None
         raise InputError(f"{path}: got bytes that are not UTF-8 at {error.start}; expected TOML in UTF-8") from None
     try:
         values = tomllib.loads(text)

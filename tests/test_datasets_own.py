@@ -170,6 +170,16 @@ class TestRefused:
         assert [problem.split(":")[0] for problem in found] == ["y_train", "x_test"]
         assert len(problems(save(tmp_path, x_train=None, y_train=None, x_test=np.array(["a"])))) == 3
 
+    @pytest.mark.parametrize(("names", "hint"), [("Xy", own.SPLIT), ("xy", own.SPLIT), ("ab", own.HOW), ("", own.HOW)])
+    def test_is_what_nobody_has_split(self, tmp_path: Path, names: str, hint: str) -> None:
+        path = tmp_path / "mine.npz"
+        np.savez(path, **{name: np.zeros(3) for name in names})
+        with pytest.raises(InputError) as caught:
+            own.dataset(path)
+        got = ", ".join(names) or "no array"
+        assert caught.value.problems == [f"{path}: got {got}; expected x_train, y_train, x_test, y_test"]
+        assert caught.value.hint == hint
+
     def test_is_what_is_too_large(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(own, "MOST", 1000)
         assert problems(save(tmp_path)) == ["got 0.0 GiB as float32; expected at most 0 GiB"]

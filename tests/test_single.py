@@ -44,6 +44,9 @@ def test_a_network_is_trained_kept_and_asked(tmp_path: Path) -> None:
     assert code == 0 and "178 predictions" in output and "accuracy:" in output
     with np.load(model / "predictions.npz") as found:
         assert found["outputs"].shape == (178, 3) and found["classes"].dtype == np.int32
+    np.savez(data, x_test=x[:7], y_test=y[:7])
+    code, output = bench("predict", str(model), str(data))
+    assert code == 0 and output.startswith(f"7 predictions of x_test: {model / 'predictions.npz'}\naccuracy: ")
 
 
 def test_divergence_is_said_and_keeps_the_model_which_predicts_nothing(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -766,6 +767,13 @@ class TestTasks:
     def test_a_batch_of_its_own_is_at_most_its_data(self) -> None:
         found = problems(tasks=[{"name": "wine_mlp", "batch_size": 500}])
         assert found == ["tasks[0].batch_size: got 500; expected at most 106, the training samples of wine_mlp"]
+
+
+def test_a_data_set_is_no_suite_but_a_suite_names_it(tmp_path: Path) -> None:
+    np.savez(tmp_path / "mine.npz", x=np.arange(300) / 7)
+    with pytest.raises(InputError, match=r"mine\.npz: got a data set; expected a suite file") as caught:
+        suite.read(tmp_path / "mine.npz")
+    assert caught.value.hint == 'a suite names it: tasks = [{ file = "mine.npz", model = "mlp" }]'
 
 
 def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:

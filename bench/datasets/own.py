@@ -11,6 +11,7 @@ from math import prod
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
+from bench.checks import listed
 from bench.datasets.base import Dataset, Parts, Samples, read_npz
 from bench.datasets.prepare import by_channel, by_feature, standard, with_validation
 from bench.errors import DataError, InputError
@@ -38,6 +39,7 @@ def dataset(path: Path) -> Dataset:
     """The data set in a `.npz`; reads headers and labels, no more. Raises `InputError` with all that is wrong."""
     try:
         with zipfile.ZipFile(path) as archive:
+            _check_names(path, [name.removesuffix(".npy") for name in archive.namelist()])
             headers, problems = _headers(archive)
     except FileNotFoundError:
         raise InputError(f"{path}: got no such file; expected a .npz of {', '.join(KEYS)}") from None
@@ -78,6 +80,12 @@ def described(path: Path, samples: Samples, shape: tuple[int, ...], classes: int
 HOW = "numpy.savez_compressed(path, x_train=..., y_train=..., x_test=..., y_test=...) writes one"
 
 
+SPLIT = (
+    "x_train, x_test, y_train, y_test = sklearn.model_selection.train_test_split(x, y) splits them; "
+    "numpy.savez_compressed(path, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test) writes them"
+)
+
+
 def parts(path: Path, entry: Dataset) -> Parts:
     """The parts of the file, which must be as it was. Raises `DataError` or `InputError`."""
     import numpy as np
@@ -107,6 +115,13 @@ def check(path: Path, entry: Dataset) -> str:
         raise InputError(f"{path}: got no such file; expected the data of the suite")
     parts(path, entry)
     return entry.sha256
+
+
+def _check_names(path: Path, names: list[str]) -> None:
+    """Raise `InputError` where none of the arrays is there, with the way to split what there is."""
+    if not set(names) & set(KEYS):
+        hint = SPLIT if {"x", "y"} <= {name.lower() for name in names} else HOW
+        raise InputError(f"{path}: got {listed(names) or 'no array'}; expected {', '.join(KEYS)}", hint)
 
 
 def _headers(archive: zipfile.ZipFile) -> tuple[dict[str, Header], list[str]]:
