@@ -133,10 +133,36 @@ def _chosen(task: str, set_here: dict[str, Any], best: Path | None, seed: int) -
         options = ", ".join(f"--{key.replace('_', '-')}" for key in set_here)
         raise InputError(f"--best {best}: got {options} beside it; expected one or the other")
     if best:
-        found, rate = fit.cell_of(best, task)
+        found, rate = fit.cell_of(best, _in_run(best, task))
         return _parsed({**found.described(), "seeds": seeds}), rate
     given = _parsed({**_cell(task, {**DEFAULTS, **set_here}), "seeds": seeds})
     return given, given.learning_rates.low
+
+
+def _in_run(run: Path, told: str) -> str:
+    """What a run calls the task that is told as a file; anything else as it is told.
+
+    Raises `InputError` where the file has several tasks there.
+    """
+    from bench import store
+
+    entry = _entry(told)
+    if Path(entry["name"]).suffix not in FILES:
+        return told
+    manifest, path = store.read_manifest(run), Path(entry["name"])
+    file, model = str(path.parent.resolve() / path.name), entry.pop("model", None)
+    tasks = [task for task in manifest["suite"]["tasks"] if task.get("file") == file]
+    bases = {task["name"] for task in tasks if model in (None, task.get("model"))}
+    asked = {key: of for key, of in entry.items() if key != "name"}
+    names = [
+        name
+        for name, task in manifest["tasks"].items()
+        if task.get("base") in bases and asked.items() <= task["options"].items()
+    ]
+    if len(names) > 1:
+        got = f"{told}, which {len(names)} of its tasks come from"
+        raise InputError(f"--best {run}: got {got}; expected one of {', '.join(names)}")
+    return names[0] if names else told
 
 
 OPTIONS = {  # what sets a key of the suite of one cell
@@ -193,12 +219,14 @@ def _value(text: str) -> Any:
         return text
 
 
+FILES: dict[str, dict[str, Any]] = {".npz": {"model": "mlp"}, ".py": {}}  # by suffix, what a task has by default
+
+
 def _task(entry: dict[str, Any]) -> dict[str, Any]:
     """The entry with its name as a file where it is one; arrays are for a perceptron where no model is named."""
-    kinds: dict[str, dict[str, Any]] = {".npz": {"model": "mlp"}, ".py": {}}
-    if (kind := Path(entry["name"]).suffix) not in kinds:
+    if (kind := Path(entry["name"]).suffix) not in FILES:
         return entry
-    return {"file": entry["name"], **kinds[kind], **{key: of for key, of in entry.items() if key != "name"}}
+    return {"file": entry["name"], **FILES[kind], **{key: of for key, of in entry.items() if key != "name"}}
 
 
 def _number(value: float) -> str:

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from bench import store
 from bench.cli import app
+from bench.errors import InputError
 from bench.fit import program_of
-from bench.single import _agreement, _cell, _entry, _parsed, _seen
+from bench.single import _agreement, _cell, _entry, _in_run, _parsed, _seen
 from bench.tasks import TASKS
 
 SHORT = ["--steps", "20", "--batch-size", "32"]
@@ -193,6 +195,23 @@ def test_how_many_samples_a_step_sees(task: str, optimizer: str, told: str) -> N
     cell = _cell(task, {"steps": 4, "learning_rate": 0.1, "activation": "relu", "optimizer": optimizer,
                         "batch_size": 16})  # fmt: skip
     assert _seen(program_of(_parsed({**cell, "seeds": {"tune": 1, "evaluate": 1}}))) == told
+
+
+def test_a_file_is_the_task_of_a_run_that_comes_from_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, file = tmp_path / "run", str(tmp_path / "mine.npz")
+    swept = {f"mine_mlp(width={width})": {"base": "mine_mlp", "options": {"width": width}} for width in (16, 64)}
+    tasks = {**swept, "mine_rnn": {"base": "mine_rnn", "options": {}}, "wine_mlp": {"base": "wine_mlp", "options": {}}}
+    entries = [{"name": f"mine_{model}", "file": file, "model": model} for model in ("mlp", "rnn")]
+    with store.Store(run) as held:
+        held.write_manifest({"schema": store.SCHEMA_VERSION, "suite": {"tasks": [*entries, {"name": "wine_mlp"}]},
+                             "tasks": tasks})  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    assert _in_run(run, "mine.npz(width=64)") == _in_run(run, f"{file}(model=mlp, width=64)") == "mine_mlp(width=64)"
+    assert _in_run(run, "./mine.npz(model=rnn)") == "mine_rnn"
+    for alone in ("wine_mlp", "other.npz", "mine.npz(width=8)", "mine_mlp(width=16)"):
+        assert _in_run(run, alone) == alone  # which is found there, or told with what there is
+    with pytest.raises(InputError, match=r"got mine\.npz, which 3 of its tasks come from; expected one of mine_mlp\("):
+        _in_run(run, "mine.npz")
 
 
 @pytest.mark.parametrize("option", ["--lr", "--learning-rate"])
