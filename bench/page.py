@@ -294,8 +294,9 @@ def _tested(found: Verdict, samples: int) -> str:
         return ""
     error = found.metric.sampling_error(found.mean, samples) * found.metric.scale
     unit = "points" if found.metric.unit == "%" else found.metric.unit
-    moved = f"; another of that size would move a score by about {significant(error, 2)} {unit}".rstrip() + " (standard error)"
-    return f" ± is over seeds, for this one test set of {samples:,} samples{moved * bool(error > 0)}."
+    moved = f"another of that size would move a score by about {f'{significant(error, 2)} {unit}'.rstrip()}"
+    more = f"; {moved} (standard error)" * bool(error > 0)
+    return f" ± is over seeds, for this one test set of {samples:,} samples{more}."
 
 
 def _asked(run: Run) -> tuple[str, ...]:
