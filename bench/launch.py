@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
 from bench import cluster, files, gpus, machine, manifests, plan, rates, store, suite, worker
-from bench.errors import InputError, Interrupted, ResourceError
+from bench.errors import DataError, InputError, Interrupted, ResourceError
 from bench.plan import Plan
 from bench.program import PROFILES
 from bench.runner import Progress, Row, Runner, rank
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 Observer = Callable[[Progress, list[Row]], None]
 MAX_WORKERS = 4096
+INCOMPLETE = "incomplete"  # the status of a run that has nothing left to do, though lanes are missing
 
 
 def run(
@@ -69,7 +70,7 @@ def run(
         held = stack.enter_context(store.Store(path))
         signals = stack.enter_context(Signals())
         complete, progress = session.train(held, manifest, observe, signals)
-        manifest["status"] = "interrupted" if not complete else "failed" if progress.failed else "complete"
+        manifest["status"] = _status(complete, progress)
         manifest["finished"] = manifests.now()
         if manifest["status"] == "complete":
             held.pack()
@@ -82,7 +83,21 @@ def run(
             f"what is done is kept: {store.resuming(path)}",
             exit_code=128 + signals.received[0],
         )
+    if manifest["status"] == INCOMPLETE:
+        raise DataError(
+            f"{path}: got results of {progress.done:,} of {made.lanes:,} planned lanes; expected all",
+            f"bench verify {path} tells which are missing",
+        )
     return found
+
+
+def _status(complete: bool, progress: Progress) -> str:
+    """How a run has ended, where `complete` says that its runner had nothing left to do."""
+    if not complete:
+        return "interrupted"
+    if progress.done < progress.lanes:
+        return INCOMPLETE
+    return "failed" if progress.failed else "complete"
 
 
 def import_ahead(module: str) -> None:

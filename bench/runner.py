@@ -229,11 +229,13 @@ def rank(plan: Plan, block: Block, rows: Sequence[Row]) -> dict[Cell, list[Trial
 
     The mean is over the tuning seeds; a lane that diverged or failed, and a score that is not a number, counts as the
     worst. Ties go to the lower mean
-    validation loss, then to the smaller rate. Test data have no part in it.
+    validation loss, then to the smaller rate. Test data have no part in it. A trial that was planned more than once, as
+    where an optimizer has nothing to search, is given as often: the next rung has a place for each.
     """
-    by_cell: dict[tuple[str, str, str], dict[Trial, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    by_cell: dict[tuple[str, str, str], dict[tuple[Trial, str], list[Row]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
-        by_cell[row["task"], row["activation"], row["optimizer"]][trial_of(row, block.program)].append(row)
+        name, _, _ = row["lane"].rpartition("/")  # without its seed
+        by_cell[row["task"], row["activation"], row["optimizer"]][trial_of(row, block.program), name].append(row)
     metric = block.program.task.metric
     sign = 1.0 if metric.direction == "minimize" else -1.0
 
@@ -243,7 +245,7 @@ def rank(plan: Plan, block: Block, rows: Sequence[Row]) -> dict[Cell, list[Trial
         loss = sum(lane["validation_loss"] for lane in ok) / len(lanes) if len(ok) == len(lanes) else float("inf")
         return sign * rounded(sum(scores) / len(scores)), loss
 
-    def ranked(trials: dict[Trial, list[Row]]) -> list[Trial]:
-        return sorted(trials, key=lambda trial: (*badness(trials[trial]), trial))
+    def ranked(trials: dict[tuple[Trial, str], list[Row]]) -> list[Trial]:
+        return [trial for trial, _ in sorted(trials, key=lambda one: (*badness(trials[one]), one))]
 
     return {cell: ranked(by_cell[cell[:3]]) for cell in block.cells}

@@ -220,6 +220,17 @@ def test_a_run_is_not_complete_before_its_tables_are_there(smoke_run: Path, tmp_
     assert store.read_manifest(path)["status"] == "complete"
 
 
+def test_a_run_that_has_lost_planned_lanes_is_not_complete(
+    smoke_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path(shutil.copytree(smoke_run, tmp_path / "run"))
+    monkeypatch.setattr(launch.Session, "train", lambda *_: (True, Progress(36, done=35)))
+    with pytest.raises(DataError, match="got results of 35 of 36 planned lanes; expected all") as caught:
+        bench.run(resume=path, workers=1)
+    assert caught.value.exit_code == 3
+    assert store.read_manifest(path)["status"] == "incomplete"
+
+
 def test_a_directory_in_use_is_refused(smoke_run: Path, tmp_path: Path) -> None:
     path = Path(shutil.copytree(smoke_run, tmp_path / "run"))
     with Store(path):

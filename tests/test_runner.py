@@ -269,6 +269,14 @@ def test_a_halving_goes_on_from_any_of_its_shards(data: st.DataObject) -> None:
     assert {**site.committed, **{shard: whole[shard] for shard in kept}} == whole
 
 
+def test_trials_that_are_alike_have_their_places_in_every_rung() -> None:
+    momentum = {"name": "momentum", "momentum": {"low": 0.5, "high": 0.9}}
+    rates, tuning = {"low": 0.01, "high": 0.01}, {"method": "halving", "trials": 9}
+    given_plan = made(["tanh"], ("sgd", momentum), learning_rates=rates, tuning=tuning)
+    site = finished(given_plan)
+    assert Counter(site.lanes()) == Counter(lane.id for lane in given_plan.planned())
+
+
 def test_a_later_rung_is_done_again_where_it_is_of_other_trials() -> None:
     whole = finished(halving()).committed
     later = next(shard for shard in sorted(whole) if "-tune1-" in shard and whole[shard][0]["optimizer"] != "sgd")
@@ -577,6 +585,7 @@ def picked(
     rows = [
         {
             **dict(zip(("task", "activation", "optimizer"), cell[:3], strict=True)),
+            "lane": f"{'/'.join(cell[:3])}/tune/{rate:g}/{seed}",
             "learning_rate": rate,
             "hyperparameters": {},
             "status": status,
@@ -584,7 +593,7 @@ def picked(
             "validation_loss": loss,
         }
         for (rate, _), lanes in zip(cell.trials, by_rate, strict=True)
-        for status, metric, loss in lanes
+        for seed, (status, metric, loss) in enumerate(lanes)
     ]
     ranked = rank(given_plan, block, rows[::-1] if backwards else rows)
     assert list(ranked) == [cell]
