@@ -84,8 +84,9 @@ class Optimizer:
         return replace(self, arguments=fixed, schedule=schedule, searched=tuple(ranges), label=label)
 
     def factor(self, progress: Any) -> Any:
-        """What the schedule multiplies the learning rate with when this share of the steps is done."""
-        return self.schedule(progress)
+        """What the schedule multiplies the learning rate with when this share of the steps is done: more than 0."""
+        factor = self.schedule(progress)
+        return factor if self.schedule == SCHEDULES["constant"] else jax.numpy.maximum(factor, LEAST_FACTOR)
 
     def build(
         self, learning_rate: Any, key: Any = None, decay_mask: Mask | None = None, values: Iterable[Any] = ()
@@ -140,6 +141,7 @@ def wrapped(
     return optax.GradientTransformationExtraArgs(inner.init, update)
 
 
+LEAST_FACTOR = 1e-12  # by a learning rate of 0, as that with which a warm-up begins, Prodigy and D-Adaptation divide
 COMMON = {"clip_norm": 0.0, "weight_decay": 0.0}  # what any entry takes that has no such argument itself: off
 _UNSET = object()
 _TYPES: dict[str, type] = {"": float, "int": int, "bool": bool}

@@ -54,7 +54,8 @@ class SwitchedOptimizer:
     The leaves of all states, sorted by shape and type, share slots: the state of Adam holds two copies of the
     parameters, that of SGD none, so the union holds two. A branch reads its own state from the slots and writes it
     back; the slots that it has no use for pass through. `build(optimizer, t)` gives the transformation of step t: built
-    anew at each step, so that a learning rate may follow a schedule.
+    anew at each step, so that a learning rate may follow a schedule; of t = None it is the one that makes the state,
+    with no schedule.
     """
 
     def __init__(
@@ -65,13 +66,13 @@ class SwitchedOptimizer:
         parameters: Tree,
     ) -> None:
         self.optimizers, self.index, self.build = optimizers, index, build
-        states = [jax.eval_shape(lambda p, o=o: build(o, 0).init(p), parameters) for o in optimizers]
+        states = [jax.eval_shape(lambda p, o=o: build(o, None).init(p), parameters) for o in optimizers]
         self.treedefs = [jax.tree.structure(state) for state in states]
         self.slots, self.places = _share([jax.tree.leaves(state) for state in states])
 
     def init(self, parameters: Tree) -> list[Array]:
         blank = [jnp.zeros(slot.shape, slot.dtype) for slot in self.slots]
-        return self._switch(lambda i, p: self._pack(i, self.build(self.optimizers[i], 0).init(p), blank), parameters)
+        return self._switch(lambda i, p: self._pack(i, self.build(self.optimizers[i], None).init(p), blank), parameters)
 
     def update(
         self, gradients: Tree, state: list[Array], parameters: Tree, t: Array, **extra: Any

@@ -90,7 +90,7 @@ def phases(
             optimizers,
             lane.optimizer,
             lambda entry, t: entry.build(
-                lane.learning_rate * entry.factor(t / steps),
+                lane.learning_rate * (1.0 if t is None else entry.factor(t / steps)),
                 key=optimizer_key,
                 decay_mask=problem.decayed,
                 values=lane.values,

@@ -40,6 +40,12 @@ def test_factors_stay_between_0_and_1(name: str) -> None:
     assert float(factors.min()) >= 0 and float(factors.max()) == pytest.approx(1, abs=1e-3)
 
 
+@pytest.mark.parametrize("name", sorted(SCHEDULES))
+def test_no_learning_rate_is_0(name: str) -> None:
+    entry = OPTIMIZERS["sgd"].configured({}, SCHEDULES[name])
+    assert float(entry.factor(jnp.array([0.0, 0.99999, 1.0])).min()) > 0
+
+
 def test_a_label_names_the_fields_that_differ() -> None:
     assert SCHEDULES["cosine"].configured({"final": 0.0}).label == "cosine"
     changed = SCHEDULES["cosine"].configured({"final": 0.1})

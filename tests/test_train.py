@@ -14,6 +14,7 @@ from bench.activations import ACTIVATIONS
 from bench.lanes import Lane
 from bench.optimizers import OPTIMIZERS
 from bench.program import Program
+from bench.schedules import SCHEDULES
 from bench.shard import Shard
 from bench.tasks import TASKS
 
@@ -337,6 +338,19 @@ def test_values_that_lanes_bring_are_their_own_and_compile_nothing(searching: Be
     plain = searching.run([lane("relu", "sgd", 0.05, 0)])
     np.testing.assert_allclose(found.validation_loss[0], plain.validation_loss[0], rtol=1e-5)
     assert searching.traces == 1
+
+
+# --- what a schedule does -------------------------------------------------------------------------------------------
+
+
+def test_an_optimizer_of_any_kind_trains_through_a_warm_up_from_0() -> None:
+    names = ("rprop", "prodigy", "dadapt_adamw")  # Rprop's step sizes are its state; the others divide by theirs
+    warm = [OPTIMIZERS[name].configured({}, SCHEDULES["warmup_cosine"]) for name in names]
+    bench = Bench(program(activations=("tanh",), optimizers=tuple(warm)))
+    for entry in warm:
+        found = bench.run([lane("tanh", entry.label, 1.0 if entry.multiplier else 0.1, 0)])
+        assert found.stopped_at[0] == -1 and np.isfinite(found.validation_loss[0]).all(), entry.label
+        assert found.validation_loss[0][-1] != found.validation_loss[0][0], entry.label
 
 
 def test_a_shorter_training_is_the_beginning_of_the_whole_bit_for_bit(wine: Bench) -> None:
