@@ -381,6 +381,15 @@ def test_pushes_by_chance_score_the_baseline() -> None:
     assert float(control.mean_return(alive)) == pytest.approx(TASKS["cartpole_reinforce"].baseline, abs=0.01)
 
 
+def test_a_policy_that_is_not_a_number_has_no_loss() -> None:
+    made, validation = problem("cartpole_reinforce"), control.load(TASKS["cartpole_reinforce"])["validation"]
+    parameters, _ = made.init(jax.random.key(0))
+    evaluate = jax.jit(made.evaluate)
+    assert 0 < float(evaluate(parameters, (), validation)[0]) < 1
+    worthless = jax.tree.map(lambda p: jnp.full_like(p, jnp.nan), parameters)
+    assert np.isnan(evaluate(worthless, (), validation)[0])
+
+
 @pytest.mark.slow
 def test_the_policy_gradient_points_where_the_return_rises() -> None:
     """Against the slope of the mean return of many episodes along one direction, by central differences."""

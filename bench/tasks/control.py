@@ -119,7 +119,8 @@ def build(task: Task, activations: tuple["Activation", ...], index: "Array") -> 
     def evaluate(parameters: Tree, state: Tree, part: Tree) -> tuple["Array", "Array"]:
         start, uniforms = part
         _, _, alive = episode(partial(policy, parameters), start, uniforms)
-        return missed(alive), task.metric.function(alive)
+        lost = jnp.isnan(policy(parameters, start)).any()  # it pushes to the left, as any comparison with nan is false
+        return jnp.where(lost, jnp.nan, missed(alive)), task.metric.function(alive)
 
     def exhibit(parameters: Tree, state: Tree, data: dict[str, Tree]) -> "Array":
         start, uniforms = data["test"]
