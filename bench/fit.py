@@ -3,7 +3,8 @@
 import json
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -139,20 +140,35 @@ def program_of(suite: Suite) -> Program:
 
 
 def prepare(device: str) -> None:
-    """Get this process ready to train: what a worker has in its environment, before jax is imported."""
+    """Get this process ready to train: jax finds what a worker has in its environment; later runs do not."""
     keep = {"PYTHONUNBUFFERED", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"}
     given = worker.environment(device, 0)
-    os.environ.update({name: value for name, value in given.items() if name not in keep})
-    import jax
+    with _environment({name: value for name, value in given.items() if name not in keep}):
+        import jax
 
-    jax.config.update("jax_platforms", given["JAX_PLATFORMS"])  # a task's own file may have imported it before
-    try:
-        found = jax.devices()[0].platform
-    except Exception as error:  # jax raises what its plug-ins do
-        found = (str(error).strip() or "none").splitlines()[0][:200]
+        jax.config.update("jax_platforms", given["JAX_PLATFORMS"])  # a task's own file may have imported it before
+        try:
+            found = jax.devices()[0].platform
+        except Exception as error:  # jax raises what its plug-ins do
+            found = (str(error).strip() or "none").splitlines()[0][:200]
     if found != device:
         raise ResourceError(f"--device {device}: got {found}; expected a device that jax can use")
     worker.configure(str(cache_folder() / "compiled"))
+
+
+@contextmanager
+def _environment(more: Mapping[str, str]) -> Iterator[None]:
+    """Within it, the environment has these variables too."""
+    before = {name: os.environ.get(name) for name in more}
+    os.environ.update(more)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def named(tree: Any) -> dict[str, "np.ndarray"]:
