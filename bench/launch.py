@@ -214,7 +214,7 @@ def directory(out: str | Path | None, resume: str | Path | None, name: str) -> P
         held = store.read_manifest(path)["name"]
         hint = f"{store.resuming(path)} goes on with it" if held == name else "give another --out"
         raise InputError(f"--out {path}: got a run of the suite {held}; expected a new directory", hint)
-    remains = {store.LOCK, files.temporary(path / store.MANIFEST).name}  # of a run that was killed before it had begun
+    remains = {store.LOCK, files.temporary(path / store.MANIFEST).name}  # of a run that ended before it had begun
     if path.is_file() or any(file.is_file() and file.name not in remains for file in path.rglob("*")):
         raise InputError(f"--out {path}: got something else's files; expected a new or empty directory")
     return path

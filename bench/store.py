@@ -54,9 +54,7 @@ class Store:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with suppress(OSError):  # while it is held: afterwards it could be another's
-            (self.path / LOCK).unlink(missing_ok=True)
-        self._lock.release()
+        self._lock.release()  # its file stays: who has opened it by now would lock one that is gone
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Replace the manifest; it carries the checksum of its own contents."""

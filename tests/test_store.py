@@ -1,5 +1,6 @@
 """A run's directory: whole or not at all, each damage found, one writer."""
 
+import fcntl
 import json
 import os
 import signal
@@ -157,7 +158,7 @@ def test_a_shard_committed_again_replaces_the_first(run: Path) -> None:
 
 def test_a_finished_run_holds_no_other_files(run: Path) -> None:
     shards = {f"shards/shard-{i}.parquet" for i in range(3)}
-    assert set(contents(run)) == {"manifest.json", "journal.jsonl", "lanes.csv"} | shards
+    assert set(contents(run)) == {"manifest.json", "journal.jsonl", "lanes.csv", store.LOCK} | shards
 
 
 # --- a kill at any moment -------------------------------------------------------------------------------------------
@@ -571,6 +572,15 @@ def test_a_writer_that_leaves_does_not_take_the_next_one_s_lock_with_it(run: Pat
     with pytest.raises(LockedError), Store(run):
         pass
     second.__exit__()
+
+
+def test_a_writer_that_opened_the_lock_before_another_left_keeps_others_out(run: Path) -> None:
+    with Store(run):
+        late = (run / store.LOCK).open("rb")
+    with late:
+        fcntl.flock(late, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with pytest.raises(LockedError), Store(run):
+            pass
 
 
 @pytest.mark.parametrize("write", [store.Store.write_manifest, store.Store.enter])
