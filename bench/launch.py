@@ -52,22 +52,22 @@ def run(
     of this machine's. Raises `BenchError` of the kind that fits, before anything is written where it can.
     """
     check_workers(workers)
-    previous = store.read_manifest(Path(resume)) if resume is not None else None
-    wanted = _suite(suite_, previous)
-    made = plan.make(wanted, previous["device"] if previous else pick_device(device))
-    path = directory(out, resume, wanted.name)
-    data = {work.task.name: work.task.dataset.check(work.task.dataset) for work in wanted.works if work.task.dataset}
-    if previous is not None and path is not None:
-        manifests.check_same(path, made, previous, data)
-    manifest = previous or manifests.describe(made, wanted, command, data)
     with ExitStack() as stack:
+        held, previous = _resumed(Path(resume), stack) if resume is not None else (None, None)
+        wanted = _suite(suite_, previous)
+        made = plan.make(wanted, previous["device"] if previous else pick_device(device))
+        path = directory(out, resume, wanted.name)
+        data = {w.task.name: w.task.dataset.check(w.task.dataset) for w in wanted.works if w.task.dataset}
+        if previous is not None and path is not None:
+            manifests.check_same(path, made, previous, data)
+        manifest = previous or manifests.describe(made, wanted, command, data)
         session = Session(made, workers, dask, stack)
         if session.gpu:
             manifests.enter_device(path, manifest, session.gpu)
         manifests.enter_code(path, manifest, made.programs, session.pool[0])
         import_ahead("bench.reporting" if for_report else "bench.results")
         path = path or dated(wanted.name)
-        held = stack.enter_context(store.Store(path))
+        held = held or stack.enter_context(store.Store(path))
         signals = stack.enter_context(Signals())
         complete, progress = session.train(held, manifest, observe, signals)
         manifest["status"] = _status(complete, progress)
@@ -89,6 +89,13 @@ def run(
             f"bench verify {path} tells which are missing",
         )
     return found
+
+
+def _resumed(path: Path, stack: ExitStack) -> tuple[store.Store, dict[str, Any]]:
+    """A run's directory, held until `stack` ends, and its manifest."""
+    store.read_manifest(path)  # that it is one, before anything is written there
+    held = stack.enter_context(store.Store(path))
+    return held, store.read_manifest(path)  # as it is now that nobody else writes it
 
 
 def _status(complete: bool, progress: Progress) -> str:

@@ -242,6 +242,22 @@ def test_a_directory_in_use_is_refused(smoke_run: Path, tmp_path: Path) -> None:
         assert contents(path) == before
 
 
+def test_a_session_that_another_enters_before_the_lock_is_held_is_kept(
+    smoke_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path(shutil.copytree(smoke_run, tmp_path / "run"))
+    enter, between = Store.__enter__, store.read_manifest(path)
+    between["execution"]["sessions"].append(between["execution"]["sessions"][0] | {"commit": "another"})
+
+    def late(held: Store) -> Store:
+        held.write_manifest(between)
+        return enter(held)
+
+    monkeypatch.setattr(Store, "__enter__", late)
+    sessions = bench.run(resume=path, workers=1).manifest["execution"]["sessions"]
+    assert [session["commit"] == "another" for session in sessions] == [False, True, False]
+
+
 # --- killed, and resumed --------------------------------------------------------------------------------------------
 
 
