@@ -11,6 +11,7 @@ from math import nan
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from bench.errors import InputError
 from bench.labels import called
 from bench.lazy import Lazy
 from bench.schedules import SCHEDULES, Schedule
@@ -47,6 +48,7 @@ class Optimizer:
     evaluation: str = ""  # "module:function"(state, parameters): what to evaluate, if not the parameters
     full_batch: bool = False  # each step sees all training data
     alone: bool = False  # a program of its own, one lane at a time: rare heavy work that vmap would always do
+    refuses: tuple[str, ...] = ()  # those of `COMMON` that its state would undo: θ is rebuilt from it at each step
     contains: tuple[str, ...] = ()  # entries that are cases of it: tuned, it should not lose to them
     schedule: Schedule = SCHEDULES["constant"]
     default_learning_rate: float = nan  # what is used untuned: the paper's, Keras's or PyTorch's; nan: none
@@ -74,8 +76,12 @@ class Optimizer:
     ) -> "Optimizer":
         """This entry with other arguments; its label names those that differ from the table's.
 
-        `ranges` are arguments whose values each lane brings, with what the label says of them.
+        `ranges` are arguments whose values each lane brings, with what the label says of them. Raises `InputError` for
+        an argument that the entry refuses, unless it is off.
         """
+        for name in self.refuses:
+            if name in ranges or arguments.get(name, COMMON[name]) != COMMON[name]:
+                raise InputError(f"optimizer {self.name}: got a {name}, which its state would undo; expected none")
         schedule = schedule or self.schedule
         changed = {k: v for k, v in arguments.items() if self.arguments.get(k, COMMON.get(k, _UNSET)) != v}
         scheduled = {"schedule": schedule.label} if schedule != self.schedule else {}
@@ -288,7 +294,7 @@ OPTIMIZERS: dict[str, Optimizer] = {entry.name: entry for entry in (
         "eta_minus eta_plus min_step_size max_step_size", full_batch=True, default_learning_rate=0.01),
     Optimizer("madgrad", "optax.contrib:madgrad",
         "Dual averaging: θ ← θ₀ − Σ λg / ∛(Σ λg²), λ = η √t, then momentum. Defazio and Jelassi 2022.",
-        "momentum eps", default_learning_rate=0.01),
+        "momentum eps", refuses=("weight_decay",), default_learning_rate=0.01),
     # Adam and its kin
     Optimizer("adam", "optax:adam",
         "θ ← θ − η m / (√v + ε), m and v the corrected running means of g and g². Kingma and Ba 2015.",
@@ -377,11 +383,12 @@ OPTIMIZERS: dict[str, Optimizer] = {entry.name: entry for entry in (
     Optimizer("schedule_free_sgd", "optax.contrib:schedule_free_sgd",
         "SGD, gradients taken between it and its mean, which is evaluated. Defazio et al. 2024.",
         "warmup_steps:int b1 weight_lr_power", evaluation="optax.contrib:schedule_free_eval_params",
-        default_learning_rate=1.0),
+        refuses=("weight_decay",), default_learning_rate=1.0),
     Optimizer("schedule_free_adamw", "optax.contrib:schedule_free_adamw",
         "RMSProp, gradients taken between it and its mean, which is evaluated. Defazio et al. 2024.",
         "warmup_steps:int b1 b2 eps weight_lr_power",
-        evaluation="optax.contrib:schedule_free_eval_params", default_learning_rate=0.0025),
+        evaluation="optax.contrib:schedule_free_eval_params", refuses=("weight_decay",),
+        default_learning_rate=0.0025),
     Optimizer("cocob", "optax.contrib:cocob",
         "Bets on coins: no step size, η scales the gradient. Orabona and Tommasi 2017.",
         "alpha eps weight_decay", multiplier=True, mask="mask", default_learning_rate=1.0),
@@ -399,7 +406,7 @@ OPTIMIZERS: dict[str, Optimizer] = {entry.name: entry for entry in (
         "init_estim_sq_dist eps weight_decay", multiplier=True, mask="mask", default_learning_rate=1.0),
     Optimizer("mechanic_adam", mechanic_adam,
         "Adam, its step scaled by betting on it. Cutkosky, Defazio and Mehta 2023.",
-        "b1 b2 eps s_init", multiplier=True, default_learning_rate=1.0),
+        "b1 b2 eps s_init", multiplier=True, refuses=("weight_decay",), default_learning_rate=1.0),
     Optimizer("lbfgs", "optax:lbfgs",
         "Quasi-Newton from the last 10 steps; the line search tries η first. Liu and Nocedal 1989.",
         "memory_size:int scale_init_precond:bool", multiplier=True, extra=("value", "grad", "value_fn"),

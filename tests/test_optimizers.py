@@ -17,6 +17,7 @@ import optax
 import optax.contrib
 import pytest
 
+from bench.errors import InputError
 from bench.optimizers import COMMON, LEFT_OUT, OPTIMIZERS, Optimizer, resolve
 
 PUBLIC = vars(optax) | vars(optax.contrib)
@@ -214,6 +215,28 @@ class TestDecay:
         assert (updates["slope"] == 0).all()
         assert (updates["kernel"] < 0).all()
 
+    @pytest.mark.parametrize("name", ["adam", *(name for name, entry in OPTIMIZERS.items() if entry.refuses)])
+    def test_beside_the_step_is_refused_where_the_state_undoes_it(self, name: str) -> None:
+        entry = OPTIMIZERS[name]
+        optimizer = dataclasses.replace(entry, arguments={**entry.arguments, "weight_decay": 0.1}).build(0.1)
+
+        @functools.partial(jax.jit, compiler_options=QUICK)
+        def decayed(params: jax.Array) -> jax.Array:
+            def step(carry: Any, still: jax.Array) -> tuple[Any, None]:
+                params, state = carry
+                updates, state = optimizer.update(still, state, params)
+                return (params + updates, state), None
+
+            (params, _), _ = jax.lax.scan(step, (params, optimizer.init(params)), jnp.zeros((50, *params.shape)))
+            return params
+
+        assert (float(decayed(jnp.ones(2))[0]) == pytest.approx(0.99**50)) == (not entry.refuses)
+        if entry.refuses:
+            entry.configured({"weight_decay": 0.0})
+            for arguments, ranges in (({"weight_decay": 0.1}, {}), ({}, {"weight_decay": "0..1"})):
+                with pytest.raises(InputError, match=f"optimizer {entry.name}: got a weight_decay, which its state"):
+                    entry.configured(arguments, ranges=ranges)
+
 
 def stream(entry: Optimizer, rate: Any, gradients: np.ndarray, searched: Iterable[float] = ()) -> np.ndarray:
     """The updates of a stream of gradients [step, parameter], at the parameters 1; `searched` values are traced."""
@@ -264,7 +287,8 @@ def numbers(entry: Optimizer) -> dict[str, float]:
     own = {name: kind for name, kind in entry.accepts.items() if kind is float}
     defaults = {name: p.default for name, p in parameters(entry).items()} | dict(entry.arguments)
     plain = {name: 0.9 * of if isinstance(of := defaults.get(name), float) and of else 0.25 for name in own}
-    return {name: float(np.float32(of)) for name, of in (dict.fromkeys(COMMON, 0.25) | plain).items()}
+    common = {name: 0.25 for name in COMMON if name not in entry.refuses}
+    return {name: float(np.float32(of)) for name, of in (common | plain).items()}
 
 
 @ENTRIES
