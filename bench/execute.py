@@ -5,6 +5,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from hashlib import sha256
 from math import inf, isfinite
 from operator import itemgetter
 from typing import Any
@@ -20,6 +21,7 @@ from bench.lanes import Lane
 from bench.losses import Metric
 from bench.program import Program
 from bench.shard import Result, Shard
+from bench.tasks import Task
 from bench.train import Outcome
 
 Row = dict[str, Any]
@@ -66,15 +68,16 @@ class Loaded:
 
 _LOADED: dict[str, Loaded] = {}
 _HALVED: dict[str, int] = defaultdict(int)  # by program: how often its width was
-_DATA: dict[str, Any] = {}
+_DATA: dict[str, Any] = {}  # by task
+_ALIKE: dict[Any, Any] = {}  # the same by what they are
 _ORDERS: dict[tuple[int, int, int, int], np.ndarray] = {}
-_RUN: set[str] = set()  # whose the four are
+_RUN: set[str] = set()  # whose these are
 
 
 def begin(run: str) -> None:
     """Forget what was kept for another run: its data and functions may have been others of the same names."""
     if run not in _RUN:
-        for kept in (_LOADED, _HALVED, _DATA, _ORDERS, _RUN):
+        for kept in (_LOADED, _HALVED, _DATA, _ALIKE, _ORDERS, _RUN):
             kept.clear()
         _RUN.add(run)
 
@@ -305,13 +308,33 @@ def axes(program: Program) -> train.Lane:
     )
 
 
+def _data(task: Task) -> Any:
+    """A task's data on the devices, once where those of several are alike: most options change the network alone."""
+    if task.name not in _DATA:
+        loaded = task.load(task)
+        key = _contents(loaded) or task.name
+        if key not in _ALIKE:
+            _ALIKE[key] = mesh.replicated(loaded)
+        _DATA[task.name] = _ALIKE[key]
+    return _DATA[task.name]
+
+
+def _contents(loaded: Any) -> tuple[Any, str] | None:
+    """What a tree of arrays is known by; None where some of them are not numpy's."""
+    leaves, structure = jax.tree.flatten(loaded)
+    digest = sha256()
+    for leaf in leaves:
+        if not isinstance(leaf, np.ndarray):
+            return None
+        digest.update(f"{leaf.dtype}{leaf.shape}".encode() + leaf.tobytes())
+    return structure, digest.hexdigest()
+
+
 def _load(planned: Program, timing: Timing) -> Loaded:
     if planned.id not in _LOADED:
         program = narrowed(planned)
         start = time.perf_counter()
-        if program.task.name not in _DATA:
-            _DATA[program.task.name] = mesh.replicated(program.task.load(program.task))
-        data = _DATA[program.task.name]
+        data = _data(program.task)
         timing.load_s += time.perf_counter() - start
         windows = np.asarray(program.windows, np.int32)
         start = time.perf_counter()

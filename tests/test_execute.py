@@ -288,6 +288,14 @@ def of_file(path: Path, seed: int) -> Shard:
     return made.tune_shards(made.blocks[0])[0]
 
 
+def test_tasks_of_the_same_data_share_them() -> None:
+    execute.begin("another")
+    tasks = [TASKS["wine_mlp"], TASKS["wine_mlp"].configured({"width": 7}), TASKS["digits_mlp"]]
+    first, other, third = (execute._data(task) for task in tasks)
+    assert first is other is execute._data(tasks[0])
+    assert third is not first
+
+
 def test_a_worker_that_outlives_a_run_forgets_its_data(tmp_path: Path) -> None:
     first = worker.execute(of_file(tmp_path / "d.npz", 0), "first")
     shard = of_file(tmp_path / "d.npz", 1)
