@@ -71,7 +71,7 @@ def warmup_cosine(progress: "Array", warmup: float = 0.1, final: float = 0.0) ->
     return jnp.where(progress < warmup, progress / warmup, cosine((progress - warmup) / (1 - warmup), final))
 
 
-def step(progress: "Array", factor: float = 0.1, every: float = 0.3333) -> "Array":
+def step(progress: "Array", factor: float = 0.1, every: float = 1 / 3) -> "Array":
     """factor^⌊p / every⌋: divided by ten after each third. He et al. 2016."""
     return factor ** jnp.floor(progress / every)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -31,6 +32,10 @@ def test_a_schedule_is_that_of_optax(name: str) -> None:
 def test_steps_divide_by_ten_after_each_third() -> None:
     found = [float(SCHEDULES["step"](jnp.float32(p))) for p in (0.0, 0.3, 0.4, 0.7)]
     np.testing.assert_allclose(found, [1, 1, 0.1, 0.01], rtol=1e-5)
+    for steps in (3, 300, 30_000, 3_000_000):
+        found, counts = np.unique(jax.jit(SCHEDULES["step"])(jnp.arange(steps) / steps), return_counts=True)
+        np.testing.assert_allclose(found, [0.01, 0.1, 1], rtol=1e-5)
+        assert max(abs(counts - steps // 3)) <= 1
 
 
 @pytest.mark.parametrize("name", sorted(SCHEDULES))
