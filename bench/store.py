@@ -5,6 +5,7 @@
     shards/*.parquet     the lanes and their curves, a file a shard until a complete run is packed; equal results are
                          equal bytes
     lanes.csv, convergence.csv, throughput.csv      derived, can be rebuilt at any time
+    run.lock             empty, locked by who writes
 
 A commit is a temporary file in the same folder, fsync, rename, fsync of the folder, and then the journal's line: at
 any moment a shard is either committed whole or not at all. Files that the journal does not name do not count.
