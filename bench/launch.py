@@ -1,6 +1,7 @@
 """One run of a suite on this machine, from the suite to its stored tables."""
 
 import os
+import shlex
 import signal
 import threading
 import time
@@ -53,7 +54,7 @@ def run(
     """
     check_workers(workers)
     with ExitStack() as stack:
-        held, previous = _resumed(Path(resume), stack) if resume is not None else (None, None)
+        held, previous = resumed(Path(resume), stack) if resume is not None else (None, None)
         wanted = _suite(suite_, previous)
         made = plan.make(wanted, previous["device"] if previous else pick_device(device))
         path = directory(out, resume, wanted.name)
@@ -86,12 +87,12 @@ def run(
     if manifest["status"] == INCOMPLETE:
         raise DataError(
             f"{path}: got results of {progress.done:,} of {made.lanes:,} planned lanes; expected all",
-            f"bench verify {path} tells which are missing",
+            f"{shlex.join(['bench', 'verify', str(path)])} tells which are missing",
         )
     return found
 
 
-def _resumed(path: Path, stack: ExitStack) -> tuple[store.Store, dict[str, Any]]:
+def resumed(path: Path, stack: ExitStack) -> tuple[store.Store, dict[str, Any]]:
     """A run's directory, held until `stack` ends, and its manifest."""
     store.read_manifest(path)  # that it is one, before anything is written there
     held = stack.enter_context(store.Store(path))

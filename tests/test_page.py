@@ -175,7 +175,7 @@ def test_several_runs_open_with_a_table_of_their_leaders() -> None:
     files = render(runs)
     page, text = files["index.html"].decode(), files["report.md"].decode()
     assert (
-        page.index("has the best mean in all 2 runs")
+        page.index("has the best mean in both runs")
         < page.index("The leader of each task of each run")
         < page.index("<main>")
     )

@@ -40,22 +40,22 @@ def run(
     is called before each group. Raises `BenchError` of the kind that fits, before anything is written where it can.
     """
     launch.check_workers(workers)
-    previous = store.read_manifest(Path(resume)) if resume is not None else None
-    devices = previous["device"].split(",") if previous else devices_of(device)
-    made = plan.make(suite, devices, previous["execution"]["asked"] if previous else workers)
-    path = launch.directory(out, resume, suite.name)
-    tasks = {program.task.name: program.task for group in made.groups for program in group.programs}
-    data = {name: task.dataset.check(task.dataset) for name, task in tasks.items() if task.dataset}
-    if previous is not None and path is not None:
-        _check_same(path, made, previous, data)
-    manifest = previous or describe(made, command, workers, data)
     with ExitStack() as stack:
+        held, previous = launch.resumed(Path(resume), stack) if resume is not None else (None, None)
+        devices = previous["device"].split(",") if previous else devices_of(device)
+        made = plan.make(suite, devices, previous["execution"]["asked"] if previous else workers)
+        path = launch.directory(out, resume, suite.name)
+        tasks = {program.task.name: program.task for group in made.groups for program in group.programs}
+        data = {name: task.dataset.check(task.dataset) for name, task in tasks.items() if task.dataset}
+        if previous is not None and path is not None:
+            _check_same(path, made, previous, data)
+        manifest = previous or describe(made, command, workers, data)
         pools = {name: Pool(name, made, stack) for name in devices}
         programs = [program for group in made.groups for program in group.programs]
         manifests.enter_code(path, manifest, programs, next(iter(pools.values())).workers[0])
         launch.import_ahead(f"bench.throughput.{'page' if for_report else 'results'}")
         path = path or launch.dated(suite.name)
-        held = stack.enter_context(store.Store(path))
+        held = held or stack.enter_context(store.Store(path))
         signals = stack.enter_context(launch.Signals())
         complete = _measure(held, manifest, made, pools, observe, signals)
         errors = [entry for entry in store.read_journal(path) if "error" in entry]
