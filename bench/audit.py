@@ -153,8 +153,8 @@ def _under_tuned(run: Run) -> Iterator[Finding]:
         ]
         yield Finding(
             "warning",
-            "Under-tuned, as a method that contains another should not lose to it beyond chance once tuned: "
-            f"{few(told)}.",
+            "Under-tuned, as a method that contains another should not lose to it beyond chance once tuned (by tests "
+            f"of these pairs alone, which see more than those of all cells against the leader): {few(told)}.",
         )
 
 

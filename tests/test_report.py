@@ -139,6 +139,8 @@ def test_what_a_number_is_sorted_by_is_a_number(page: Page, run: SyntheticRun) -
 def test_the_heatmap_of_an_only_task_stands_beside_its_verdict(files: dict[str, bytes]) -> None:
     top, _, rest = files["index.html"].decode().partition("</header>")
     assert top.count('<table class="heat"') == 1 and '<table class="heat"' not in rest
+    head, _, body = files["report.md"].decode().partition("## What was asked")
+    assert "(figures/digits-mlp-metric.svg)" in head and "(figures/digits-mlp-metric.svg)" not in body
 
 
 def test_several_tasks_have_a_section_each_and_links_to_them() -> None:
