@@ -98,7 +98,7 @@ def test_filters_narrow_tables_and_dim_the_rest_and_stand_in_the_address(visit: 
     page.select_option("select[name=activation]", "tanh")
     page.select_option("select[name=optimizer]", "adam")
     assert rows(page) == ["tanh + adam"]
-    assert page.locator("#section-digits-mlp table.heat td[data-o]:not(.out)").count() == 1
+    assert page.locator("[data-section='digits-mlp'] table.heat td[data-o]:not(.out)").count() == 1
     assert (
         page.locator("#section-digits-mlp g[data-a]:not(.out) g[data-o]:not(.out)").count() == 0
         or page.locator("#section-digits-mlp figure [data-o]:not(.out)").count() >= 1
@@ -117,13 +117,14 @@ def test_filters_narrow_tables_and_dim_the_rest_and_stand_in_the_address(visit: 
 
 def test_the_heatmap_shows_what_is_chosen(visit: Any, written: Path) -> None:
     page = visit(written)
-    heat = "#section-digits-mlp table.heat tbody td"
+    heat = "[data-section='digits-mlp'] table.heat tbody td"
     options = page.eval_on_selector_all("select[name=by] option", "found => found.map(one => one.value)")
     assert options == ["test metric", "steps to target", "time to target", "diverged in evaluation", "lane-steps/s"]
     before = page.locator(heat).all_inner_texts()
     for option in options:
         page.select_option("select[name=by]", option)
-        told = page.eval_on_selector_all("[data-by]:not([hidden])", "found => found.map(one => one.dataset.by)")
+        shown = "[data-section='digits-mlp'] [data-by]:not([hidden])"  # the other's target is out of reach: no steps
+        told = page.eval_on_selector_all(shown, "found => found.map(one => one.dataset.by)")
         assert set(told) <= {option}
         shown = page.locator(heat).all_inner_texts()
         header = f"#section-digits-mlp table.cells th[data-title='{option}']"
@@ -165,7 +166,7 @@ def test_a_cell_opens_with_its_curve_rates_and_seeds(visit: Any, written: Path, 
     if way == "row":
         page.click("tr[data-name='relu + adam'] .opens >> nth=0")
     elif way == "heat":
-        page.click("#section-digits-mlp table.heat td[data-a='0'][data-o='1'] .opens")
+        page.click("[data-section='digits-mlp'] table.heat td[data-a='0'][data-o='1'] .opens")
     elif way == "curve":
         page.locator("#digits-mlp-curves g[data-a='0'] [data-o='1'] >> nth=-1").dispatch_event(
             "click", {"bubbles": True}
@@ -183,9 +184,9 @@ def test_a_cell_opens_with_its_curve_rates_and_seeds(visit: Any, written: Path, 
 
 def test_values_show_on_hover_and_on_focus(visit: Any, written: Path) -> None:
     page = visit(written)
-    page.hover("#section-digits-mlp table.heat td[data-a='0'][data-o='1'] button")
+    page.hover("[data-section='digits-mlp'] table.heat td[data-a='0'][data-o='1'] button")
     assert page.inner_text(".tip").startswith("relu + adam\nrank: ")
-    page.focus("#section-digits-mlp table.heat td[data-o] button")
+    page.focus("[data-section='digits-mlp'] table.heat td[data-o] button")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowDown")
     place = page.evaluate("(({a, o}) => [a, o])(document.activeElement.closest('td').dataset)")
@@ -278,7 +279,7 @@ def test_a_desk_shows_all_columns_of_a_table_of_cells(visit: Any, many: Path) ->
 def test_it_is_whole_without_script(visit: Any, written: Path) -> None:
     page = visit(written, java_script_enabled=False)
     assert not page.locator(".view").is_visible()
-    assert page.locator("#section-digits-mlp table.heat").is_visible()
+    assert page.locator("[data-section='digits-mlp'] table.heat").is_visible()
     assert page.locator("#section-digits-mlp table.cells").is_visible()
     assert page.locator("figure svg").count() == 8
 

@@ -159,9 +159,17 @@ def test_a_missed_target_is_a_dash_and_never_a_number(run: SyntheticRun, drawn: 
 
 
 def test_cells_without_data_say_so() -> None:
-    shown = draw(make_run(["relu"], ["sgd", "adam"], keep_evaluated=0.5, status="interrupted"))
+    run = make_run(["relu"], ["sgd", "adam"], keep_evaluated=0.5, status="interrupted")
+    run.lanes.loc[run.lanes["phase"] == "evaluate", "steps_to_target"] = 10.0
+    shown = draw(SyntheticRun("x", run.lanes, run.curves, run.throughput, run.times, run.manifest))
     assert texts(shown["metric"]).count("no data") == 1
     assert texts(shown["steps"]).count("no data") == 1
+
+
+def test_a_target_that_no_cell_reaches_has_no_figure_of_steps() -> None:
+    run = make_run(["relu", "tanh"], ["sgd", "adam"])
+    run.lanes["steps_to_target"] = np.inf
+    assert "steps" not in draw(SyntheticRun("x", run.lanes, run.curves, run.throughput, run.times, run.manifest))
 
 
 def test_cells_that_lost_a_network_are_hatched() -> None:

@@ -115,6 +115,15 @@ def test_what_made_the_difference_is_told_of_each_task() -> None:
     assert "half of that gap would need" in told[-1]
 
 
+def test_a_target_that_no_cell_reaches_has_no_columns() -> None:
+    run = make_run(["relu", "tanh"], ["sgd", "adam"], evaluations=4)
+    run.lanes["steps_to_target"] = np.inf
+    missed = SyntheticRun("x", run.lanes, run.curves, run.throughput, run.times, run.manifest)
+    section = parts_of([missed])[0].sections[0]
+    titles = [column.title for table in (section.cells, section.paper) for column in table.columns]
+    assert "rank" in titles and not [title for title in titles if "target" in title or title == "steps"]
+
+
 def test_what_the_best_schedule_is_stands_at_the_head_where_schedules_were_swept() -> None:
     run = make_run(["relu"], ["sgd", "sgd(schedule=cosine)", "adam", "adam(schedule=cosine)"], evaluations=4)
     assert "of any schedule" not in _head(run)
