@@ -247,6 +247,16 @@ def test_no_page_scrolls_sideways_and_dark_is_dark(visit: Any, written: Path, sc
     assert (paper == "rgb(255, 255, 255)") == (scheme == "light")
 
 
+def test_on_a_phone_a_wide_heatmap_scrolls_and_the_verdict_beside_it_does_not(visit: Any, tmp_path: Path) -> None:
+    sides = [[f"{side}_{i}" for i in range(7)] for side in ("activation", "optimizer")]
+    run = make_run(*sides, rates=1, tune=1, evaluate=2, evaluations=3)
+    page = visit(report([run], tmp_path / "report"), viewport=PHONE)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    for part in (".top .sentence", ".top figure"):
+        box = page.locator(part).bounding_box()
+        assert box["x"] + box["width"] <= PHONE["width"], part
+
+
 def test_a_phone_shows_names_whole_and_the_leaders_without_scrolling(visit: Any, many: Path) -> None:
     page = visit(many, viewport=PHONE)
     heights = page.eval_on_selector_all(".view label:not([hidden])", "all => all.map(one => one.offsetHeight)")
