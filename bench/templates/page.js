@@ -46,7 +46,7 @@ const write = (changes) => {
 const data = JSON.parse(document.getElementById("data")?.textContent ?? "[]");
 const sections = data.map((task) => {
   const root = document.getElementById(`section-${task.slug}`);
-  const roots = all(`[data-section="${task.slug}"]`); // the verdict at the top, with the heatmap of an only task, and the rest
+  const roots = all(`[data-section="${task.slug}"]`); // the verdict at the top, with the heatmap where tasks are few, and the rest
   const within = (selector) => roots.flatMap((part) => all(selector, part));
   const table = root.querySelector("table.cells");
   const headers = [...table.tHead.rows[0].cells];
