@@ -195,7 +195,7 @@ def test_a_method_that_loses_to_a_case_of_itself_is_under_tuned() -> None:
     noise = np.random.default_rng(0).normal(0, 0.002, len(run.lanes))
     run.lanes["test_metric"] += noise
     run.lanes.loc[loses, "test_metric"] -= 0.1
-    assert "once tuned: relu + adam (loses to momentum)." in texts(run)
+    assert "against the leader): relu + adam (loses to momentum)." in texts(run)
 
 
 def test_cells_whose_tuning_never_beat_the_default_are_noted() -> None:
