@@ -53,11 +53,7 @@ def across(run: Run, slug: str) -> Across | None:
     tasks = {name: run.manifest["tasks"][name] for name in names}
     lanes = run.lanes[run.lanes["task"].isin(names)]
     board, test = crosstask.leaderboard(lanes, compared, tasks), crosstask.rank_test(compared, tasks)
-    told = [
-        _head(board, test),
-        _leads(board, compared, tasks),
-        *(_alone(compared, tasks, by) for by in crosstask.CELLS),
-    ]
+    told = [*_first(board, test, compared, tasks), *(_alone(compared, tasks, by) for by in crosstask.CELLS)]
     details = [crosstask.shared_data_sentence(compared, tasks), test.sentence, crosstask.flips_sentence(compared)]
     details += _left_out(run.manifest["tasks"], set(cells["task"]), tasks)
     level = [] if test.refusal or not test.p_value < 0.05 else test.level
@@ -74,25 +70,21 @@ def across(run: Run, slug: str) -> Across | None:
     )
 
 
-def _head(board: pd.DataFrame, test: RankTest) -> str:
-    """Which cell has the best mean rank, and what can be told from it; "" where none was evaluated on every task."""
+def _first(board: pd.DataFrame, test: RankTest, compared: pd.DataFrame, tasks: Tasks) -> Iterator[str]:
+    """Which cell has the best mean rank, what can be told from it, and on how many tasks it leads or may.
+
+    Nothing where no cell was evaluated on every task.
+    """
     first = board.iloc[0]
     if pd.isna(first["mean_rank"]):
-        return ""
+        return
     best = cell_label(first["activation"], first["optimizer"])
     over = f"{first['mean_rank']:.1f} of {len(board)} over {test.tasks} {test.blocks}"
-    return f"{best} has the best mean rank, {over}{_apart(test)}."
-
-
-def _leads(board: pd.DataFrame, compared: pd.DataFrame, tasks: Tasks) -> str:
-    """On how many tasks that cell leads or may; "" where there is none."""
-    first = board.iloc[0]
-    if pd.isna(first["mean_rank"]):
-        return ""
+    yield f"{best} has the best mean rank, {over}{_apart(test)}."
     most = crosstask.data_set_counts(compared, tasks).max()
     shared = f" ({most} of them on the same data)" if most > 1 else ""
     count = round(first["lead_share"] * len(tasks))
-    return f"On {count} of the {len(tasks)} tasks{shared} it leads or cannot be told from the leader."
+    yield f"On {count} of the {len(tasks)} tasks{shared} it leads or cannot be told from the leader."
 
 
 def _mean_ranks(

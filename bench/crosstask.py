@@ -1,14 +1,13 @@
 """What several tasks say together, and what tuning and chance had to do with it: frames and sentences for a report."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bench import stats
 from bench.labels import NO_ACTIVATION, joined, parts
-from bench.optimizers import COMMON, OPTIMIZERS
+from bench.optimizers import FACTORS, OPTIMIZERS
 from bench.stats import CELL, LEVEL, Metric, RankTest, Tasks
 from bench.verdicts import against_row, verdict
 
@@ -134,9 +133,6 @@ def flips_sentence(convergence: pd.DataFrame) -> str:
     pair = f"{worst['first']} and {worst['second']} ({100 * worst['share']:.0f} %)"
     most = f", most between {pair}" if len(flips) > 1 and worst["flips"] else ""
     return f"{text}{most}; 50 % would mean that one task says nothing about the other."
-
-
-FACTORS: dict[str, Any] = {"schedule": "constant", **COMMON}  # of optimizers, with the value that a label leaves out
 
 
 def main_effect(lanes: pd.DataFrame, tasks: Tasks, task: str, by: str) -> pd.DataFrame:

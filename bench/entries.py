@@ -37,7 +37,7 @@ from bench.checks import (
     whole,
 )
 from bench.errors import InputError
-from bench.optimizers import COMMON, OPTIMIZERS, Optimizer
+from bench.optimizers import COMMON, FACTORS, OPTIMIZERS, Optimizer
 from bench.schedules import SCHEDULES, Schedule
 from bench.search import MOST_AXES
 from bench.tasks import TASKS, Task, own
@@ -336,7 +336,7 @@ class Factors(Strict):
 
     def of_optimizers(self) -> list[dict[str, Any]]:
         """Every combination of what an optimizer is given."""
-        return _product({key: getattr(self, key) for key in ("schedule", *COMMON)})
+        return _product({key: getattr(self, key) for key in FACTORS})
 
     def of_tasks(self) -> list[dict[str, Any]]:
         """Every combination of what a task is given."""

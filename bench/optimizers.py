@@ -149,6 +149,7 @@ def wrapped(
 
 LEAST_FACTOR = 1e-12  # by a learning rate of 0, as that with which a warm-up begins, Prodigy and D-Adaptation divide
 COMMON = {"clip_norm": 0.0, "weight_decay": 0.0}  # what any entry takes that has no such argument itself: off
+FACTORS: dict[str, Any] = {"schedule": "constant", **COMMON}  # what a suite sweeps over them, and what labels leave out
 _UNSET = object()
 _TYPES: dict[str, type] = {"": float, "int": int, "bool": bool}
 

@@ -21,7 +21,7 @@ from bench.heat import Heat, heat
 from bench.labels import NO_ACTIVATION, counted, duration, joined, significant
 from bench.losses import rounded
 from bench.machine import cores
-from bench.optimizers import OPTIMIZERS
+from bench.optimizers import FACTORS, OPTIMIZERS
 from bench.search import rungs, searched, values_told
 from bench.stats import Metric, cell_label, noun
 from bench.verdicts import Verdict, power_line, verdict
@@ -257,7 +257,7 @@ def _ahead(best: float, other: float, metric: Metric) -> str:
 def _factors(run: Run, task: str, found: Verdict) -> tuple[str, ...]:
     """Which value of each factor over optimizers, such as their schedule, is the best over all its cells."""
     tasks, swept = {task: run.manifest["tasks"][task]}, run.manifest["suite"].get("factors", {})
-    names = [name for name in crosstask.FACTORS if swept.get(name)]
+    names = [name for name in FACTORS if swept.get(name)]
     effects = [crosstask.main_effect(run.lanes, tasks, task, name) for name in names]
     return tuple(filter(None, (crosstask.main_effect_sentence(effect, found.metric) for effect in effects)))
 

@@ -48,6 +48,13 @@ def test_without_a_leader_of_several_there_is_no_choice(scores: dict[str, Sequen
     assert chosen(scores) == Choice()
 
 
+def test_a_rate_at_the_edge_of_what_was_tried_is_told_with_the_choice() -> None:
+    frame = evaluated({"x": list(GOOD), "y": list(FAR)})
+    table = stats.convergence(frame, NO_TIMES, ACCURACY).assign(found="", collapsed=False, at_grid_edge=True)
+    told = choice(verdict(frame, table, ACCURACY, "t"), table, 0.0).sentence
+    assert told == f"{HEAD} (the edge of what was tried, so that a wider range may do better)."
+
+
 def test_a_leader_that_does_not_beat_the_baseline_is_no_choice() -> None:
     assert chosen({"x": GOOD, "y": FAR}, baseline=0.98).sentence == (
         "Choose none of them: no cell does better than the baseline, 98.0 %."

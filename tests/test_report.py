@@ -136,6 +136,18 @@ def test_what_a_number_is_sorted_by_is_a_number(page: Page, run: SyntheticRun) -
     assert [float(key or "nan") for key in listed(page)[5::11]] == list(steps)
 
 
+def test_each_cell_s_difference_from_the_leader_stands_with_its_p_value(
+    files: dict[str, bytes], run: SyntheticRun
+) -> None:
+    rows = list(csv.DictReader(io.StringIO(files["tables/cells.csv"].decode())))
+    (leader,) = [row for row in rows if row["verdict"] == "leader"]
+    assert leader["difference"] == leader["p_value"] == ""
+    for row in (row for row in rows if row is not leader):
+        gap = float(row["test_metric"]) - float(leader["test_metric"])
+        assert float(row["difference"]) == pytest.approx(gap, abs=1e-9)
+        assert (float(row["p_value"]) >= 0.05) == (row["verdict"] == "level")
+
+
 def test_the_heatmap_of_an_only_task_stands_beside_its_verdict(files: dict[str, bytes]) -> None:
     top, _, rest = files["index.html"].decode().partition("</header>")
     assert top.count('<table class="heat"') == 1 and '<table class="heat"' not in rest
