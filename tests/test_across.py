@@ -4,6 +4,7 @@ from copy import copy
 from xml.etree import ElementTree
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.typing import ArrayLike
 from synthetic import REGRESSION, SyntheticRun, make_run, task_entry
@@ -73,6 +74,14 @@ def test_mean_ranks_are_shaded_and_drawn_in_the_order_of_the_suite(run: Syntheti
     assert all(rank in words(figure) for rank in told.values())
     assert figure.finding.startswith(f"From {told[found.board.rows[0].name]} with {found.board.rows[0].name} to ")
     assert "averaged over 5 tasks" in figure.reading
+
+
+def test_where_no_cell_reaches_a_target_the_leaderboard_has_no_profile_scores(run: SyntheticRun) -> None:
+    def titles(board: pd.DataFrame) -> list[str]:
+        return [column.title for column in tables.leaderboard(board).columns]
+
+    board = crosstask.leaderboard(run.lanes, run.convergence, run.manifest["tasks"])
+    assert "profile score" in titles(board) and "profile score" not in titles(board.assign(profile=0.0))
 
 
 def test_of_one_activation_there_is_no_heatmap_of_mean_ranks() -> None:

@@ -166,6 +166,19 @@ def test_cells_without_data_say_so() -> None:
     assert texts(shown["steps"]).count("no data") == 1
 
 
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        (0.98, "dotted: the target."),
+        (0.999999, "dotted: the target."),
+        (9.0, "the target, 900 %, lies beyond the axis."),
+    ],
+)
+def test_a_target_far_off_does_not_squeeze_the_curves(target: float, words: str) -> None:
+    run = make_run(["relu"], ["sgd", "adam"], {"digits_mlp": task_entry(target=target)})
+    assert words in draw(run)["curves"].reading
+
+
 def test_a_target_that_no_cell_reaches_has_no_figure_of_steps() -> None:
     run = make_run(["relu", "tanh"], ["sgd", "adam"])
     run.lanes["steps_to_target"] = np.inf

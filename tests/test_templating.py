@@ -32,7 +32,9 @@ def test_a_power_of_ten_prints_and_stays_beside_its_number() -> None:
 
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="needs pdflatex")
 def test_latex_prints_it(tmp_path: Path) -> None:
-    inner = "".join(templating.latex(name, table=table(), task="a_task") for name in ("matrix.tex", "cells.tex"))
+    inner = "".join(
+        templating.latex(name, table=table(), task="a_task") for name in ("matrix.tex", "cells.tex", "leaderboard.tex")
+    )
     text = f"\\documentclass{{article}}\\usepackage{{booktabs,longtable}}\\begin{{document}}\n{inner}\\end{{document}}"
     (tmp_path / "t.tex").write_text(text)
     done = subprocess.run(
