@@ -258,7 +258,8 @@ def _activation(table: pd.DataFrame) -> list[Read]:
 
 def _until_target(table: pd.DataFrame, *columns: Read) -> list[Read]:
     """The columns on the way to the target, where a cell reached it or all await it."""
-    missed = bool(len(table)) and bool(np.isinf(table["steps_to_target"]).all())
+    steps = table["steps_to_target"]
+    missed = np.isinf(steps).any() and not np.isfinite(steps).any()  # others may not have been evaluated
     return [] if missed else list(columns)
 
 

@@ -115,8 +115,9 @@ def test_what_made_the_difference_is_told_of_each_task() -> None:
     assert "half of that gap would need" in told[-1]
 
 
-def test_a_target_that_no_cell_reaches_has_no_columns() -> None:
-    run = make_run(["relu", "tanh"], ["sgd", "adam"], evaluations=4)
+@pytest.mark.parametrize("evaluated", [1.0, 0.5])
+def test_a_target_that_no_cell_reaches_has_no_columns(evaluated: float) -> None:
+    run = make_run(["relu", "tanh"], ["sgd", "adam"], evaluations=4, keep_evaluated=evaluated)
     run.lanes["steps_to_target"] = np.inf
     missed = SyntheticRun("x", run.lanes, run.curves, run.throughput, run.times, run.manifest)
     section = parts_of([missed])[0].sections[0]
