@@ -23,12 +23,12 @@ def refused(expected: str, got: str = "") -> PydanticCustomError:
     return PydanticCustomError(REFUSED, "expected {expected}", {"expected": expected, "got": got})
 
 
-def refusals(error: InputError, key: str) -> ValidationError:
+def refusals(error: InputError, key: str | int) -> ValidationError:
     """What a validator raises of problems that something else found: each as it is told, under a key, and the hint."""
     told = [problem.partition(": got ")[::2] for problem in error.problems]
     context = [(where, *text.partition("; expected ")[::2]) for where, text in told]
     return ValidationError.from_exception_data(
-        key,
+        str(key),
         [
             InitErrorDetails(
                 type=PydanticCustomError(

@@ -28,7 +28,7 @@ def _from_python(manifest: Mapping[str, Any], stored: str) -> list[str]:
         for name, entry in manifest[kind].items()
         if "code" in entry
     ]
-    if not own:
+    if not own or "python" in set_:
         return [*lines, f"bench run {file} --out {stored}"]
     return [
         *lines,

@@ -38,6 +38,7 @@ def train(
     batch_size: Annotated[int | None, typer.Option(help="Samples of a step; by default 64.")] = None,
     eval_every: Annotated[int | None, typer.Option(help="Steps between evaluations; by default a twentieth.")] = None,
     seed: Annotated[int, typer.Option(help="Of the initial weights and the order of samples.")] = 0,
+    python: Annotated[Path | None, typer.Option(metavar="FILE", help="A Python file that registers a name.")] = None,
     best: Annotated[Path | None, typer.Option(metavar="RUN", help="Take the leading cell of this run.")] = None,
     out: Annotated[Path, typer.Option(help="Directory of the model.")] = Path("model"),
     device: Annotated[str, typer.Option(metavar="cpu|gpu", help="Where to train.")] = "cpu",
@@ -56,7 +57,7 @@ def train(
     set_here = {
         key: of for key, of in {
             "activation": activation, "optimizer": optimizer, "learning_rate": learning_rate, "steps": steps,
-            "batch_size": batch_size, "eval_every": eval_every,
+            "batch_size": batch_size, "eval_every": eval_every, "python": python,
         }.items() if of is not None
     }  # fmt: skip
     given, rate = _chosen(task, set_here, best, seed)
@@ -166,8 +167,8 @@ def _in_run(run: Path, told: str) -> str:
 
 
 OPTIONS = {  # what sets a key of the suite of one cell
-    "tasks[0]": "TASK", "activations[0]": "--activation", "optimizers[0]": "--optimizer", "steps": "--steps",
-    "batch_size": "--batch-size", "eval_every": "--eval-every", "seeds.evaluate[0]": "--seed",
+    "python[0]": "--python", "tasks[0]": "TASK", "activations[0]": "--activation", "optimizers[0]": "--optimizer",
+    "steps": "--steps", "batch_size": "--batch-size", "eval_every": "--eval-every", "seeds.evaluate[0]": "--seed",
     "learning_rates.low": "--learning-rate", "learning_rates.high": "--learning-rate",
 }  # fmt: skip
 
@@ -193,6 +194,7 @@ def _cell(task: str, options: dict[str, Any]) -> dict[str, Any]:
     """A suite of one cell as plain values, but for its seeds."""
     steps, rate = options["steps"], options["learning_rate"]
     return {
+        "python": [str(options["python"])] if "python" in options else [],
         "name": "train",
         "tasks": [_task(_entry(task))],
         "activations": [_entry(options["activation"])],

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from bench import scripts
 from bench.budget import LearningRates, Range, Seeds, Trial, Tuning
-from bench.checks import NAME, NAMED, UNKNOWN, Strict, listed, nearest, refused, repeated, short
+from bench.checks import NAME, NAMED, UNKNOWN, Strict, listed, nearest, refusals, refused, repeated, short
 from bench.entries import (
     ActivationEntry,
     BatchSize,
@@ -49,9 +50,11 @@ class Work(NamedTuple):
 class SuiteFile(Strict):
     """What suite files of every kind have: names, no entry twice, and `InputError` with all that is wrong.
 
-    Each kind declares its entries itself, as their order is that in which they are checked.
+    Files of `python` are run before the rest, which may name what they register. Each kind declares its entries itself,
+    as their order is that in which they are checked.
     """
 
+    python: list[str] = Field(default=[], exclude_if=lambda files: not files)
     name: str = Field(pattern=NAME)
     description: str = ""
 
@@ -64,8 +67,21 @@ class SuiteFile(Strict):
             super().__init__(**values)
         except ValidationError as error:
             found = error.errors()
+            found = [e for e in found if e["loc"][0] == "python"] or found  # or it is why names are unknown
             hints = [hint for e in found if (hint := e.get("ctx", {}).get("hint"))]
             raise InputError([_told(values, e, type(self)) for e in found], next(iter(hints), "")) from None
+
+    @field_validator("python")
+    @classmethod
+    def _run(cls, files: list[str]) -> list[str]:
+        """Run each; what is stored of it is read from anywhere."""
+        found = [Path(file).parent.resolve() / Path(file).name for file in files]
+        for place, path in enumerate(found):
+            try:
+                scripts.run(path, "a Python file that registers what the suite names")
+            except InputError as error:
+                raise refusals(error, place) from None
+        return [str(path) for path in found]
 
     @field_validator("activations", "optimizers", check_fields=False)
     @classmethod
@@ -105,6 +121,7 @@ class Suite(SuiteFile):
         seeds: how many for each learning rate and how many fresh ones for the verdict, `{"tune": 2, "evaluate": 10}`.
         tuning: how tuning searches, `{"method": "sobol", "trials": 16}`; on the grid by default.
         factors: what else is swept, `{"width": [16, 64]}`; nothing by default.
+        python: Python files that are run first and register what the suite names; none by default.
 
     Raises `InputError` with all that is wrong.
     """
@@ -309,17 +326,19 @@ def contents(path: str | Path) -> tuple[dict[str, Any], str]:
 
 
 def _beside(values: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """The values with files of tasks found from where the suite lies."""
-    tasks = values.get("tasks")
-    if not isinstance(tasks, list):
-        return values
-    found = [
-        {**task, "file": str(folder / task["file"])}
-        if isinstance(task, dict) and isinstance(task.get("file"), str)
-        else task
-        for task in tasks
-    ]
-    return {**values, "tasks": found}
+    """The values with files found from where the suite lies."""
+
+    def placed(entry: Any) -> Any:
+        if isinstance(entry, dict) and isinstance(entry.get("file"), str):
+            return {**entry, "file": str(folder / entry["file"])}
+        return entry
+
+    found = dict(values)
+    if isinstance(tasks := values.get("tasks"), list):
+        found["tasks"] = [placed(task) for task in tasks]
+    if isinstance(files := values.get("python"), list):
+        found["python"] = [str(folder / file) if isinstance(file, str) else file for file in files]
+    return found
 
 
 def parse(values: Mapping[str, Any], where: str = "suite") -> Suite:

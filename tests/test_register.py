@@ -4,7 +4,7 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,16 +21,6 @@ from bench.errors import InputError
 from bench.fingerprint import fingerprint
 from bench.optimizers import OPTIMIZERS
 from bench.tasks import TASKS
-
-
-@pytest.fixture(autouse=True)
-def tables() -> Iterator[None]:
-    """The tables are afterwards what they were."""
-    before = [(table, dict(table)) for table in (ACTIVATIONS, OPTIMIZERS, TASKS)]
-    yield
-    for table, entries in before:
-        table.clear()
-        table.update(entries)  # type: ignore[arg-type]
 
 
 def parsed(**changed: Any) -> suite.Suite:

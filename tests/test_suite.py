@@ -682,9 +682,12 @@ class TestDocs:
         keys = {key for model in models for key in model.model_fields}
         assert [key for key in sorted(keys) if f"`{key}`" not in self.PAGE] == []
 
-    def test_its_examples_parse_and_plan(self) -> None:
+    def test_its_examples_parse_and_plan(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         from bench.plan import make
 
+        (shown,) = re.findall(r"^```python\n(.*?)^run = ", self.PAGE, re.MULTILINE | re.DOTALL)
+        (tmp_path / "own.py").write_text(shown, "utf-8")
+        monkeypatch.chdir(tmp_path)
         examples = re.findall(r"^```toml\n(.*?)^```", self.PAGE, re.MULTILINE | re.DOTALL)
         whole = [values for values in map(tomllib.loads, examples) if "name" in values]
         assert whole

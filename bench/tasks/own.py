@@ -1,20 +1,17 @@
 """Tasks of a user's own that a suite names by a file: arrays in a `.npz`, or a Python file with a `TASK`."""
 
-import importlib.util
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from bench import checks
+from bench import checks, scripts
 from bench.datasets import Samples, own
 from bench.datasets.base import Dataset
-from bench.errors import InputError, in_words
+from bench.errors import InputError
 from bench.tasks import TASKS
 from bench.tasks.base import Task
 from bench.tasks.families import FAMILIES, entry
@@ -102,29 +99,9 @@ def constant_score(path: Path, dataset: Dataset) -> float:
 
 def _from_python(path: Path) -> Task:
     """The `TASK` that a Python file defines; the file is run."""
-    try:
-        module = _module(path)
-    except FileNotFoundError:
-        raise InputError(f"{path}: got no such file; expected a Python file with a TASK") from None
-    except (Exception, SystemExit) as error:  # whatever the file raises
-        told = " ".join(in_words(error).split())
-        raise InputError(f"{path}: got {told}; expected a Python file that runs") from None
+    module = scripts.run(path, "a Python file with a TASK")
     found = getattr(module, "TASK", None)
     if not isinstance(found, Task):
         got = "no TASK" if found is None else f"a TASK that is a {type(found).__name__}"
         raise InputError(f"{path}: got {got}; expected TASK = bench.tasks.Task(...)")
     return replace(found, file=str(path), own=True)
-
-
-def _module(path: Path) -> ModuleType:
-    import cloudpickle
-
-    name = f"bench_own_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise InputError(f"{path}: got a file that is no Python; expected one with a TASK")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    cloudpickle.register_pickle_by_value(module)  # workers cannot import it by its name
-    return module

@@ -1,0 +1,42 @@
+"""Python files of a user's that a suite names: each is run, and workers are sent what it defines."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from bench.errors import InputError, in_words
+
+
+def run(path: Path, what: str) -> ModuleType:
+    """Run a file and return it as a module. Raises `InputError` where there is none, or whatever it raises, in words.
+
+    `what` was expected: "a Python file with a TASK".
+    """
+    try:
+        return _module(path)
+    except FileNotFoundError as error:
+        if Path(str(error.filename)) != path:  # one that the file wanted to read
+            raise _failed(path, error) from None
+        raise InputError(f"{path}: got no such file; expected {what}") from None
+    except (Exception, SystemExit) as error:  # whatever the file raises
+        raise _failed(path, error) from None
+
+
+def _failed(path: Path, error: BaseException) -> InputError:
+    told = " ".join(in_words(error).split())
+    return InputError(f"{path}: got {told}; expected a Python file that runs")
+
+
+def _module(path: Path) -> ModuleType:
+    import cloudpickle
+
+    name = f"bench_own_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise InputError(f"{path}: got a file that is no Python; expected one whose name ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    cloudpickle.register_pickle_by_value(module)  # workers cannot import it by its name
+    return module

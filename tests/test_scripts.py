@@ -1,0 +1,159 @@
+"""Python files of a user's that suites name."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import kinds, saved, scripts, suite
+from bench.activations import ACTIVATIONS
+from bench.commands import commands
+from bench.errors import InputError
+
+OWN = """
+import bench
+import jax.numpy as jnp
+import optax
+
+bench.register_activation("wavy", lambda x, a=0.5: x + a * jnp.sin(x))
+bench.register_optimizer("still", lambda learning_rate, decay=0.5: optax.sgd(learning_rate, decay))
+"""
+NAMES: dict[str, Any] = {
+    "activations": ["relu", {"name": "wavy", "a": 1.0}],
+    "optimizers": ["sgd", {"name": "still", "decay": 0.9}],
+}
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    (tmp_path / "own.py").write_text(OWN, "utf-8")
+    return tmp_path / "own.py"
+
+
+@pytest.fixture
+def file(own: Path) -> Path:
+    """A suite beside its Python file, in a folder of its own."""
+    from bench import toml
+
+    described = suite.read("smoke").described() | NAMES | {"name": "mine", "python": ["own.py"]}
+    (own.parent / "mine.toml").write_text(toml.text(described), "utf-8")
+    return own.parent / "mine.toml"
+
+
+def parsed(*files: object) -> suite.Suite:
+    return suite.parse(suite.read("smoke").described() | NAMES | {"python": [str(file) for file in files]})
+
+
+class TestRun:
+    def test_gives_what_the_file_defines(self, tmp_path: Path) -> None:
+        (tmp_path / "some.py").write_text("found = 7", "utf-8")
+        assert scripts.run(tmp_path / "some.py", "a file").found == 7
+
+    @pytest.mark.parametrize(
+        ("text", "told"),
+        [
+            ("1 / 0", "got ZeroDivisionError: division by zero (some.py, line 1); expected a Python"),
+            ("open('nowhere.csv')", "nowhere.csv"),
+            ("import sys; sys.exit(3)", "expected a Python file that runs"),
+            ("def", "expected a Python file that runs"),
+            ("import bench; bench.register_activation('relu', abs)", "got 'relu', which is taken"),
+        ],
+    )
+    def test_tells_whatever_the_file_raises(self, text: str, told: str, tmp_path: Path) -> None:
+        (tmp_path / "some.py").write_text(text, "utf-8")
+        with pytest.raises(InputError) as caught:
+            scripts.run(tmp_path / "some.py", "a file")
+        (problem,) = caught.value.problems
+        assert problem.startswith(f"{tmp_path / 'some.py'}: got ") and told in problem and "\n" not in problem
+
+    def test_tells_that_there_is_none_or_that_it_is_no_python(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match=r"some\.py: got no such file; expected a file"):
+            scripts.run(tmp_path / "some.py", "a file")
+        (tmp_path / "some.txt").write_text("found = 7", "utf-8")
+        with pytest.raises(InputError, match=r"some\.txt: got a file that is no Python; expected one .* \.py"):
+            scripts.run(tmp_path / "some.txt", "a file")
+
+
+class TestSuite:
+    def test_names_what_its_file_registers(self, own: Path) -> None:
+        labels = [entry.resolve().label for entry in (*parsed(own).activations, *parsed(own).optimizers)]
+        assert labels == ["relu", "wavy(a=1)", "sgd", "still(decay=0.9)"]
+
+    def test_finds_files_from_where_it_lies_and_keeps_where_they_are(
+        self, file: Path, own: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert suite.read(file).described()["python"] == [str(own)]
+        monkeypatch.chdir(own.parent)
+        assert parsed("own.py") == parsed(own), "from Python: from where it runs"
+
+    def test_of_none_is_described_as_before(self) -> None:
+        """Or no older run could be resumed: its plan would be another."""
+        assert "python" not in suite.read("smoke").described()
+
+    def test_tells_only_what_is_wrong_with_the_file(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError) as caught:
+            parsed(tmp_path / "own.py")
+        expected = "a Python file that registers what the suite names"
+        told = f"suite: python[0]: {tmp_path / 'own.py'}: got no such file; expected {expected}"
+        assert caught.value.problems == [told]
+
+    @pytest.mark.parametrize(
+        ("python", "told"),
+        [("own.py", 'python: got "own.py"; expected a list'), ([3], "python[0]: got 3; expected a string")],
+    )
+    def test_wants_a_list_of_files(self, python: Any, told: str, file: Path) -> None:
+        text = file.read_text("utf-8").replace('python = ["own.py"]', f"python = {json.dumps(python)}")
+        file.write_text(text, "utf-8")
+        with pytest.raises(InputError) as caught:
+            suite.read(file)
+        assert caught.value.problems == [f"{file}: {told}"]
+
+    def test_of_throughput_may_have_one_too(self, own: Path) -> None:
+        described = kinds.read("throughput_quick").described() | NAMES | {"python": [str(own)]}
+        assert [entry.name for entry in kinds.parse(described).activations] == ["relu", "wavy"]  # type: ignore[attr-defined]
+
+
+def bench(folder: Path, *arguments: str, code: int = 0) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", *arguments], cwd=folder, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == code and "Traceback" not in done.stderr, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_a_run_needs_nothing_but_its_suite_and_the_file(file: Path, own: Path) -> None:
+    """Each verb in a process of its own: planned, run, resumed, reported, its best cell trained and asked."""
+    folder, run = file.parent, file.parent / "run"
+    assert "cells                4" in bench(folder, "plan", file.name)
+    bench(folder, "run", file.name, "--out", "run")
+    whole = (run / "lanes.csv").read_bytes()
+    for stored in (*run.glob("*.csv"), *list((run / "shards").glob("*"))[:1]):
+        stored.unlink()
+    bench(Path("/"), "run", "--resume", str(run))
+    assert (run / "lanes.csv").read_bytes() == whole
+    bench(folder, "report", "run", "--out", "page")
+    assert "wavy(a=1)" in (folder / "page/report.md").read_text("utf-8")
+    task = suite.read(file).tasks[0].name
+    bench(folder, "train", task, "--best", "run", "--out", "best")
+    bench(folder, "train", task, "--python", "own.py", "--activation", "wavy", "--steps", "20", "--out", "one")
+    ACTIVATIONS.pop("wavy", None)
+    assert [entry.name for entry in saved.load(folder / "one").suite.activations] == ["wavy"]
+    own.write_text(OWN.replace("a * jnp.sin", "a * jnp.cos"), "utf-8")
+    assert "got another activation wavy" in bench(folder, "run", "--resume", "run", code=3)
+
+
+def test_how_to_reproduce_a_run_names_the_file(own: Path, tmp_path: Path) -> None:
+    from synthetic import make_run
+
+    run = make_run(["relu", "wavy"], ["sgd", "still"], evaluations=4)
+    run.manifest |= {"command": "", "suite": parsed(own).described()}
+    for kind, name in (("activations", "wavy"), ("optimizers", "still")):
+        run.manifest[kind][name]["code"] = "0123456789abcdef"
+    run.path = Path("runs/mine")
+    shown = "\n".join(commands(run))
+    assert f'python = ["{own}"]' in shown and "bench run smoke.toml --out runs/mine" in shown
+    assert "must be registered" not in shown
