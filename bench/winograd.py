@@ -35,7 +35,7 @@ _used = ContextVar("used", default=True)
 
 @contextmanager
 def unused() -> Iterator[None]:
-    """Within it nothing fits: for counting the operations of convolutions as they are defined."""
+    """Within it nothing fits, here or in `direct`: for counting the operations of convolutions as they are defined."""
     token = _used.set(False)
     try:
         yield
@@ -43,10 +43,15 @@ def unused() -> Iterator[None]:
         _used.reset(token)
 
 
+def usable() -> bool:
+    """Whether this is not within `unused`."""
+    return _used.get()
+
+
 def fits(x: Array, kernel: Array) -> bool:
     """Whether it is faster: neither tiles of four rows nor products as wide as the features have unused parts."""
     window, features = len(kernel), kernel.shape[-1]
-    return _used.get() and window == 3 and x.shape[ROWS] % OUT == 0 and features >= VECTOR
+    return usable() and window == 3 and x.shape[ROWS] % OUT == 0 and features >= VECTOR
 
 
 def convolve(x: Array, kernel: Array) -> Array:
