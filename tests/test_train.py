@@ -375,3 +375,9 @@ def test_a_row_of_a_shorter_training_ends_where_it_ends(wine: Bench) -> None:
     assert (row["steps"], row["status"], row["curve_step"]) == (10, "ok", [0, 10])
     assert row["curve_validation_loss"][-1] == row["validation_loss"] == float(outcome.validation_loss[0][1])
     assert len(row["curve_train_loss"]) == 2 and np.isfinite(row["train_loss"])
+
+
+@pytest.mark.parametrize("shape", [(7,), (7, 3), (7, 4, 4, 1)])
+def test_a_minibatch_is_the_samples_that_were_picked(shape: tuple[int, ...]) -> None:
+    values, picked = np.random.default_rng(0).normal(size=shape), np.array([3, 0, 3, 6])
+    np.testing.assert_array_equal(train.samples(jnp.asarray(values), jnp.asarray(picked)), np.float32(values[picked]))
