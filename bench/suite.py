@@ -35,6 +35,10 @@ from bench.optimizers import OPTIMIZERS, Optimizer
 from bench.tasks import Task
 
 GRID = Tuning()
+REGISTERED = (
+    "what Python registered is known there alone: register it and go on from there, "
+    'or begin anew with a suite that names its file, python = ["own.py"]'
+)
 ON_A_GRID = refused("a number, or a range and a [tuning] whose method is not grid", "a range")
 
 
@@ -353,7 +357,7 @@ def stored() -> Iterator[None]:
         yield
     except InputError as error:
         unknown = any(f"; expected {UNKNOWN} " in problem for problem in error.problems)
-        hint = "what Python registered is known there alone: register it and go on from Python" if unknown else ""
+        hint = REGISTERED if unknown else ""
         raise InputError(error.problems, error.hint or hint) from None
 
 
