@@ -196,8 +196,11 @@ def _name(path: Any) -> str:
     return jax.tree_util.keystr(path, simple=True, separator=".").removesuffix(".value")
 
 
-def cell_of(run: Path, task: str) -> tuple[Suite, float]:
-    """A suite of the leading cell of a run's task, and its learning rate. Raises `InputError` where there is none."""
+def cell_of(run: Path, task: str, python: Path | None = None) -> tuple[Suite, float]:
+    """A suite of the leading cell of a run's task, and its learning rate. Raises `InputError` where there is none.
+
+    `python` is a file that registers what the run was given from Python.
+    """
     from bench.results import load
     from bench.verdicts import verdict
 
@@ -213,4 +216,5 @@ def cell_of(run: Path, task: str) -> tuple[Suite, float]:
     cell = table.loc[(task, *winner)]
     rate = float(cell["learning_rate"])
     chosen = {**json.loads(cell.get("hyperparameters", "{}")), "learning_rate": rate}
-    return single(found.manifest["suite"], task, *winner, chosen), rate
+    own = {"python": [str(python)]} if python else {}
+    return single({**found.manifest["suite"], **own}, task, *winner, chosen), rate

@@ -130,11 +130,11 @@ def _chosen(task: str, set_here: dict[str, Any], best: Path | None, seed: int) -
     from bench import fit
 
     seeds = {"tune": [int(seed == 0)], "evaluate": [seed]}
-    if best and set_here:
-        options = ", ".join(f"--{key.replace('_', '-')}" for key in set_here)
+    if best and (both := set_here.keys() - {"python"}):
+        options = ", ".join(f"--{key.replace('_', '-')}" for key in set_here if key in both)
         raise InputError(f"--best {best}: got {options} beside it; expected one or the other")
     if best:
-        found, rate = fit.cell_of(best, _in_run(best, task))
+        found, rate = fit.cell_of(best, _in_run(best, task), set_here.get("python"))
         return _parsed({**found.described(), "seeds": seeds}), rate
     given = _parsed({**_cell(task, {**DEFAULTS, **set_here}), "seeds": seeds})
     return given, given.learning_rates.low

@@ -146,6 +146,20 @@ def test_a_run_needs_nothing_but_its_suite_and_the_file(file: Path, own: Path) -
     assert "got another activation wavy" in bench(folder, "run", "--resume", "run", code=3)
 
 
+@pytest.mark.slow
+def test_the_best_of_a_run_from_python_is_trained_with_the_file(own: Path) -> None:
+    folder, described = own.parent, suite.read("smoke").described() | NAMES
+    described["activations"], described["optimizers"] = NAMES["activations"][1:], NAMES["optimizers"][1:]
+    (folder / "script.py").write_text(
+        f"{OWN}\nbench.run(bench.Suite(**{described!r}), out='run', progress=False)", "utf-8"
+    )
+    subprocess.run([sys.executable, "script.py"], cwd=folder, check=True, timeout=300)
+    task = described["tasks"][0]["name"]
+    assert "is known there alone" in bench(folder, "train", task, "--best", "run", "--out", "best", code=2)
+    assert "wavy(a=1)" in bench(folder, "train", task, "--best", "run", "--python", "own.py", "--out", "best")
+    assert saved.load(folder / "best").suite.python == [str(own)]
+
+
 def test_how_to_reproduce_a_run_names_the_file(own: Path, tmp_path: Path) -> None:
     from synthetic import make_run
 

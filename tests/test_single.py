@@ -103,7 +103,6 @@ def test_examples_that_do_not_fit_are_refused(
             "error: --seed: got -1; expected a whole number from 0 to 4,294,967,295",
         ),
         (["train", "wine_mlp", "--best", "results/first", "--steps", "9"], "got --steps beside it"),
-        (["train", "wine_mlp", "--best", "results/first", "--python", "own.py"], "got --python beside it"),
         (["train", "wine_mlp", "--python", "own.py", "--activation", "own"], "error: --python: "),
         (["predict", "nowhere", "data.npz"], "expected a trained model"),
     ],
