@@ -9,7 +9,7 @@ from bench import direct, winograd
 from bench.layers import Activate, Recipe
 from bench.neighbours import COLUMNS, ROWS, gathered, spread
 from bench.normalization import BatchNorm
-from bench.pooling import largest_of, max_pool, pixels
+from bench.pooling import largest_of, max_pool
 from bench.products import biased, product
 
 MOMENTUM = 0.9  # of the running means: a few hundred steps are a whole training here
@@ -54,12 +54,6 @@ class Filters(nnx.Module):
     def unbiased(self, x: Array) -> Array:
         return convolve(x, self.kernel[...])
 
-    def places(self, x: Array, size: int) -> list[Array]:
-        """x * W at each place of size x size pixels, by rows: size² of [n, h / size, w / size, features_out]."""
-        if jax.default_backend() == "cpu" and direct.fits(x, self.kernel[...], size):
-            return direct.convolve(x, self.kernel[...], size)
-        return pixels(self.unbiased(x), size)
-
 
 class Convolution(nnx.Module):
     """f(x * W + b), [n, h, w, features_in] -> [n, h, w, features_out]; with `batch_norm`, f(normalized(x * W + b)).
@@ -90,10 +84,14 @@ class Convolution(nnx.Module):
             return max_pool(self(x), size)
         if self.norm is not None:
             z = lax.optimization_barrier(self.norm(self.filters(x)))  # or each search for the largest normalizes anew
-            places = pixels(z, size)
-            return self.activate(largest_of(places, by=self.activate.order(places)))
-        places, bias = self.filters.places(x, size), self.filters.bias[...]
-        return self.activate(biased(largest_of(places, by=self.activate.order([z + bias for z in places])), bias))
+            return self.activate(max_pool(z, size, by=self.activate.order(z)))
+        kernel, bias = self.filters.kernel[...], self.filters.bias[...]
+        if jax.default_backend() == "cpu" and direct.fits(x, kernel, size):
+            places = direct.convolve(x, kernel, size)
+            order = self.activate.order(jnp.stack(places) + bias)  # of all places at once: one switch
+            return self.activate(biased(largest_of(places, by=None if order is None else list(order)), bias))
+        z = self.filters.unbiased(x)
+        return self.activate(biased(max_pool(z, size, by=self.activate.order(z + bias)), bias))
 
 
 def upsample(x: Array, size: int = 2) -> Array:

@@ -53,11 +53,9 @@ class Activate(nnx.Module):
             return self.activations[0](x, **{name: slope[...] for name, slope in self.parameters.items()})
         return switched(self.activations, self.choice[...])(x)
 
-    def order(self, images: list[jax.Array]) -> list[jax.Array] | None:
-        """For each x of them what is largest where f(x) is, without a gradient; None where that is x itself."""
-        if all(activation.keeps_order for activation in self.activations):
-            return None
-        return [jax.lax.stop_gradient(self(x)) for x in images]
+    def order(self, x: jax.Array) -> jax.Array | None:
+        """What is largest where f(x) is, without a gradient; None where that is x itself."""
+        return None if all(a.keeps_order for a in self.activations) else jax.lax.stop_gradient(self(x))
 
 
 class Linear(nnx.Linear):

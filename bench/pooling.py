@@ -9,19 +9,17 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 
-def max_pool(x: Array, size: int) -> Array:
+def max_pool(x: Array, size: int, by: Array | None = None) -> Array:
     """The largest of each size x size pixels, [n, h, w, c] -> [n, h / size, w / size, c].
 
-    Of equal ones the first, by rows, has the gradient: choosing it by its place is faster than sharing it out.
+    Of equal ones the first, by rows, has the gradient: choosing it by its place is faster than sharing it out. With
+    `by`, as large as x, the pixel of x where that is largest.
     """
-    return largest_of(pixels(x, size))
+    return largest_of(_pixels(x, size), None if by is None else _pixels(by, size))
 
 
 def largest_of(places: list[Array], by: list[Array] | None = None) -> Array:
-    """The same of squares whose places are images of their own, by rows: size² of [n, h / size, w / size, c].
-
-    With `by`, as many and as large, the pixel of the place where that is largest.
-    """
+    """The same of squares whose places are images of their own, by rows: size² of [n, h / size, w / size, c]."""
     return _pooled(places, by)
 
 
@@ -55,7 +53,7 @@ def largest(places: list[Array], by: list[Array] | None) -> tuple[Array, Array]:
     return jnp.where(jnp.isnan(most), most, pixel), place
 
 
-def pixels(x: Array, size: int) -> list[Array]:
+def _pixels(x: Array, size: int) -> list[Array]:
     """Those of each place of a square, by rows: size² of [n, h / size, w / size, c].
 
     By splitting, whose gradient puts them side by side.

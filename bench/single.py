@@ -134,7 +134,8 @@ def _chosen(task: str, set_here: dict[str, Any], best: Path | None, seed: int) -
         options = ", ".join(f"--{key.replace('_', '-')}" for key in set_here if key in both)
         raise InputError(f"--best {best}: got {options} beside it; expected one or the other")
     if best:
-        found, rate = fit.cell_of(best, _in_run(best, task), set_here.get("python"))
+        with _as_options():
+            found, rate = fit.cell_of(best, _in_run(best, task), set_here.get("python"))
         return _parsed({**found.described(), "seeds": seeds}), rate
     given = _parsed({**_cell(task, {**DEFAULTS, **set_here}), "seeds": seeds})
     return given, given.learning_rates.low
@@ -177,10 +178,17 @@ def _parsed(values: dict[str, Any]) -> "Suite":
     """The suite of one cell. Raises `InputError` in terms of the command line."""
     from bench.suite import parse
 
+    with _as_options():
+        return parse(values)
+
+
+@contextmanager
+def _as_options() -> Iterator[None]:
+    """What is wrong with a suite, in terms of the command line."""
     try:
-        return parse(values, "train")
+        yield
     except InputError as error:
-        told = dict.fromkeys(_as_option(problem.removeprefix("train: ")) for problem in error.problems)
+        told = dict.fromkeys(_as_option(problem.removeprefix("suite: ")) for problem in error.problems)
         raise InputError(told, error.hint) from None
 
 

@@ -71,7 +71,7 @@ class SuiteFile(Strict):
             super().__init__(**values)
         except ValidationError as error:
             found = error.errors()
-            found = [e for e in found if e["loc"][0] == "python"] or found  # or it is why names are unknown
+            found = [e for e in found if e["loc"][:1] == ("python",)] or found  # or it is why names are unknown
             hints = [hint for e in found if (hint := e.get("ctx", {}).get("hint"))]
             raise InputError([_told(values, e, type(self)) for e in found], next(iter(hints), "")) from None
 

@@ -12,7 +12,7 @@ from flax import nnx
 from bench.activations import ACTIVATIONS
 from bench.convolution import Convolution
 from bench.layers import recipe
-from bench.pooling import largest_of, max_pool, pixels
+from bench.pooling import max_pool
 from bench.switch import Choice
 
 IMAGES = np.random.default_rng(0).standard_normal((3, 4, 6, 8))
@@ -54,7 +54,7 @@ def test_by_another_array_the_pixel_is_where_that_is_largest() -> None:
     x = jnp.asarray(IMAGES, jnp.float32)
 
     def least(x: jax.Array) -> jax.Array:
-        return largest_of(pixels(x, 2), by=pixels(jax.lax.stop_gradient(-x), 2))
+        return max_pool(x, 2, by=jax.lax.stop_gradient(-x))
 
     np.testing.assert_array_equal(least(x), -max_pool(-x, 2))
     found, expected = jax.grad(lambda x: (least(x) ** 2).sum())(x), jax.grad(lambda x: (max_pool(-x, 2) ** 2).sum())(x)
@@ -65,7 +65,7 @@ def test_by_another_array_the_pixel_is_where_that_is_largest() -> None:
 @pytest.mark.parametrize("apart", [False, True])
 def test_what_is_not_a_number_is_seen_wherever_it_is(place: int, apart: bool) -> None:
     x = jnp.ones((1, 2, 2, 1)).at[0, place // 2, place % 2, 0].set(jnp.nan)
-    assert jnp.isnan(largest_of(pixels(x, 2), by=pixels(x**2, 2) if apart else None)).all()
+    assert jnp.isnan(max_pool(x, 2, by=x**2 if apart else None)).all()
 
 
 @pytest.mark.parametrize("activation", RISING, ids=[a.name for a in RISING])
