@@ -6,13 +6,14 @@ from typing import Any
 
 import pandas as pd
 
-from bench import crosstask, tables
+from bench import crosstask, effects, tables
 from bench.audit import Finding, Run, audit_together
 from bench.figures.heatmaps import rank_heatmap
 from bench.figures.profiles import profiles
 from bench.figures.svg import Figure
 from bench.heat import Heat, rank_heat
 from bench.labels import few, joined
+from bench.reference import Reference
 from bench.stats import RankTest, Tasks, cell_label
 from bench.verdicts import Verdict
 
@@ -21,12 +22,14 @@ from bench.verdicts import Verdict
 class Across:
     """The tasks of one run together: what they say and what it rests on, the leaderboard, mean ranks and profiles.
 
-    `heat` has the numbers of the figure `ranks`; there is neither of a single activation or optimizer.
+    `against` counts for each entrant on how many tasks it is better than the reference, where there is one. `heat` has
+    the numbers of the figure `ranks`; there is neither of a single activation or optimizer.
     """
 
     sentences: tuple[str, ...]
     details: tuple[str, ...]
     board: tables.Table
+    against: tables.Table | None
     heat: Heat | None
     figures: Mapping[str, Figure]
 
@@ -40,7 +43,7 @@ class Together:
     findings: tuple[Finding, ...]
 
 
-def across(run: Run, slug: str) -> Across | None:
+def across(run: Run, slug: str, reference: Reference | None = None) -> Across | None:
     """What the tasks of `run` say together; None where fewer than two can be compared.
 
     Tasks without an activation, such as landscapes, are compared among themselves where a run has no others.
@@ -54,6 +57,9 @@ def across(run: Run, slug: str) -> Across | None:
     lanes = run.lanes[run.lanes["task"].isin(names)]
     board, test = crosstask.leaderboard(lanes, compared, tasks), crosstask.rank_test(compared, tasks)
     told = [*_first(board, test, compared, tasks), *(_alone(compared, tasks, by) for by in crosstask.CELLS)]
+    counts = effects.against_over_tasks(lanes, compared, tasks, reference) if reference else pd.DataFrame()
+    if reference and len(counts):
+        told.append(effects.over_tasks_sentence(counts, reference))
     details = [crosstask.shared_data_sentence(compared, tasks), test.sentence, crosstask.flips_sentence(compared)]
     details += _left_out(run.manifest["tasks"], set(cells["task"]), tasks)
     level = [] if test.refusal or not test.p_value < 0.05 else test.level
@@ -65,6 +71,7 @@ def across(run: Run, slug: str) -> Across | None:
         tuple(filter(None, told)),
         tuple(filter(None, details)),
         tables.leaderboard(board, level),
+        tables.against(counts, reference.by) if reference and len(counts) else None,
         shades,
         {kind: one for kind, one in drawn.items() if one},
     )

@@ -227,13 +227,13 @@ def run(
         raise typer.Exit(FAILED_LANES)
 
 
-def _write_report(runs: list[Any], out: Path | None = None) -> None:
+def _write_report(runs: list[Any], out: Path | None = None, reference: str = "") -> None:
     from bench import kinds
     from bench.progress import drawing
 
     with drawing():
-        page = kinds.report(runs, out)
-    say(kinds.verdict(runs))
+        page = kinds.report(runs, out, reference)
+    say(kinds.verdict(runs, reference))
     say(f"report:  {page}")
 
 
@@ -241,6 +241,9 @@ def _write_report(runs: list[Any], out: Path | None = None) -> None:
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Directories of runs.")],
     out: Annotated[Path | None, typer.Option(help="Directory to write; by default reports/RUN.")] = None,
+    reference: Annotated[
+        str, typer.Option(metavar="NAME", help="Hold others against it: relu, adam, or 'relu + adam'.")
+    ] = "",
 ) -> None:
     """Write the report of one or more runs.
 
@@ -248,7 +251,7 @@ def report(
     """
     from bench.kinds import load
 
-    _write_report([load(path) for path in runs], out)
+    _write_report([load(path) for path in runs], out, reference)
 
 
 @app.command()

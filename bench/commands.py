@@ -9,13 +9,16 @@ from typing import Any
 from bench import toml
 from bench.audit import Run
 from bench.labels import joined
+from bench.reference import Reference
 
 
-def commands(run: Run) -> tuple[str, ...]:
+def commands(run: Run, reference: Reference | None = None) -> tuple[str, ...]:
     """Lines that make a run anew, check it and report it; of one from Python they write its suite first."""
+    asked = reference and reference.label != run.manifest["suite"].get("reference")
+    against = f" --reference {shlex.quote(reference.label)}" if reference and asked else ""
     stored, command = _place(run.path), run.manifest["command"]
     start = [command] if command else _from_python(run.manifest, stored)
-    return "pip install -c constraints.txt -e .", *start, f"bench verify {stored}", f"bench report {stored}"
+    return "pip install -c constraints.txt -e .", *start, f"bench verify {stored}", f"bench report {stored}{against}"
 
 
 def _from_python(manifest: Mapping[str, Any], stored: str) -> list[str]:

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 from bench import stats
-from bench.labels import NO_ACTIVATION, joined, parts
-from bench.optimizers import FACTORS, OPTIMIZERS
-from bench.stats import CELL, LEVEL, Metric, RankTest, Tasks
-from bench.verdicts import against_row, verdict
+from bench.labels import NO_ACTIVATION
+from bench.optimizers import OPTIMIZERS
+from bench.stats import CELL, Metric, RankTest, Tasks
+from bench.verdicts import verdict
 
 CELLS = ("activation", "optimizer")
 LEADERBOARD = ["tasks", "mean_rank", "p_value", "profile", "lead_share"]
@@ -133,60 +133,6 @@ def flips_sentence(convergence: pd.DataFrame) -> str:
     pair = f"{worst['first']} and {worst['second']} ({100 * worst['share']:.0f} %)"
     most = f", most between {pair}" if len(flips) > 1 and worst["flips"] else ""
     return f"{text}{most}; 50 % would mean that one task says nothing about the other."
-
-
-def main_effect(lanes: pd.DataFrame, tasks: Tasks, task: str, by: str) -> pd.DataFrame:
-    """The activations, the optimizers or the values of a factor (`by`) of `task`, each by the mean of its cells.
-
-    Columns: `by`, `cells`, `mean`, `difference` (to the best), `p_value` (two-sided, see `stats.moderated_tests`, with
-    Holm) and `tied` with the best at 5 %; the best first. Many cells on the same seeds see what no single one does.
-    Levels that lack a cell that others have are left out.
-    """
-    columns = [by, "cells", "mean", "difference", "p_value", "tied"]
-    table = stats.score_table(lanes, tasks, task).dropna()
-    if table.empty:
-        return pd.DataFrame(columns=columns)
-    groups = table.groupby(_levels(table.index, by), sort=False)
-    counts = groups.size()
-    means = groups.mean()[counts == counts.max()]
-    sign, values = Metric.of(tasks[task]).sign, means.to_numpy()
-    best = int((sign * values.mean(axis=1)).argmax())
-    p = against_row(sign * values, best)
-    found = pd.DataFrame({by: means.index, "cells": int(counts.max()), "mean": values.mean(axis=1), "p_value": p})
-    found = found.assign(difference=found["mean"] - found["mean"][best], tied=p >= LEVEL)
-    return found.sort_values("mean", ascending=sign < 0, kind="stable", ignore_index=True)[columns]
-
-
-def _levels(cells: pd.Index, by: str) -> pd.Index:
-    """The activation, the optimizer or the value of a factor of each cell."""
-    if by not in FACTORS:
-        return cells.get_level_values(by)
-
-    def level(label: str) -> str:
-        name, given = parts(label)
-        off = OPTIMIZERS[name].arguments.get(by, FACTORS[by]) if name in OPTIMIZERS else FACTORS[by]
-        return given.get(by, f"{off:.12g}" if isinstance(off, float) else str(off))
-
-    return cells.get_level_values("optimizer").map(level)
-
-
-def main_effect_sentence(effect: pd.DataFrame, metric: Metric) -> str:
-    """Which level of `main_effect` is the best over all its cells, and which cannot be told from it."""
-    if len(effect) < 2:
-        return ""
-    by, best = effect.columns[0], effect.iloc[0]
-    over = {"optimizer": "activations", "activation": "optimizers"}.get(by, "cells of each")
-    head = f"Over all {best['cells']} {over}" if best["cells"] > 1 else "Alone"
-    equal = np.isclose(effect["mean"], best["mean"], rtol=1e-9, atol=0)
-    first, level = effect.loc[equal, by], effect.loc[effect["tied"] & ~equal, by]
-    value = f"{metric.told(best['mean'])} test {metric.name}"
-    if equal.all():
-        return f"{head}, each {by} has the same mean, {value}."
-    it, share = ("it", "has") if len(first) == 1 else ("them", "share")
-    rest = (
-        f"cannot be told from {it}: {', '.join(level)}" if len(level) else f"each of the others can be told from {it}"
-    )
-    return f"{head}, {joined(list(first))} {share} the best mean of any {by}, {value}; {rest}."
 
 
 def variance_by_task(lanes: pd.DataFrame, tasks: Tasks) -> pd.DataFrame:

@@ -180,31 +180,43 @@ def load(path: str | Path) -> "Run | Any":
     return KINDS[of_run(path)].get("results")(path)
 
 
-def report(runs: Any, out: str | Path | None = None) -> Path:
+def report(runs: Any, out: str | Path | None = None, reference: str = "") -> Path:
     """Write the report of one or more runs and return its page.
 
     Arguments:
         runs: a run, or a list of them; of how fast they were where one of them measured that.
         out: the folder to write, new, empty or of an older report; by default `reports/<name of the first run>`.
+        reference: an activation, an optimizer or a cell (`relu + adam`) that all others are held against; by default
+            what the suite names as `reference`, if anything.
 
-    Raises `InputError` where they are no runs, or the folder is somebody else's.
+    Raises `InputError` where they are no runs or lack the reference, or the folder is somebody else's.
     """
     listed = _listed(runs)
     kind = _of_runs(listed)
-    found: Path = kind.get("report")(listed, out or Path("reports") / listed[0].name)
+    told = _held_against(kind, reference)
+    found: Path = kind.get("report")(listed, out or Path("reports") / listed[0].name, **told)
     return found
 
 
-def verdict(runs: Any) -> str:
+def verdict(runs: Any, reference: str = "") -> str:
     """What one or more runs come to, as a report of them begins: a line a task, or of how fast they were.
 
     Arguments:
         runs: a run, or a list of them.
+        reference: as of `report`; there is then a second line a task.
 
-    Raises `InputError` where they are no runs.
+    Raises `InputError` where they are no runs or lack the reference.
     """
     listed = _listed(runs)
-    return "\n".join(_of_runs(listed).get("verdicts")(listed))
+    kind = _of_runs(listed)
+    return "\n".join(kind.get("verdicts")(listed, **_held_against(kind, reference)))
+
+
+def _held_against(kind: Kind, reference: str) -> dict[str, str]:
+    """The reference as an argument, where there is one."""
+    if reference and kind is KINDS[THROUGHPUT]:
+        raise InputError(f"--reference: got {reference!r}; expected none for throughput runs, which reach no score")
+    return {"reference": reference} if reference else {}
 
 
 def comparison(runs: Sequence[Any], scores: bool = False) -> tuple[Callable[..., Any], ModuleType]:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench import crosstask, embedded, figures, stats, tables
+from bench import crosstask, effects, embedded, figures, stats, tables
 from bench.across import Across, across
 from bench.audit import Finding, Run, audit
 from bench.choice import Choice, choice
@@ -22,6 +22,7 @@ from bench.labels import NO_ACTIVATION, counted, duration, joined, significant
 from bench.losses import rounded
 from bench.machine import cores
 from bench.optimizers import FACTORS, OPTIMIZERS
+from bench.reference import Reference
 from bench.search import rungs, searched, values_told
 from bench.stats import Metric, cell_label, noun
 from bench.verdicts import Verdict, power_line, verdict
@@ -42,6 +43,8 @@ class Section:
     choice: Choice
     margin: str
     factors: tuple[str, ...]
+    against: str
+    held: pd.DataFrame
     setting: str
     verdict: Verdict
     causes: tuple[str, ...]
@@ -71,6 +74,7 @@ class Part:
     run: Run
     sections: tuple[Section, ...]
     across: Across | None
+    reference: Reference | None
     leaders: tables.Table
     findings: tuple[Finding, ...]
     figures: Mapping[str, figures.Figure]
@@ -90,13 +94,17 @@ class Part:
         return {section.task: section.slug for section in self.sections}
 
 
-def parts_of(runs: Sequence[Run]) -> list[Part]:
-    """What is to be shown, a part for each run; where there are several, files are named after them too."""
+def parts_of(runs: Sequence[Run], reference: str = "") -> list[Part]:
+    """What is to be shown, a part for each run; where there are several, files are named after them too.
+
+    `reference` is what each is held against: by default what its suite names, if anything. Raises `InputError`.
+    """
+    references = [reference_of(run, reference) for run in runs]
     several = len(runs) > 1
     tasks = [(run, task) for run in runs for task in run.manifest["tasks"]]
     names = iter(slugs([f"{run.name}-{task}" if several else task for run, task in tasks]))
     heads = slugs([run.name if several else "run" for run in runs])
-    return [_part(run, head, names, several) for run, head in zip(runs, heads, strict=True)]
+    return [_part(run, head, names, several, of) for run, head, of in zip(runs, heads, references, strict=True)]
 
 
 def overall(parts: Sequence[Part]) -> Part | None:
@@ -126,19 +134,27 @@ def slugs(names: Sequence[str]) -> list[str]:
     return found
 
 
-def _part(run: Run, slug: str, names: Iterator[str], several: bool) -> Part:
-    sections = _sections(run, names, figures.styles(run.convergence), several)
+def reference_of(run: Run, given: str) -> Reference | None:
+    """What the cells of `run` are held against: what was given or what its suite names, if anything."""
+    text = given or run.manifest["suite"].get("reference", "")
+    cells = run.convergence[stats.CELL[1:]].itertuples(index=False, name=None)
+    return Reference.find(text, cells, "--reference", run.name) if text else None
+
+
+def _part(run: Run, slug: str, names: Iterator[str], several: bool, reference: Reference | None) -> Part:
+    sections = _sections(run, names, figures.styles(run.convergence), several, reference)
     return Part(
         slug=slug,
         run=run,
         sections=sections,
-        across=across(run, slug),
+        across=across(run, slug, reference),
+        reference=reference,
         leaders=tables.leaders([(run.name, section.verdict) for section in sections]),
         findings=tuple(audit(run)),
         figures=figures.of_run(run, slug),
         asked=_asked(run),
         environment=tuple(_flat(run.manifest["environment"])),
-        commands=commands(run),
+        commands=commands(run, reference),
         suite=json.dumps(run.manifest["suite"], indent=2, ensure_ascii=False),
     )
 
@@ -167,10 +183,12 @@ class Slice:
         return cls(run.name, lanes, curves, table, speeds, run.times, shown, run.halved, run.manifest, run.path)
 
 
-def _sections(run: Run, names: Iterator[str], drawn: Mapping[str, figures.Style], several: bool) -> tuple[Section, ...]:
+def _sections(
+    run: Run, names: Iterator[str], drawn: Mapping[str, figures.Style], several: bool, reference: Reference | None
+) -> tuple[Section, ...]:
     """The sections of a run; those of a large one, which take seconds each to draw, in a process a core."""
     tasks = list(run.manifest["tasks"])
-    jobs = [(Slice.of(run, task), task, next(names), drawn, several) for task in tasks]
+    jobs = [(Slice.of(run, task), task, next(names), drawn, several, reference) for task in tasks]
     workers = min(len(cores()), len(tasks), MOST_WORKERS)
     if workers == 1 or len(run.convergence) < MANY_CELLS:
         return tuple(_section(*job) for job in jobs)
@@ -180,11 +198,19 @@ def _sections(run: Run, names: Iterator[str], drawn: Mapping[str, figures.Style]
         return tuple(pool.map(_section, *zip(*jobs, strict=True)))
 
 
-def _section(run: Run, task: str, slug: str, drawn: Mapping[str, figures.Style], several: bool) -> Section:
+def _section(
+    run: Run, task: str, slug: str, drawn: Mapping[str, figures.Style], several: bool, reference: Reference | None
+) -> Section:
     table, speeds = (frame[frame["task"] == task] for frame in (run.convergence, run.throughput))
     found = verdict(run.lanes, run.convergence, run.manifest["tasks"], task)
     told = table.assign(found=_found(run, table), collapsed=_collapsed(run, table, task))
-    cells = tables.cells(told, speeds, found)
+    held, against, drawings = pd.DataFrame(columns=effects.AGAINST), "", {}
+    if reference:
+        told = told.assign(ahead=_ahead(table, reference) * found.metric.sign)
+        held = effects.against(run.lanes, run.manifest["tasks"], task, reference)
+        against = effects.against_sentence(held, reference, found.metric)
+        drawings = figures.against(slug, held, reference, found.metric, against)
+    cells = tables.cells(told, speeds, found, reference)
     return Section(
         slug=slug,
         run=run.name,
@@ -194,10 +220,12 @@ def _section(run: Run, task: str, slug: str, drawn: Mapping[str, figures.Style],
         choice=choice(found, told, float(run.manifest["tasks"][task]["baseline"])),
         margin=_margin(table, found),
         factors=_factors(run, task, found),
+        against=against,
+        held=held,
         setting=_setting(run, task, found),
         verdict=found,
         causes=_causes(run, task, found),
-        figures=figures.of_task(run, task, found, drawn, slug),
+        figures=drawings | figures.of_task(run, task, found, drawn, slug),
         cells=cells,
         paper=tables.paper(told, found),
         matrix=tables.matrix(table, found),
@@ -213,6 +241,15 @@ def _found(run: Run, table: pd.DataFrame) -> list[str]:
         return [""] * len(table)
     rows = zip(table["optimizer"], table["hyperparameters"], strict=True)
     return [values_told(json.loads(chosen), ranges[optimizer]) for optimizer, chosen in rows]
+
+
+def _ahead(table: pd.DataFrame, reference: Reference) -> "pd.Series[float]":
+    """The mean of each cell less that of the cell it is held against; NaN where either has none."""
+    pairs = [(a, o) for a, o in table[stats.CELL[1:]].itertuples(index=False, name=None)]
+    means = dict(zip((cell_label(*pair) for pair in pairs), table["test_metric"], strict=True))
+    beside = [means.get(reference.cell(*pair), np.nan) for pair in pairs]
+    with np.errstate(invalid="ignore"):
+        return table["test_metric"] - beside
 
 
 def _collapsed(run: Run, table: pd.DataFrame, task: str) -> list[bool]:
@@ -242,12 +279,12 @@ def _margin(table: pd.DataFrame, found: Verdict) -> str:
     if found.winner is None or found.at_end or len(ranked) < 2:
         return ""
     means, second = [row["test_metric"] for row in ranked], ranked[1]
-    near, far = (_ahead(means[0], other, found.metric) for other in (means[1], float(np.median(means))))
+    near, far = (_lead(means[0], other, found.metric) for other in (means[1], float(np.median(means))))
     told = f"{near} the next, {cell_label(second['activation'], second['optimizer'])}"
     return f"{told[0].upper()}{told[1:]}{f', and {far} the median cell' if len(ranked) > 2 else ''}."
 
 
-def _ahead(best: float, other: float, metric: Metric) -> str:
+def _lead(best: float, other: float, metric: Metric) -> str:
     if not np.isfinite(other):
         return "out of reach of"
     same = rounded(best) == rounded(other)
@@ -258,8 +295,8 @@ def _factors(run: Run, task: str, found: Verdict) -> tuple[str, ...]:
     """Which value of each factor over optimizers, such as their schedule, is the best over all its cells."""
     tasks, swept = {task: run.manifest["tasks"][task]}, run.manifest["suite"].get("factors", {})
     names = [name for name in FACTORS if swept.get(name)]
-    effects = [crosstask.main_effect(run.lanes, tasks, task, name) for name in names]
-    return tuple(filter(None, (crosstask.main_effect_sentence(effect, found.metric) for effect in effects)))
+    whole = [effects.main_effect(run.lanes, tasks, task, name) for name in names]
+    return tuple(filter(None, (effects.main_effect_sentence(effect, found.metric) for effect in whole)))
 
 
 def _causes(run: Run, task: str, found: Verdict) -> tuple[str, ...]:
@@ -267,10 +304,10 @@ def _causes(run: Run, task: str, found: Verdict) -> tuple[str, ...]:
     tasks, metric = {task: run.manifest["tasks"][task]}, found.metric
     lanes = run.lanes[run.lanes["task"] == task]
     sides = [side for side in ("activation", "optimizer") if lanes[side].nunique() > 1]
-    effects = [crosstask.main_effect(lanes, tasks, task, side) for side in sides]
+    whole = [effects.main_effect(lanes, tasks, task, side) for side in sides]
     told = [
         *crosstask.variance_sentences(crosstask.variance_by_task(lanes, tasks), tasks, task),
-        *(crosstask.main_effect_sentence(effect, metric) for effect in effects if len(sides) > 1),
+        *(effects.main_effect_sentence(effect, metric) for effect in whole if len(sides) > 1),
         crosstask.default_sentence(crosstask.default_against_tuned(lanes, tasks), metric),
         crosstask.region_sentence(crosstask.good_region(lanes, tasks)),
         crosstask.budget_sentence(crosstask.best_so_far(lanes, tasks), metric, float(tasks[task]["baseline"])),

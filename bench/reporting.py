@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from bench import crosstask, embedded, stats, templating
+from bench import crosstask, effects, embedded, stats, templating
 from bench.across import together
 from bench.audit import Run, incomplete
 from bench.errors import InputError, writing
-from bench.page import Part, kicker_of, overall, parts_of, title_of
+from bench.page import Part, kicker_of, overall, parts_of, reference_of, title_of
+from bench.reference import Reference
 from bench.store import MANIFEST
 from bench.verdicts import verdict
 
@@ -40,8 +41,10 @@ def _ranked(run: Run, by: str) -> pd.DataFrame:
     return crosstask.leaderboard(run.lanes, crosstask.comparable(run.convergence), run.manifest["tasks"], (by,))
 
 
-def report(runs: Sequence[Run], out: str | Path) -> Path:
+def report(runs: Sequence[Run], out: str | Path, reference: str = "") -> Path:
     """Write the report of `runs` into the folder `out` and return the path of its page.
+
+    Each is held against the `reference`, by default what its suite names, if anything.
 
     The files are written beside `out` first and moved in one by one, the page last; files of an older report
     that this one lacks are removed where nobody has changed them. Raises `InputError` where `out` is somebody
@@ -49,7 +52,7 @@ def report(runs: Sequence[Run], out: str | Path) -> Path:
     """
     out = Path(out)
     _refuse_foreign(out)
-    return write(render(runs), out)
+    return write(render(runs, reference), out)
 
 
 def write(files: Mapping[str, bytes], out: Path) -> Path:
@@ -69,11 +72,11 @@ def write(files: Mapping[str, bytes], out: Path) -> Path:
     return out / "index.html"
 
 
-def render(runs: Sequence[Run]) -> dict[str, bytes]:
+def render(runs: Sequence[Run], reference: str = "") -> dict[str, bytes]:
     """All files of the report of `runs`, by name; the page last. The same runs give the same bytes."""
     if not runs:
         raise InputError("report: got no run; expected at least one")
-    parts = parts_of(runs)
+    parts = parts_of(runs, reference)
     verdicts = [(part.run.name, section.verdict) for part in parts for section in part.sections]
     head = {
         "together": together(runs, verdicts),
@@ -93,12 +96,22 @@ def listed(files: Mapping[str, bytes]) -> dict[str, bytes]:
     return {LIST: json.dumps({"schema": 1, "files": digests}, indent=1).encode(), **files}
 
 
-def verdicts(runs: Sequence[Run]) -> list[str]:
-    """The verdict on each task of each run, one sentence each, and what is missing of a run."""
+def verdicts(runs: Sequence[Run], reference: str = "") -> list[str]:
+    """The verdict on each task of each run, one sentence each, and what is missing of a run.
+
+    After each, where its run has a reference, who is better or worse than that.
+    """
     faults = [f"{run.name}: {finding.text}" for run in runs for finding in incomplete(run)]
-    tasks = [(run, task) for run in runs for task in run.manifest["tasks"]]
-    found = [verdict(run.lanes, run.convergence, run.manifest["tasks"], task) for run, task in tasks]
-    return [f"{one.task}: {one.sentence}" for one in found] + faults
+    return [line for run in runs for line in _verdict_lines(run, reference_of(run, reference))] + faults
+
+
+def _verdict_lines(run: Run, reference: Reference | None) -> Iterator[str]:
+    for task in run.manifest["tasks"]:
+        found = verdict(run.lanes, run.convergence, run.manifest["tasks"], task)
+        yield f"{task}: {found.sentence}"
+        if reference:
+            held = effects.against(run.lanes, run.manifest["tasks"], task, reference)
+            yield from (f"{task}: {told}" for told in [effects.against_sentence(held, reference, found.metric)] if told)
 
 
 def _page(head: Mapping[str, object], parts: Sequence[Part]) -> str:
@@ -116,6 +129,9 @@ def _figure_files(parts: Sequence[Part]) -> dict[str, bytes]:
 
 def _table_files(parts: Sequence[Part]) -> dict[str, str]:
     frames = {name: pd.concat([_named(read(part.run), part.run) for part in parts]) for name, read in FRAMES.items()}
+    held = [_named(section.held.assign(task=section.task), part.run) for part in parts for section in part.sections]
+    if any(map(len, held)):
+        frames["against"] = pd.concat([frame for frame in held if len(frame)])[["run", "task", *effects.AGAINST]]
     frames["cells"][["verdict", "difference", "p_value"]] = [told for part in parts for told in _verdicts(part)]
     files = {f"tables/{name}.csv": frame.to_csv(index=False, lineterminator="\n") for name, frame in frames.items()}
     for section in (section for part in parts for section in part.sections):

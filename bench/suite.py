@@ -32,6 +32,7 @@ from bench.errors import InputError
 from bench.labels import same
 from bench.locate import locate, suite_files
 from bench.optimizers import OPTIMIZERS, Optimizer
+from bench.reference import Reference
 from bench.tasks import Task
 
 GRID = Tuning()
@@ -125,6 +126,7 @@ class Suite(SuiteFile):
         seeds: how many for each learning rate and how many fresh ones for the verdict, `{"tune": 2, "evaluate": 10}`.
         tuning: how tuning searches, `{"method": "sobol", "trials": 16}`; on the grid by default.
         factors: what else is swept, `{"width": [16, 64]}`; nothing by default.
+        reference: an activation, an optimizer or a cell (`relu + adam`) that reports hold all others against.
         python: Python files that are run first and register what the suite names; none by default.
 
     Raises `InputError` with all that is wrong.
@@ -140,6 +142,7 @@ class Suite(SuiteFile):
     learning_rates: LearningRates
     seeds: Seeds
     factors: Factors = Factors()
+    reference: str = Field(default="", exclude_if=lambda name: not name)
 
     @field_validator("optimizers")
     @classmethod
@@ -202,6 +205,20 @@ class Suite(SuiteFile):
         if wrong:
             raise ValidationError.from_exception_data("factors", list(wrong.values()))
         return factors
+
+    @field_validator("reference")
+    @classmethod
+    def _among_cells(cls, reference: str, info: ValidationInfo) -> str:
+        """One of what the suite names, with the factors over its optimizers."""
+        found = info.data
+        if not (reference and {"activations", "optimizers", "factors"} <= found.keys()):
+            return reference  # what is wrong is told of those
+        swept = [with_values(entry, of) for entry in found["optimizers"] for of in found["factors"].of_optimizers()]
+        cells = product(*([entry.resolve().label for entry in entries] for entries in (found["activations"], swept)))
+        try:
+            return Reference.find(reference, cells, "reference", "this suite").label
+        except InputError as error:
+            raise refused(error.problems[0].partition("; expected ")[2]) from None
 
     @field_validator("eval_every")
     @classmethod
@@ -294,7 +311,7 @@ def single(
         values = {key: found[key] for key in optimizers[0].ranges}
         plain["optimizers"] = [{key: of for key, of in entry.items() if key != "learning_rates"} | values]
         plain["learning_rates"] = {"low": rate, "high": rate, "num": 1}
-    return parse({**suite.described(), **plain, "tuning": {}, "factors": {}})
+    return parse({**suite.described(), **plain, "tuning": {}, "factors": {}, "reference": ""})
 
 
 def read(path: str | Path) -> Suite:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from bench import stats
 from bench.labels import NO_ACTIVATION, significant
+from bench.reference import Reference
 from bench.stats import Metric, cell_label, noun
 from bench.verdicts import Verdict
 
@@ -16,6 +17,7 @@ LEADER, LEVEL, LOST = "leader", "level", "lost"
 WORDS = {LEADER: "leader", LEVEL: "not told apart"}
 UNKNOWN = "–"
 UNITS = {"s": 1.0, "ms": 1e-3, "µs": 1e-6}
+OTHER = {"activation": "optimizer", "optimizer": "activation"}
 MOST_UNCERTAIN = 5  # columns with ± beside each other on a page of a paper
 WHOLE = "{:,.0f}".format
 
@@ -81,14 +83,15 @@ def _told(row: dict[str, Any], verdict: Verdict) -> str:
     return WORDS.get(row["mark"], "behind" if scored else "")
 
 
-def cells(table: pd.DataFrame, throughput: pd.DataFrame, verdict: Verdict) -> Table:
+def cells(table: pd.DataFrame, throughput: pd.DataFrame, verdict: Verdict, reference: Reference | None = None) -> Table:
     """All cells of one task, the best first.
 
-    `table` may tell in `found` what was searched beside the learning rate, in `collapsed` whether a seed collapsed.
+    `table` may tell in `found` what was searched beside the learning rate, in `collapsed` whether a seed collapsed, and
+    in `ahead` how far each is ahead of the `reference`.
     """
     speed = throughput.groupby(["activation", "optimizer"])["lane_steps_per_s"].median().rename("speed")
     timed = table.join(speed, on=["activation", "optimizer"])
-    return _ranked(timed, _readers(timed, verdict.metric), verdict)
+    return _ranked(timed, _readers(timed, verdict.metric, reference), verdict)
 
 
 def paper(table: pd.DataFrame, verdict: Verdict) -> Table:
@@ -176,6 +179,27 @@ def leaderboard(board: pd.DataFrame, level: Sequence[object] = ()) -> Table:
     return Table(tuple(column for column, _ in readers), tuple(rows))
 
 
+def against(counts: pd.DataFrame, by: str) -> Table:
+    """An activation, optimizer or cell (`by`) a row: on how many tasks it beats the reference or not.
+
+    `counts` are those of `effects.against_over_tasks`.
+    """
+    lost = bool(counts["lost"].any())
+    about = "that chance alone sets its ranks as far from the reference's (Wilcoxon over data sets, with Holm)"
+    readers: list[Read] = [
+        (Column(by, False), lambda row: Entry(row["entrant"], row["entrant"])),
+        _number("tasks", "tasks", WHOLE),
+        _number("better", "better", WHOLE, "tasks on which the test tells that"),
+        _number("not told apart", "level", WHOLE),
+        *[_number("lost more seeds", "lost", WHOLE, "to divergence, where no test tells them apart")] * lost,
+        _number("worse", "worse", WHOLE, "tasks on which the test tells that"),
+        *[_number("p over tasks", "p_value", lambda v: significant(v, 2), about)]
+        * bool((counts["p_value"] < stats.LEVEL).any()),
+    ]
+    rows = [Row(tuple(read(row) for _, read in readers), "", row["entrant"]) for row in counts.to_dict("records")]
+    return Table(tuple(column for column, _ in readers), tuple(rows))
+
+
 def leaders(verdicts: Sequence[tuple[str, Verdict]]) -> Table:
     """A row a run and task: its leader, how good that is, and how many cannot be told from it.
 
@@ -222,7 +246,7 @@ def durations(seconds: "pd.Series[float]") -> Callable[[float], str]:
     return lambda value: f"{value / UNITS[unit]:,.{places}f} {unit}"
 
 
-def _readers(table: pd.DataFrame, metric: Metric) -> list[Read]:
+def _readers(table: pd.DataFrame, metric: Metric, reference: Reference | None) -> list[Read]:
     what = noun(table)
     cost = f"of one worker for one {what}: steps x seconds of a step / width of the chunk it trains in"
     return [
@@ -234,6 +258,7 @@ def _readers(table: pd.DataFrame, metric: Metric) -> list[Read]:
             Column("95 % interval", True, "of the mean, by bootstrap; sorted by its lower end; ‡ a seed collapsed"),
             lambda row: _interval(row, metric),
         ),
+        *([_ahead(metric, reference)] if reference else []),
         *_until_target(
             table,
             _number("steps to target", "steps_to_target", WHOLE, "median over the seeds; never: missed", "less"),
@@ -283,6 +308,13 @@ def _metric(metric: Metric) -> Read:
     better = "more" if metric.sign > 0 else "less"
     column = Column(f"test {_with_unit(metric)}", True, "mean over the evaluation seeds", better)
     return column, lambda row: _mean(row, metric)
+
+
+def _ahead(metric: Metric, reference: Reference) -> Read:
+    whose = "the cell" if reference.by == "cell" else f"the cell of the same {OTHER[reference.by]}"
+    hint = f"the mean less that of {reference.label}, {whose}; more is better"
+    column = Column(f"ahead of {reference.label}", True, hint, "more")
+    return column, lambda row: Entry(metric.gain(row["ahead"]), _key(row["ahead"]))
 
 
 def _mean(row: dict[str, Any], metric: Metric) -> Entry:

@@ -216,7 +216,7 @@ def against_best(lanes: pd.DataFrame, tasks: Tasks, task: str, best: Pair) -> pd
     that no test tells them from anything.
     """
     table = score_table(lanes, tasks, task)
-    place, lost = table.index.get_loc(best), _seeds_lost(lanes, task, table)
+    place, lost = table.index.get_loc(best), seeds_lost(lanes, task, table)
     p = against_row(Metric.of(tasks[task]).sign * table.to_numpy(), place, lost == 0)
     more = lost > lost[place]
     paired = table.sub(table.loc[best])
@@ -248,7 +248,7 @@ def _lost(lanes: pd.DataFrame, task: str) -> pd.DataFrame:
     return lanes[(lanes["task"] == task) & (lanes["phase"] == "evaluate") & lanes["status"].isin(LOST)]
 
 
-def _seeds_lost(lanes: pd.DataFrame, task: str, table: pd.DataFrame) -> NDArray[np.int64]:
+def seeds_lost(lanes: pd.DataFrame, task: str, table: pd.DataFrame) -> NDArray[np.int64]:
     """How many seeds each cell [cells] of `table` lost."""
     counts = _lost(lanes, task).groupby(CELL[1:]).size()
     found: NDArray[np.int64] = counts.reindex(table.index, fill_value=0).to_numpy(np.int64)

@@ -243,8 +243,8 @@ class TestRun:
 
     def test_writes_a_report_where_asked(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(launch, "run", lambda *_, **__: finished())
-        monkeypatch.setattr(reporting, "report", lambda runs, out: out / "index.html")
-        monkeypatch.setattr(reporting, "verdicts", lambda runs: ["relu + adam leads"])
+        monkeypatch.setattr(reporting, "report", lambda runs, out, **more: out / "index.html")
+        monkeypatch.setattr(reporting, "verdicts", lambda runs, **more: ["relu + adam leads"])
         shown = bench("run", "smoke", "--report").stdout.splitlines()
         assert shown == ["results: there", "relu + adam leads", f"report:  {Path('reports/there/index.html')}"]
 
@@ -323,6 +323,14 @@ class TestStored:
         assert verdict.startswith("wine_mlp: ")
         assert page == f"report:  {Path('page/index.html')}"
         assert (here / "page" / "index.html").exists()
+
+    def test_a_report_that_holds_cells_against_a_reference(self, stored: Path, here: Path) -> None:
+        shown = bench("report", "stored", "--reference", "relu", "--out", "against").stdout
+        assert "digits_mlp: Against relu" in shown
+        assert (here / "against" / "tables" / "against.csv").exists()
+        assert refused(2, "report", "stored", "--reference", "rellu")[0].startswith(
+            "error: --reference: got 'rellu'; expected an activation, an optimizer or a cell of stored, perhaps relu"
+        )
 
     @pytest.mark.parametrize("verb", ["verify", "report"])
     def test_no_run(self, verb: str, here: Path) -> None:

@@ -55,7 +55,6 @@ def test_nothing_evaluated_gives_empty_frames() -> None:
     none = make_run(["relu"], ["sgd", "adam"], keep_evaluated=0)
     tasks = none.manifest["tasks"]
     assert crosstask.variance_by_task(none.lanes, tasks)["phase"].isin(["tune"]).all()
-    assert crosstask.main_effect(none.lanes, tasks, "digits_mlp", "optimizer").empty
     assert crosstask.leaderboard(none.lanes, none.convergence.iloc[:0], tasks).empty
 
 
@@ -103,52 +102,6 @@ def test_a_data_set_s_mean_ranks_are_ranked_again(run: SyntheticRun) -> None:
 def test_flips_are_told_where_there_are_two_tasks(run: SyntheticRun) -> None:
     assert "change their order" in crosstask.flips_sentence(run.convergence)
     assert crosstask.flips_sentence(run.convergence[run.convergence["task"] == "a"]) == ""
-
-
-def test_many_cells_on_the_same_seeds_see_what_no_single_one_does() -> None:
-    run = make_run(["relu", "tanh", "elu", "prelu"], ["sgd", "adam"], evaluate=5)
-    tasks, rng = run.manifest["tasks"], np.random.default_rng(0)
-    done = run.lanes["phase"] == "evaluate"
-    better = 0.008 * (run.lanes["optimizer"] == "adam")
-    run.lanes.loc[done, "status"] = "ok"
-    run.lanes.loc[done, "test_metric"] = 0.9 + better[done] + 0.003 * rng.normal(size=done.sum())
-    effect = crosstask.main_effect(run.lanes, tasks, "digits_mlp", "optimizer")
-    assert list(effect["optimizer"]) == ["adam", "sgd"]
-    assert list(effect["tied"]) == [True, False]
-    assert list(effect["cells"]) == [4, 4]
-    sentence = crosstask.main_effect_sentence(effect, Metric.of(tasks["digits_mlp"]))
-    assert sentence.startswith("Over all 4 activations, adam has the best mean of any optimizer, 90.8 % test")
-    assert sentence.endswith("; each of the others can be told from it.")
-
-
-def test_the_values_of_a_factor_are_compared_over_the_optimizers_that_they_were_swept_over() -> None:
-    labels = [f"{name}{schedule}" for name in ("sgd", "adamw") for schedule in ("", "(schedule=cosine(final=0.1))")]
-    run = make_run(["relu", "tanh"], labels, evaluate=5)
-    tasks, rng = run.manifest["tasks"], np.random.default_rng(0)
-    done = run.lanes["phase"] == "evaluate"
-    better = 0.02 * run.lanes["optimizer"].str.contains("cosine") + 0.1 * run.lanes["optimizer"].str.startswith("sgd")
-    run.lanes.loc[done, "status"] = "ok"
-    run.lanes.loc[done, "test_metric"] = 0.8 + better[done] + 0.003 * rng.normal(size=done.sum())
-    effect = crosstask.main_effect(run.lanes, tasks, "digits_mlp", "schedule")
-    assert list(effect["schedule"]) == ["cosine(final=0.1)", "constant"]
-    assert list(effect["cells"]) == [4, 4] and list(effect["tied"]) == [True, False]
-    assert crosstask.main_effect_sentence(effect, Metric.of(tasks["digits_mlp"])).startswith(
-        "Over all 4 cells of each, cosine(final=0.1) has the best mean of any schedule, 87.0 % test accuracy; "
-    )
-    decayed = crosstask.main_effect(run.lanes, tasks, "digits_mlp", "weight_decay")
-    assert list(decayed["weight_decay"]) == ["0"]
-
-
-def test_levels_of_the_same_mean_share_it() -> None:
-    effect = pd.DataFrame({"activation": ["relu", "tanh", "elu"], "cells": 3, "mean": [0.9, 0.9, 0.8], "tied": True})
-    metric = Metric.of(TASKS["a"])
-    assert crosstask.main_effect_sentence(effect, metric) == (
-        "Over all 3 optimizers, relu and tanh share the best mean of any activation, 90.0 % test accuracy; "
-        "cannot be told from them: elu."
-    )
-    assert crosstask.main_effect_sentence(effect.assign(mean=0.9), metric) == (
-        "Over all 3 optimizers, each activation has the same mean, 90.0 % test accuracy."
-    )
 
 
 def test_the_spread_is_told_of_every_task_and_phase(run: SyntheticRun) -> None:

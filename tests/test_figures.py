@@ -15,19 +15,20 @@ import seaborn as sns
 from matplotlib.figure import Figure as Canvas
 from synthetic import ACTIVATIONS, OPTIMIZERS, REGRESSION, SyntheticRun, make_run, searched, task_entry
 
-from bench import figures
+from bench import effects, figures
 from bench.figures import Figure, speed, style, svg
 from bench.figures.bars import PARTS, times, workers_of
 from bench.figures.heatmaps import BRIGHT_IS_GOOD, diverged_heatmap, least_difference, limits
 from bench.figures.panels import curves
 from bench.figures.profiles import profiles
 from bench.figures.speed import rates
+from bench.reference import Reference
 from bench.results import BUCKETS
 from bench.stats import Metric
 from bench.throughput.results import BUCKETS as TIMED_BUCKETS
 from bench.verdicts import Verdict, verdict
 
-KINDS = {"metric", "steps", "diverged", "curves", "rates", "throughput", "times"}
+KINDS = {"against", "metric", "steps", "diverged", "curves", "rates", "throughput", "times"}
 SHAPES: dict[str, dict[str, Any]] = {
     "one cell": {"activations": ["relu"], "optimizers": ["adam"]},
     "many optimizers": {
@@ -66,7 +67,16 @@ def draw(run: SyntheticRun) -> dict[str, Figure]:
     """All figures of a run of one task."""
     (task,) = run.manifest["tasks"]
     found = verdict(run.lanes, run.convergence, run.manifest["tasks"], task)
-    return figures.of_task(run, task, found, figures.styles(run.convergence), "t") | figures.of_run(run, "run")
+    (activation, optimizer), *_ = run.convergence[["activation", "optimizer"]].itertuples(index=False, name=None)
+    sides = {"optimizer": optimizer, "activation": activation}
+    by = next((side for side in sides if run.convergence[side].nunique() > 1), "cell")
+    reference = Reference(by, sides.get(by, ""))
+    held = effects.against(run.lanes, run.manifest["tasks"], task, reference)
+    told = effects.against_sentence(held, reference, found.metric)
+    against = figures.against("t", held, reference, found.metric, told)
+    return (
+        against | figures.of_task(run, task, found, figures.styles(run.convergence), "t") | figures.of_run(run, "run")
+    )
 
 
 @pytest.fixture(scope="module")
@@ -526,3 +536,30 @@ def test_the_time_of_a_run_gone_on_with_by_others_is_no_product_of_one_number() 
     assert "Of 4.0 worker-seconds (of 2, then 1, then 2 workers) training took 75 %" in found.finding
     assert found.reading.startswith("Seconds of all workers by what they did. Train")
     assert workers_of({"workers": 3, "sessions": []}) == [3]
+
+
+def test_a_forest_shows_the_best_entrants_and_says_how_many_there_are() -> None:
+    run = make_run([f"a{i}" for i in range(9)], [f"o{i}" for i in range(6)])
+    tasks, reference = run.manifest["tasks"], Reference("cell", "a0 + o0")
+    held = effects.against(run.lanes, tasks, "digits_mlp", reference)
+    metric = Metric.of(tasks["digits_mlp"])
+    drawn = figures.against("t", held, reference, metric, "told")["against"]
+    words = texts(drawn)
+    assert [name for name in held["entrant"] if name in words] == list(held["entrant"][:40])
+    assert drawn.reading.endswith(" The best 40 of 53; tables/against.csv has all.")
+    assert "ahead of a0 + o0 by (points)" in words
+
+
+def test_a_forest_s_legend_names_what_is_there_alone() -> None:
+    found = pd.DataFrame(
+        {
+            "entrant": ["tanh", "elu"], "cells": 2, "mean": [0.9, 0.8], "difference": [0.1, 0.0], "low": [0.05, -0.1],
+            "high": [0.15, 0.1], "p_value": [0.01, 1.0], "lost": 0, "told": ["better", "level"],
+        }
+    )  # fmt: skip
+    reference, metric = Reference("activation", "relu"), Metric.of(task_entry())
+    drawn = figures.against("t", found, reference, metric, "told")["against"]
+    assert drawn.reading.endswith("Green: better; grey: cannot be told from it.")
+    worse = figures.against("t", found.assign(told="worse"), reference, metric, "told")["against"]
+    assert worse.reading.endswith("correction says. Orange squares: worse.")
+    assert figures.against("t", found.iloc[:0], reference, metric, "") == {}

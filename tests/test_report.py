@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from copy import copy
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from synthetic import REGRESSION, SyntheticRun, make_run, task_entry
 
 from bench import reporting
 from bench.errors import InputError
-from bench.page import slugs
+from bench.page import parts_of, slugs
 from bench.reporting import GENERATOR, render, report, verdicts
 
 HOSTILE = '</script><img src=x onerror=alert(1)> | $x_1$ & 5 % "q" {y} ~^\\ `c` [l](http://x)'
@@ -186,6 +187,51 @@ def test_a_run_of_many_tasks_opens_with_what_they_say_together() -> None:
     assert page.count('<p class="sentence">') == 1 + len(names)
 
 
+def test_what_is_held_against_a_reference_is_told_drawn_and_listed() -> None:
+    run = make_run(["relu", "tanh", "elu"], ["sgd", "adam"], {"a": task_entry(), "b": REGRESSION})
+    files = render([run], "relu")
+    page, markdown = Page(files["index.html"].decode()), files["report.md"].decode()
+    text = page.text.replace("\u00a0", " ")
+    sentences = [line for line in verdicts([run], "relu") if ": Against relu, each over 2 optimizers: " in line]
+    assert [sentence[:2] for sentence in sentences] == ["a:", "b:"]
+    assert all(sentence[3:] in text and sentence[3:] in markdown for sentence in sentences)
+    assert {"figures/a-against.svg", "figures/b-against.pdf", "tables/against.csv"} <= set(files)
+    assert text.index("What was asked") < text.index("On how many tasks each is better or worse than relu")
+    assert "### How far ahead of relu" in markdown and "### Against relu" in markdown
+    rows = list(csv.DictReader(io.StringIO(files["tables/against.csv"].decode())))
+    assert [(row["task"], row["cells"]) for row in rows] == [("a", "2")] * 2 + [("b", "2")] * 2
+    assert {row["told"] for row in rows} <= {"better", "level", "lost", "worse"}
+    assert text.rstrip().count("bench report results/synthetic --reference relu") == 1
+    assert "ahead of relu" in text
+    named = copy(run)
+    named.manifest = run.manifest | {"suite": run.manifest["suite"] | {"reference": "relu"}}
+    by_suite = render([named])
+    assert by_suite["tables/against.csv"] == files["tables/against.csv"]
+    assert "--reference" not in by_suite["report.md"].decode()
+    assert "tables/against.csv" not in render([run])
+
+
+def test_each_cell_is_held_against_the_one_beside_the_reference() -> None:
+    run = make_run(["relu", "tanh"], ["sgd", "adam"], {"b": REGRESSION})
+    for reference, beside in (("relu", ("relu", None)), ("adam", (None, "adam")), ("relu + adam", ("relu", "adam"))):
+        (section,) = parts_of([run], reference)[0].sections
+        titles = [column.title for column in section.cells.columns]
+        at = titles.index(f"ahead of {reference}")
+        means = run.convergence.set_index(["activation", "optimizer"])["test_metric"]
+        for row in section.cells.rows:
+            pair = row.name.split(" + ")
+            of = tuple(named or own for named, own in zip(beside, pair, strict=True))
+            assert float(row.entries[at].key) == pytest.approx(
+                means[of] - means[tuple(pair)], abs=1e-6
+            )  # less is better
+
+
+def test_a_run_that_lacks_the_reference_is_refused(run: SyntheticRun) -> None:
+    other = make_run(["tanh"], ["sgd"], name="other")
+    with pytest.raises(InputError, match=r"--reference: got 'relu'; expected an activation, .* cell of other"):
+        render([run, other], "relu")
+
+
 def test_hostile_text_stays_text_in_the_page(hostile: dict[str, bytes]) -> None:
     page = Page(hostile["index.html"].decode())
     assert not page.all("img")
@@ -287,7 +333,7 @@ def written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[dict[s
     def write(files: dict[str, bytes]) -> Path:
         digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
         listed = {"report.json": json.dumps({"schema": 1, "files": digests}).encode()}
-        monkeypatch.setattr(reporting, "render", lambda _: files | listed | {"index.html": GENERATOR.encode()})
+        monkeypatch.setattr(reporting, "render", lambda *_: files | listed | {"index.html": GENERATOR.encode()})
         return report([], tmp_path / "out").parent
 
     return write

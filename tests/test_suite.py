@@ -707,6 +707,36 @@ def parsed(**changed: Any) -> Suite:
     return suite.parse(GOOD | changed)
 
 
+class TestReference:
+    @pytest.mark.parametrize("given", ["relu", "adam", "relu + adam", "relu+adam"])
+    def test_is_one_of_what_the_suite_names(self, given: str) -> None:
+        made = parsed(activations=["relu", "tanh"], optimizers=["sgd", "adam"], reference=given)
+        assert made.reference in ("relu", "adam", "relu + adam")
+        assert suite.parse(made.described()) == made
+        assert "reference" not in parsed().described(), "older runs go on"
+
+    def test_is_refused_where_the_suite_lacks_it(self) -> None:
+        with pytest.raises(InputError) as error:
+            parsed(activations=["relu", "tanh"], optimizers=["sgd"], reference="thanh")
+        (problem,) = error.value.problems
+        expected = "expected an activation, an optimizer or a cell of this suite, perhaps tanh"
+        assert problem == f'suite: reference: got "thanh"; {expected}'
+
+    def test_leaves_an_unknown_optimizer_to_be_told(self) -> None:
+        with pytest.raises(InputError) as error:
+            parsed(optimizers=["adm"], reference="relu")
+        assert [problem.split(": got")[0] for problem in error.value.problems] == ["suite: optimizers[0]"]
+
+    def test_may_have_a_factor(self) -> None:
+        made = parsed(activations=["relu"], optimizers=["sgd"], factors={"weight_decay": [0.0, 0.1]})
+        labels = [optimizer.label for optimizer, _ in made.tuned_optimizers]
+        assert parsed(**{**made.described(), "reference": labels[1]}).reference == labels[1]
+
+    def test_is_nothing_to_a_cell_alone(self) -> None:
+        made = parsed(tasks=["wine_mlp"], activations=["relu", "tanh"], optimizers=["sgd", "adam"], reference="relu")
+        assert suite.single(made.described(), "wine_mlp", "tanh", "adam").reference == ""
+
+
 class TestFactors:
     def test_are_swept_with_every_task_and_every_optimizer(self) -> None:
         made = parsed(

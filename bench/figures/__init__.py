@@ -9,6 +9,7 @@ from bench import stats
 from bench.audit import Run
 from bench.figures.bars import throughput, times, workers_of
 from bench.figures.exhibits import chosen, exhibit
+from bench.figures.forest import against
 from bench.figures.heatmaps import diverged_heatmap, metric_heatmap, steps_heatmap
 from bench.figures.panels import curves, sensitivity
 from bench.figures.style import Style, styles
@@ -17,7 +18,7 @@ from bench.search import searched
 from bench.tasks import TASKS
 from bench.verdicts import Verdict
 
-__all__ = ["Figure", "Style", "of_run", "of_task", "styles"]
+__all__ = ["Figure", "Style", "against", "of_run", "of_task", "styles"]
 
 MANY_CELLS = 300  # a run of more has its lines drawn without bands and with fewer markers
 

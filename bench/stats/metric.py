@@ -99,6 +99,14 @@ class Metric:
             text = f"{shown:.1g}" if shown >= LEAST_TOLD else f"less than {LEAST_TOLD:g}"
         return f"{text} {'points' if self.unit == '%' else self.unit}".rstrip()
 
+    def gain(self, value: float) -> str:
+        """A difference of which more is better, with its sign and without its unit: `+0.7`, `−1.2`, `0.0`."""
+        if not np.isfinite(value):
+            return "–"
+        places = self._places(value * self.scale)
+        text = f"{value * self.scale:+,.{places}f}"
+        return _signed(text) if text.strip("+-0.,") else text.lstrip("+-")
+
     def _with_unit(self, shown: str) -> str:
         return f"{shown} {self.unit}" if self.unit else shown
 

@@ -1,0 +1,194 @@
+"""Activations, optimizers, values of a factor: each as a whole, beside the best or beside what one names."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import stdtrit
+
+from bench import crosstask, stats
+from bench.labels import cell_label, few, joined, parts
+from bench.optimizers import FACTORS, OPTIMIZERS
+from bench.reference import Reference
+from bench.stats import LEVEL, Metric, Tasks
+from bench.stats.moderated import resolution, row_variances
+from bench.verdicts import against_row, seeds_lost
+
+AGAINST = ["entrant", "cells", "mean", "difference", "low", "high", "p_value", "lost", "told"]
+TOLD = ("better", "level", "lost", "worse")
+MOST_NAMED = 5
+
+
+def main_effect(lanes: pd.DataFrame, tasks: Tasks, task: str, by: str) -> pd.DataFrame:
+    """The activations, the optimizers or the values of a factor (`by`) of `task`, each by the mean of its cells.
+
+    Columns: `by`, `cells`, `mean`, `difference` (to the best), `p_value` (two-sided, see `stats.moderated_tests`, with
+    Holm) and `tied` with the best at 5 %; the best first. Many cells on the same seeds see what no single one does.
+    Levels that lack a cell that others have are left out.
+    """
+    columns = [by, "cells", "mean", "difference", "p_value", "tied"]
+    means, cells, _ = _by_level(lanes, tasks, task, by)
+    if means.empty:
+        return pd.DataFrame(columns=columns)
+    sign, values = Metric.of(tasks[task]).sign, means.to_numpy()
+    best = int((sign * values.mean(axis=1)).argmax())
+    p = against_row(sign * values, best)
+    found = pd.DataFrame({by: means.index, "cells": cells, "mean": values.mean(axis=1), "p_value": p})
+    found = found.assign(difference=found["mean"] - found["mean"][best], tied=p >= LEVEL)
+    return found.sort_values("mean", ascending=sign < 0, kind="stable", ignore_index=True)[columns]
+
+
+def _by_level(lanes: pd.DataFrame, tasks: Tasks, task: str, by: str) -> tuple[pd.DataFrame, int, NDArray[np.int64]]:
+    """The scores of `task` as levels x seeds, each the mean over its cells; of how many; how many seeds each lost.
+
+    Levels that lack a cell that others have are left out, and so are cells that lack a seed.
+    """
+    table = stats.score_table(lanes, tasks, task).dropna()
+    levels = _levels(table.index, by)
+    groups = table.groupby(levels, sort=False)
+    whole = groups.size() == groups.size().max()
+    lost = pd.Series(seeds_lost(lanes, task, table), table.index).groupby(levels, sort=False).sum()
+    return groups.mean()[whole], int(groups.size().max()) if len(table) else 0, lost[whole].to_numpy()
+
+
+def _levels(cells: pd.Index, by: str) -> pd.Index:
+    """The activation, the optimizer, the value of a factor or the label of each cell."""
+    if by == "cell":
+        return cells.map(lambda pair: cell_label(*pair))
+    if by not in FACTORS:
+        return cells.get_level_values(by)
+
+    def level(label: str) -> str:
+        name, given = parts(label)
+        off = OPTIMIZERS[name].arguments.get(by, FACTORS[by]) if name in OPTIMIZERS else FACTORS[by]
+        return given.get(by, f"{off:.12g}" if isinstance(off, float) else str(off))
+
+    return cells.get_level_values("optimizer").map(level)
+
+
+def main_effect_sentence(effect: pd.DataFrame, metric: Metric) -> str:
+    """Which level of `main_effect` is the best over all its cells, and which cannot be told from it."""
+    if len(effect) < 2:
+        return ""
+    by, best = effect.columns[0], effect.iloc[0]
+    over = {"optimizer": "activations", "activation": "optimizers"}.get(by, "cells of each")
+    head = f"Over all {best['cells']} {over}" if best["cells"] > 1 else "Alone"
+    equal = np.isclose(effect["mean"], best["mean"], rtol=1e-9, atol=0)
+    first, level = effect.loc[equal, by], effect.loc[effect["tied"] & ~equal, by]
+    value = f"{metric.told(best['mean'])} test {metric.name}"
+    if equal.all():
+        return f"{head}, each {by} has the same mean, {value}."
+    it, share = ("it", "has") if len(first) == 1 else ("them", "share")
+    rest = (
+        f"cannot be told from {it}: {', '.join(level)}" if len(level) else f"each of the others can be told from {it}"
+    )
+    return f"{head}, {joined(list(first))} {share} the best mean of any {by}, {value}; {rest}."
+
+
+def against(lanes: pd.DataFrame, tasks: Tasks, task: str, reference: Reference) -> pd.DataFrame:
+    """Each other activation, optimizer or cell of `task` against the reference, the best first; empty without it.
+
+    Activations and optimizers by the mean of their cells, seed by seed. Columns: `entrant`; of how many `cells`; its
+    `mean` metric; the mean `difference` from the reference and the `low` and `high` end of its own 95 % t interval;
+    `p_value` (two-sided, see `stats.moderated_tests`, with Holm over the entrants); how many seeds it `lost`; and
+    `told`: better or worse where p is below 5 %; else `lost` where it lost more seeds than the reference, or `level`.
+
+    The reference was named and not picked for its scores, so that no winner's luck enters.
+    Source: Dunnett, A Multiple Comparison Procedure for Comparing Several Treatments with a Control, 1955, for the
+    question; Holm 1979 for the correction, which asks nothing of the noise.
+    """
+    means, cells, lost = _by_level(lanes, tasks, task, reference.by)
+    if reference.label not in means.index or len(means) < 2:
+        return pd.DataFrame(columns=AGAINST)
+    values, sign, place = means.to_numpy(), Metric.of(tasks[task]).sign, means.index.get_loc(reference.label)
+    paired = values - values[place]
+    difference, p = paired.mean(axis=1), against_row(sign * values, place, lost == 0)
+    half = _half_widths(paired, resolution(values))
+    apart, better = p < LEVEL, sign * difference > 0
+    told = np.select([apart & better, apart, lost > lost[place]], ["better", "worse", "lost"], "level")
+    found = pd.DataFrame({"entrant": means.index, "cells": cells, "mean": values.mean(axis=1), "lost": lost})
+    found = found.assign(difference=difference, low=difference - half, high=difference + half, p_value=p)
+    found = found.assign(told=np.where(told == "0", "level", told)).drop(index=place)
+    return found.sort_values("mean", ascending=sign < 0, kind="stable", ignore_index=True)[AGAINST]
+
+
+def _half_widths(paired: stats.Floats, step: float) -> stats.Floats:
+    """Half of the 95 % t interval of the mean of each row [n, seeds] of differences of scores in steps of `step`."""
+    seeds = paired.shape[1]
+    if seeds < 2:
+        return np.full(len(paired), np.nan)
+    errors: stats.Floats = np.sqrt((row_variances(paired) + step**2 / 6) / seeds)
+    return errors * float(stdtrit(seeds - 1, 0.975))
+
+
+def against_sentence(found: pd.DataFrame, reference: Reference, metric: Metric) -> str:
+    """Who is better or worse than the reference, by how much, and who cannot be told from it; "" of an empty frame."""
+    if found.empty:
+        return ""
+    cells, over = int(found["cells"].iloc[0]), {"activation": "optimizers", "optimizer": "activations"}
+    head = f"Against {reference.label}" + (f", each over {cells} {over[reference.by]}" if cells > 1 else "")
+    said = {
+        "better": ("is better", "are better"),
+        "worse": ("is worse", "are worse"),
+        "level": ("cannot be told from it", "cannot be told from it"),
+        "lost": ("lost more seeds", "lost more seeds"),
+    }
+    groups = {told: found[found["told"] == told] for told in said}
+    if len(groups["level"]) == len(found) > 1:
+        return f"{head}: none of the {len(found)} others can be told from it."
+    groups["worse"] = groups["worse"][::-1]  # the farthest first
+    clauses = [
+        f"{few([_by_how_much(row, metric) for _, row in rows.iterrows()], MOST_NAMED)} {said[told][len(rows) > 1]}"
+        for told, rows in groups.items()
+        if len(rows)
+    ]
+    return f"{head}: {'; '.join(clauses)}."
+
+
+def _by_how_much(row: "pd.Series[Any]", metric: Metric) -> str:
+    apart = row["told"] in ("better", "worse") and np.isfinite(row["difference"])
+    return f"{row['entrant']} ({metric.difference(row['difference'])})" if apart else str(row["entrant"])
+
+
+def against_over_tasks(
+    lanes: pd.DataFrame, convergence: pd.DataFrame, tasks: Tasks, reference: Reference
+) -> pd.DataFrame:
+    """One row an entrant, on how many of the tasks it is `better`, `level`, `lost` or `worse`; the most wins first.
+
+    `p_value` is that of Wilcoxon's test of its ranks against those of the reference over data sets, with Holm.
+    """
+    found = [against(lanes, tasks, task, reference) for task in tasks]
+    rows = pd.concat([frame for frame in found if len(frame)] or found[:1])
+    if rows.empty:
+        return pd.DataFrame(columns=["entrant", "tasks", *TOLD, "p_value"])
+    counts = pd.crosstab(rows["entrant"], rows["told"]).reindex(columns=list(TOLD), fill_value=0)
+    table = counts.assign(tasks=counts.sum(axis=1), p_value=_signed_ranks(convergence, tasks, reference))
+    order = {"better": False, "worse": True, "lost": True}
+    table = table.rename_axis("entrant").reset_index()[["entrant", "tasks", *TOLD, "p_value"]]
+    return table.sort_values(list(order), ascending=list(order.values()), kind="stable", ignore_index=True)
+
+
+def over_tasks_sentence(table: pd.DataFrame, reference: Reference) -> str:
+    """Who is most often better than the reference, of the rows of `against_over_tasks`."""
+    first, others = table.iloc[0], len(table) - 1
+    if not first["better"]:
+        of = f"none of the {others + 1} others" if others else f"{first['entrant']}"
+        return f"Against {reference.label}, {of} is better on any of the {table['tasks'].max()} tasks."
+    same = table[(table["better"] == first["better"]) & (table["worse"] == first["worse"])]
+    it = "is" if len(same) == 1 else "are"
+    worse = f"worse on {first['worse'] or 'none'}"
+    return (
+        f"Against {reference.label}, {few(list(same['entrant']), MOST_NAMED)} {it} most often better: on "
+        f"{first['better']} of {first['tasks']} tasks, and {worse}."
+    )
+
+
+def _signed_ranks(convergence: pd.DataFrame, tasks: Tasks, reference: Reference) -> "pd.Series[float]":
+    by = crosstask.CELLS if reference.by == "cell" else (reference.by,)
+    ranked = crosstask.blocks(convergence, tasks, by)
+    ranked.index = _levels(ranked.index, reference.by)
+    if reference.label not in ranked.index:
+        return pd.Series(dtype=float)
+    others = ranked.drop(index=reference.label)
+    return pd.Series(stats.holm(stats.signed_rank(others - ranked.loc[reference.label])), others.index)

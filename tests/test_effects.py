@@ -1,0 +1,187 @@
+"""Activations, optimizers and cells as a whole, beside the best and beside a reference."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats
+from synthetic import REGRESSION, SyntheticRun, make_run, task_entry
+
+from bench import effects, stats
+from bench.reference import Reference
+from bench.stats import Metric
+from bench.verdicts import against_row
+
+RELU = Reference("activation", "relu")
+TASKS = {"t": task_entry()}
+
+
+def scored(
+    gains: dict[str, float], optimizers: tuple[str, ...] = ("sgd", "adam"), noise: float = 0.003
+) -> SyntheticRun:
+    """A run of task t whose activations score 90 % and so much more, with noise on each of ten seeds."""
+    run, rng = make_run(list(gains), list(optimizers), TASKS, evaluate=10), np.random.default_rng(0)
+    done = run.lanes["phase"] == "evaluate"
+    run.lanes.loc[done, "status"] = "ok"
+    gained = run.lanes.loc[done, "activation"].map(gains)
+    run.lanes.loc[done, "test_metric"] = 0.9 + gained + noise * rng.normal(size=done.sum())
+    run.convergence = stats.convergence(run.lanes, run.throughput, TASKS)
+    return run
+
+
+def test_nothing_evaluated_gives_empty_frames() -> None:
+    none = make_run(["relu", "tanh"], ["sgd", "adam"], TASKS, keep_evaluated=0)
+    assert effects.main_effect(none.lanes, TASKS, "t", "optimizer").empty
+    found = effects.against(none.lanes, TASKS, "t", RELU)
+    assert found.empty and effects.against_sentence(found, RELU, Metric.of(TASKS["t"])) == ""
+    assert effects.against_over_tasks(none.lanes, none.convergence, TASKS, RELU).empty
+
+
+def test_many_cells_on_the_same_seeds_see_what_no_single_one_does() -> None:
+    run = make_run(["relu", "tanh", "elu", "prelu"], ["sgd", "adam"], evaluate=5)
+    tasks, rng = run.manifest["tasks"], np.random.default_rng(0)
+    done = run.lanes["phase"] == "evaluate"
+    better = 0.008 * (run.lanes["optimizer"] == "adam")
+    run.lanes.loc[done, "status"] = "ok"
+    run.lanes.loc[done, "test_metric"] = 0.9 + better[done] + 0.003 * rng.normal(size=done.sum())
+    effect = effects.main_effect(run.lanes, tasks, "digits_mlp", "optimizer")
+    assert list(effect["optimizer"]) == ["adam", "sgd"]
+    assert list(effect["tied"]) == [True, False]
+    assert list(effect["cells"]) == [4, 4]
+    sentence = effects.main_effect_sentence(effect, Metric.of(tasks["digits_mlp"]))
+    assert sentence.startswith("Over all 4 activations, adam has the best mean of any optimizer, 90.8 % test")
+    assert sentence.endswith("; each of the others can be told from it.")
+
+
+def test_the_values_of_a_factor_are_compared_over_the_optimizers_that_they_were_swept_over() -> None:
+    labels = [f"{name}{schedule}" for name in ("sgd", "adamw") for schedule in ("", "(schedule=cosine(final=0.1))")]
+    run = make_run(["relu", "tanh"], labels, evaluate=5)
+    tasks, rng = run.manifest["tasks"], np.random.default_rng(0)
+    done = run.lanes["phase"] == "evaluate"
+    better = 0.02 * run.lanes["optimizer"].str.contains("cosine") + 0.1 * run.lanes["optimizer"].str.startswith("sgd")
+    run.lanes.loc[done, "status"] = "ok"
+    run.lanes.loc[done, "test_metric"] = 0.8 + better[done] + 0.003 * rng.normal(size=done.sum())
+    effect = effects.main_effect(run.lanes, tasks, "digits_mlp", "schedule")
+    assert list(effect["schedule"]) == ["cosine(final=0.1)", "constant"]
+    assert list(effect["cells"]) == [4, 4] and list(effect["tied"]) == [True, False]
+    assert effects.main_effect_sentence(effect, Metric.of(tasks["digits_mlp"])).startswith(
+        "Over all 4 cells of each, cosine(final=0.1) has the best mean of any schedule, 87.0 % test accuracy; "
+    )
+    decayed = effects.main_effect(run.lanes, tasks, "digits_mlp", "weight_decay")
+    assert list(decayed["weight_decay"]) == ["0"]
+
+
+def test_levels_of_the_same_mean_share_it() -> None:
+    effect = pd.DataFrame({"activation": ["relu", "tanh", "elu"], "cells": 3, "mean": [0.9, 0.9, 0.8], "tied": True})
+    metric = Metric.of(task_entry())
+    assert effects.main_effect_sentence(effect, metric) == (
+        "Over all 3 optimizers, relu and tanh share the best mean of any activation, 90.0 % test accuracy; "
+        "cannot be told from them: elu."
+    )
+    assert effects.main_effect_sentence(effect.assign(mean=0.9), metric) == (
+        "Over all 3 optimizers, each activation has the same mean, 90.0 % test accuracy."
+    )
+
+
+def test_each_activation_is_held_against_the_reference_over_all_optimizers() -> None:
+    run = scored({"relu": 0.0, "tanh": 0.01, "elu": -0.02, "prelu": 0.0})
+    found = effects.against(run.lanes, TASKS, "t", RELU)
+    assert list(found["entrant"]) == ["tanh", "prelu", "elu"]
+    assert list(found["told"]) == ["better", "level", "worse"]
+    assert (found["cells"] == 2).all() and (found["lost"] == 0).all()
+    assert effects.against_sentence(found, RELU, Metric.of(TASKS["t"])) == (
+        "Against relu, each over 2 optimizers: tanh (1.1 points) is better; elu (1.8 points) is worse; "
+        "prelu cannot be told from it."
+    )
+
+
+def test_differences_and_their_intervals_are_those_of_a_paired_t_test() -> None:
+    run = scored({"relu": 0.0, "tanh": 0.01})
+    row = effects.against(run.lanes, TASKS, "t", RELU).iloc[0]
+    means = stats.score_table(run.lanes, TASKS, "t").groupby("activation").mean()
+    paired = (means.loc["tanh"] - means.loc["relu"]).to_numpy()
+    interval = scipy.stats.ttest_1samp(paired, 0).confidence_interval()
+    assert row["difference"] == pytest.approx(paired.mean())
+    assert (row["low"], row["high"]) == pytest.approx(tuple(interval), rel=1e-3)  # a score's rounding adds to it
+    assert row["p_value"] == pytest.approx(scipy.stats.ttest_1samp(paired, 0).pvalue, rel=1e-2)
+
+
+def test_optimizers_and_single_cells_are_references_too() -> None:
+    run = scored({"relu": 0.0, "tanh": 0.02}, ("sgd", "adam", "rmsprop"))
+    adam = effects.against(run.lanes, TASKS, "t", Reference("optimizer", "adam"))
+    assert sorted(adam["entrant"]) == ["rmsprop", "sgd"] and set(adam["told"]) == {"level"}
+    reference = Reference("cell", "relu + sgd")
+    cells = effects.against(run.lanes, TASKS, "t", reference)
+    assert len(cells) == 5 and (cells["cells"] == 1).all()
+    assert set(cells.loc[cells["told"] == "better", "entrant"]) == {"tanh + sgd", "tanh + adam", "tanh + rmsprop"}
+    told = effects.against_sentence(cells, reference, Metric.of(TASKS["t"]))
+    assert told.startswith("Against relu + sgd: tanh + ") and "each over" not in told
+    none = effects.against_sentence(adam, Reference("optimizer", "adam"), Metric.of(TASKS["t"]))
+    assert none == "Against adam, each over 2 activations: none of the 2 others can be told from it."
+
+
+def test_less_is_better_of_an_error() -> None:
+    tasks = {"t": REGRESSION}
+    run = scored({"relu": 0.0, "tanh": 0.02})
+    found = effects.against(run.lanes, tasks, "t", RELU)
+    assert list(found["told"]) == ["worse"] and found["difference"].iloc[0] > 0
+
+
+def test_who_lost_more_seeds_than_the_reference_is_not_level_with_it() -> None:
+    run = scored({"relu": 0.0, "tanh": 0.0, "elu": 0.0})
+    lost = (run.lanes["phase"] == "evaluate") & (run.lanes["activation"] == "elu") & (run.lanes["optimizer"] == "sgd")
+    run.lanes.loc[run.lanes[lost].index[:2], "status"] = "diverged"
+    found = effects.against(run.lanes, TASKS, "t", RELU).set_index("entrant")
+    assert dict(found["told"]) == {"tanh": "level", "elu": "lost"} and found.loc["elu", "lost"] == 2
+    sentence = effects.against_sentence(found.reset_index(), RELU, Metric.of(TASKS["t"]))
+    assert sentence.endswith(": tanh cannot be told from it; elu lost more seeds.")
+    elu = effects.against(run.lanes, TASKS, "t", Reference("activation", "elu"))
+    assert set(elu["told"]) == {"level"}, "whoever lost fewer is not worse"
+
+
+def test_a_task_without_the_reference_says_nothing() -> None:
+    run = scored({"tanh": 0.0, "elu": 0.0})
+    assert effects.against(run.lanes, TASKS, "t", RELU).empty
+    assert effects.against(scored({"relu": 0.0}).lanes, TASKS, "t", RELU).empty
+
+
+def test_equal_cells_are_seldom_told_from_a_reference_that_was_named() -> None:
+    """A reference that is not picked for its scores: a wrong claim of any of 19 cells in 5 runs of 100 at most."""
+    rng, runs = np.random.default_rng(0), 400
+    wrong = sum((against_row(rng.normal(size=(20, 5)), 0) < stats.LEVEL).any() for _ in range(runs))
+    assert wrong / runs < 0.05 + 2 * np.sqrt(0.05 * 0.95 / runs)
+    seen = sum(
+        against_row(rng.normal(size=(20, 5)) + 4 * np.eye(20)[7][:, None], 0)[7] < stats.LEVEL for _ in range(100)
+    )
+    assert seen > 90, "and one that is far better is seen"
+
+
+def test_tasks_won_and_lost_are_counted() -> None:
+    tasks = {name: task_entry(data_sha256=name) for name in "abcdefgh"}
+    run, rng = make_run(["relu", "tanh", "elu"], ["sgd", "adam"], tasks, evaluate=6), np.random.default_rng(0)
+    done = run.lanes["phase"] == "evaluate"
+    run.lanes.loc[done, "status"] = "ok"
+    gain = run.lanes["activation"].map({"relu": 0.0, "tanh": 0.05, "elu": 0.0}).where(run.lanes["task"] != "h", -0.05)
+    gain = gain.where(run.lanes["activation"] == "tanh", 0.0)
+    run.lanes.loc[done, "test_metric"] = 0.8 + gain[done] + 0.002 * rng.normal(size=done.sum())
+    run.convergence = stats.convergence(run.lanes, run.throughput, tasks)
+    counts = effects.against_over_tasks(run.lanes, run.convergence, tasks, RELU)
+    assert list(counts["entrant"]) == ["tanh", "elu"]
+    assert counts.iloc[0][["tasks", "better", "level", "lost", "worse"]].tolist() == [8, 7, 0, 0, 1]
+    ranks = np.array([[1.0, 2.0]] * 7 + [[3.0, 1.5]])
+    alone = scipy.stats.wilcoxon(ranks[:, 0] - ranks[:, 1], method="exact").pvalue
+    assert counts["p_value"][0] <= min(1, 2 * alone) + 1e-9
+    assert effects.over_tasks_sentence(counts, RELU) == (
+        "Against relu, tanh is most often better: on 7 of 8 tasks, and worse on 1."
+    )
+    none = counts.assign(better=0)
+    assert effects.over_tasks_sentence(none, RELU) == (
+        "Against relu, none of the 2 others is better on any of the 8 tasks."
+    )
+
+
+def test_tasks_without_activations_count_where_an_optimizer_is_the_reference() -> None:
+    frame = make_run(["none"], ["sgd", "adam"], TASKS, evaluate=5)
+    found = effects.against(frame.lanes, TASKS, "t", Reference("optimizer", "adam"))
+    assert list(found["entrant"]) == ["sgd"]
+    counts = effects.against_over_tasks(frame.lanes, frame.convergence, TASKS, Reference("optimizer", "adam"))
+    assert counts["tasks"].tolist() == [1]
