@@ -326,7 +326,7 @@ class TestStored:
 
     def test_a_report_that_holds_cells_against_a_reference(self, stored: Path, here: Path) -> None:
         shown = bench("report", "stored", "--reference", "relu", "--out", "against").stdout
-        assert "digits_mlp: Against relu" in shown
+        assert "wine_mlp: Against relu, each over 2 optimizers: " in shown
         assert (here / "against" / "tables" / "against.csv").exists()
         assert refused(2, "report", "stored", "--reference", "rellu")[0].startswith(
             "error: --reference: got 'rellu'; expected an activation, an optimizer or a cell of stored, perhaps relu"

@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from synthetic import make_run, task_entry
+from synthetic import make_run
 
-from bench.figures import of_task, styles
+from bench.figures import styles
 from bench.figures.exhibits import EXHIBITS, READINGS, chosen, exhibit, heights
 from bench.figures.svg import Figure
 from bench.tasks import TASKS
@@ -174,15 +174,6 @@ def test_a_series_stands_over_the_years_it_is_of() -> None:
     assert shown is not None
     figure = show("series", 1, **shown(TASKS["sunspots_rnn"]))
     assert {"year", "standardized sunspot number", "1960", "1980", "2000"} <= set(texts(figure))
-
-
-def test_a_series_of_a_run_that_leaves_an_axis_unnamed_has_the_labels_of_its_task() -> None:
-    run = make_run(["relu"], ["adam"], {"cartpole_reinforce": task_entry()})
-    run.manifest["tasks"]["cartpole_reinforce"] |= {"exhibit": "series", "shown": {"title": "Angle", "x": "step"}}
-    run.exhibits = {("cartpole_reinforce", "relu", "adam"): np.zeros((2, 5))}
-    found = verdict(run.lanes, run.convergence, run.manifest["tasks"], "cartpole_reinforce")
-    figure = of_task(run, "cartpole_reinforce", found, styles(run.convergence), "t")["exhibit"]
-    assert {"time (s)", "pole angle (degrees)"} <= set(texts(figure))
 
 
 def test_seeds_that_diverged_are_told_beside_a_picture_that_is_of_none_of_them() -> None:

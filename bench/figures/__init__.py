@@ -1,7 +1,6 @@
 """The figures of a report: frames in, SVG out."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 
@@ -15,7 +14,6 @@ from bench.figures.panels import curves, sensitivity
 from bench.figures.style import Style, styles
 from bench.figures.svg import Figure
 from bench.search import searched
-from bench.tasks import TASKS
 from bench.verdicts import Verdict
 
 __all__ = ["Figure", "Style", "against", "of_run", "of_task", "styles"]
@@ -58,16 +56,7 @@ def _exhibit(
     entry = run.manifest["tasks"][task]
     arrays = {(a, o): array for (of, a, o), array in run.exhibits.items() if of == task}
     kind = entry.get("exhibit")
-    return exhibit(kind, prefix, arrays, _shown(task, entry), chosen(table, verdict, arrays), drawn) if kind else None
-
-
-def _shown(task: str, entry: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What the exhibit needs beside arrays; of a series that leaves an axis unnamed, as its task is now."""
-    shown: Mapping[str, Any] = entry["shown"]
-    if entry["exhibit"] != "series" or "y" in shown:
-        return shown
-    known = TASKS.get(task)
-    return known.shown(known) if known and known.shown else {"x": "step", "y": "value", **shown}
+    return exhibit(kind, prefix, arrays, entry["shown"], chosen(table, verdict, arrays), drawn) if kind else None
 
 
 def _of(frame: pd.DataFrame, task: str) -> pd.DataFrame:
