@@ -13,17 +13,18 @@ from numpy.typing import NDArray
 
 from bench import crosstask, effects, embedded, figures, stats, tables
 from bench.across import Across, across
+from bench.asked import asked
 from bench.audit import Finding, Run, audit
 from bench.choice import Choice, choice
 from bench.commands import commands
 from bench.effort import trained_on, wall_s
 from bench.heat import Heat, heat
-from bench.labels import NO_ACTIVATION, counted, duration, joined, significant
+from bench.labels import counted, duration, significant
 from bench.losses import rounded
 from bench.machine import cores
-from bench.optimizers import FACTORS, OPTIMIZERS
+from bench.optimizers import FACTORS
 from bench.reference import Reference
-from bench.search import rungs, searched, values_told
+from bench.search import searched, values_told
 from bench.stats import Metric, cell_label, noun
 from bench.verdicts import Verdict, power_line, verdict
 
@@ -152,7 +153,7 @@ def _part(run: Run, slug: str, names: Iterator[str], several: bool, reference: R
         leaders=tables.leaders([(run.name, section.verdict) for section in sections]),
         findings=tuple(audit(run)),
         figures=figures.of_run(run, slug),
-        asked=_asked(run),
+        asked=asked(run),
         environment=tuple(_flat(run.manifest["environment"])),
         commands=commands(run, reference),
         suite=json.dumps(run.manifest["suite"], indent=2, ensure_ascii=False),
@@ -336,69 +337,6 @@ def _tested(found: Verdict, samples: int) -> str:
     return f" ± is over seeds, for this one test set of {samples:,} samples{more}."
 
 
-def _asked(run: Run) -> tuple[str, ...]:
-    """What was asked of a run, read off the lanes that were trained."""
-    lanes, manifest = run.lanes, run.manifest
-    trained = lanes[lanes["status"] != "interrupted"]
-    if trained.empty:
-        return (f"No {noun(lanes)} was trained.",)
-    activations = [counted(lanes.loc[lanes["activation"] != NO_ACTIVATION, "activation"].nunique(), "activation")]
-    counts = [counted(len(manifest[kind]), kind[:-1]) for kind in ("optimizers", "tasks")]
-    counts = counts if noun(lanes) == "run" else activations + counts
-    cells, planned, what = int(manifest["plan"]["cells"]), int(manifest["plan"]["lanes"]), noun(lanes)
-    kept = "" if what == "run" else " on validation data"
-    with_examples = [name for name, entry in manifest["tasks"].items() if entry["uses_activation"]]
-    batches = trained.loc[trained["task"].isin(with_examples), "batch_size"]
-    of = f" of {_range(batches)} example{'s' * bool(batches.max() > 1)}" if len(batches) else ""
-    seeds = lanes.groupby("phase")["seed"].nunique().reindex(["tune", "evaluate"], fill_value=0)
-    return (
-        f"{' × '.join(counts)}: {counted(cells, 'cell')}, {counted(planned, what)}. Each {what} trains "
-        f"for {_range(trained['steps'])} steps{of}.",
-        f"Each cell is tuned alike: {_tried(run)}, {counted(seeds['tune'], 'seed')} each; the best one{kept} "
-        f"is kept. It is trained afresh with {counted(seeds['evaluate'], 'other seed')} and "
-        f"scored {'on test data' if what == 'network' else 'from other starts'}, which tuning never sees. "
-        f"A {what} that diverges counts as the worst.",
-    )
-
-
-RATE = "learning_rate"
-SEVERAL = "the learning rate and whatever else of its optimizer has a range"
-
-
-def _tried(run: Run) -> str:
-    """What tuning tried of each cell: the learning rates of a grid, or trials and how they were drawn."""
-    tuning, ranges = run.manifest["suite"].get("tuning", {}), searched(run.manifest)
-    if not ranges:
-        return _rates(run.lanes)
-    of = {"sobol": "of a Sobol sequence", "random": "drawn at random"}[tuning.get("of", tuning["method"])]
-    others = {tuple(name for name in own if name != RATE) for own in ranges.values()}
-    names = joined(["learning rate", *others.pop()]) if len(others) == 1 else SEVERAL
-    halved = ""
-    if "eta" in tuning:
-        counts = [str(count) for count, _ in rungs(tuning["trials"], tuning["eta"])]
-        halved = f", then the best {joined(counts[1:])} of them, each for {tuning['eta']} times as long"
-    return f"{counted(tuning['trials'], 'trial')} {of} over {names}{halved}"
-
-
-def _rates(lanes: Any) -> str:
-    """The learning rates that were tried and, of optimizers that find their own, the factors of it."""
-    tuned = lanes[lanes["phase"] == "tune"]
-    names = tuned["optimizer"].str.partition("(")[0]
-    factors = names.isin([name for name, optimizer in OPTIMIZERS.items() if optimizer.multiplier])
-    kinds = ((tuned[~factors], "learning rate"), (tuned[factors], "factor"))
-    told = [_grid(rows, what) for rows, what in kinds if len(rows)]
-    own = " of the rate that an optimizer finds itself" if factors.any() else ""
-    return f"{' or '.join(told)}{own}" if told else "one learning rate"
-
-
-def _grid(tuned: pd.DataFrame, what: str) -> str:
-    grid = sorted(tuned["learning_rate"].unique())
-    most = int(tuned.groupby(["task", "optimizer"])["learning_rate"].nunique().max())
-    if most <= 1:
-        return f"one {what}"
-    return f"{'up to ' * (most < len(grid))}{most} {what}s between {grid[0]:g} and {grid[-1]:g}"
-
-
 def _effort(run: Run) -> str:
     """What was spent on what: `630 networks in 42 s on 2 workers, AMD EPYC`."""
     trained = int((run.lanes["status"] != "interrupted").sum())
@@ -413,8 +351,3 @@ def _flat(entries: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             name, text = name.removesuffix("_bytes"), f"{value / 1e9:.1f} GB"
         if text:
             yield name.replace("_", " "), text
-
-
-def _range(values: Any) -> str:
-    low, high = values.min(), values.max()
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"

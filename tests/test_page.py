@@ -40,12 +40,6 @@ def test_a_run_without_activations_speaks_of_runs_and_starts(landscapes: Synthet
     assert section.figures["curves"].title == "How the runs descend"
 
 
-def test_factors_of_a_rate_are_not_mixed_with_rates(landscapes: SyntheticRun) -> None:
-    (part,) = parts_of([landscapes])
-    assert "5 learning rates between 0.0001 and 1 or 5 factors between 0.0001 and 1" in part.asked[1]
-    assert "of the rate that an optimizer finds itself" in part.asked[1]
-
-
 def test_that_seeds_are_not_test_samples_is_said(landscapes: SyntheticRun) -> None:
     tasks = {"digits": task_entry(), "progress": REGRESSION}
     digits, progress = parts_of([make_run(["relu"], ["sgd", "adam"], tasks)])[0].sections
