@@ -1,9 +1,10 @@
-"""The verbs of `bench data`: which data sets there are, and fetching those that come from the network."""
+"""The verbs of `bench data`: which data sets there are, fetching those from the network, packing one's own."""
 
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -16,7 +17,7 @@ Observer = Callable[[int, int | None], None]
 
 app = typer.Typer(
     name="data",
-    help="Data sets: list them, and fetch those to download.",
+    help="Data sets: list them, fetch those to download, pack a table of your own.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -82,6 +83,41 @@ def fetch(
         with shown(name) as observe:
             sha256 = fetch_one(download, offline, observe)
         say(f"{name}: {sum(download.dataset.samples):,} samples, sha256 {sha256}")
+
+
+@app.command()
+def pack(
+    table: Annotated[Path, typer.Argument(metavar="FILE", help="A table as text (CSV), with a header.")],
+    target: Annotated[str, typer.Option(metavar="COLUMN", help="The column to predict.")],
+    out: Annotated[Path | None, typer.Option(help="The .npz to write; by default beside the table.")] = None,
+    leave_out: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="A column to do without, such as an id; again for more.")
+    ] = None,
+    test: Annotated[float, typer.Option(metavar="SHARE", min=0.05, max=0.5, help="Of the rows, for the test.")] = 0.2,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the drawing of those.")] = 0,
+    regression: Annotated[
+        bool, typer.Option("--regression", help="The target is a number, whatever it holds.")
+    ] = False,
+) -> None:
+    """Turn a table into the .npz that a suite, train and predict take.
+
+    Columns of texts become a feature for each text. A target of texts, or of few whole numbers, is one of classes.
+    """
+    from bench.datasets.table import packed
+    from bench.files import write
+
+    file = out or table.with_suffix(".npz")
+    if file.exists():
+        raise InputError(f"--out {file}: got a file that is there; expected a new one")
+    found = packed(table, target, leave_out or (), test, seed, regression)
+    write(file, found.archive)
+    rows = [len(found.arrays[f"y_{part}"]) for part in ("train", "test")]
+    kinds = ", ".join(f"{place} = {name}" for place, name in enumerate(found.classes))
+    what = f"{len(found.classes)} classes: {kinds}" if found.classes else "a number to predict"
+    say(
+        f"{file}: {rows[0]:,} samples for training and {rows[1]:,} for the test, {len(found.features)} features, {what}"
+    )
+    say(f'a suite names it: tasks = [{{ file = "{file.name}", model = "mlp" }}]')
 
 
 def _downloads(names: list[str]) -> dict[str, Any]:

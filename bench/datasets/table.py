@@ -1,0 +1,138 @@
+"""A table of a user's own, as a text file with a header, as the arrays of a `.npz`: numbers in, split for a test."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from bench.checks import listed, nearest
+from bench.errors import InputError
+from bench.lazy import Lazy
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+else:
+    np, pd = Lazy("numpy"), Lazy("pandas")
+
+SEPARATORS = ",;\t"
+MOST_KINDS = 50  # different texts of a column that become a feature each
+MOST_CLASSES = 20  # different whole numbers of the target that are classes, and not numbers to predict
+LEAST_OF_A_CLASS = 5  # samples: some for each of three parts
+
+
+class Packed(NamedTuple):
+    """Arrays by name, what stands in each column of x, and the classes of y, none of a regression."""
+
+    arrays: "dict[str, np.ndarray]"
+    features: tuple[str, ...]
+    classes: tuple[str, ...]
+
+    @property
+    def archive(self) -> bytes:
+        """The arrays as the bytes of a `.npz`."""
+        raw = io.BytesIO()
+        np.savez_compressed(raw, **self.arrays)  # type: ignore[arg-type]
+        return raw.getvalue()
+
+
+def packed(
+    path: Path, target: str, leave_out: Sequence[str] = (), test: float = 0.2, seed: int = 0, regression: bool = False
+) -> Packed:
+    """The columns of a text file as x and its column `target` as y, split into train and test.
+
+    Numbers stay as they are, yes and no become 1 and 0, and a column of texts becomes a feature for each of its texts,
+    1 where it is that one. A target of texts, or of at most 20 different whole numbers, is one of classes, in their
+    order; else, or for a `regression`, a number to predict. The share `test` is drawn with `seed`, with the same shares
+    of classes. Raises `InputError` with all that is wrong.
+    """
+    table = _read(path)
+    missing = [name for name in dict.fromkeys((target, *leave_out)) if name not in table]
+    if missing:
+        known = list(map(str, table.columns))
+        raise InputError([f"{path}: got no column {n!r}; expected {nearest('a column', n, known)}" for n in missing])
+    y, classes, wrong = _target(table[target], regression)
+    features, found = _features(table.drop(columns=list({target, *leave_out})))
+    problems = [*_incomplete(table.drop(columns=list(leave_out))), *wrong, *found]
+    if problems:
+        raise InputError([f"{path}: {problem}" for problem in problems], "--leave-out COLUMN does without a column")
+    x = features.to_numpy(np.float64)
+    names = ("x_train", "x_test", "y_train", "y_test")
+    return Packed(dict(zip(names, _halves(x, y, test, seed, classes), strict=True)), tuple(features), classes)
+
+
+def _halves(x: "np.ndarray", y: "np.ndarray", test: float, seed: int, classes: Sequence[str]) -> "list[np.ndarray]":
+    from sklearn.model_selection import train_test_split
+
+    size = max(round(test * len(y)), len(classes), 2)
+    found: list[np.ndarray] = train_test_split(x, y, test_size=size, random_state=seed, stratify=y if classes else None)
+    return found
+
+
+def _read(path: Path) -> "pd.DataFrame":
+    """The table, whatever of a comma, a semicolon or a tab there is most of in its header."""
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            header = file.readline()
+        separator = max(SEPARATORS, key=header.count)
+        table = pd.read_csv(path, sep=separator, encoding="utf-8-sig", skipinitialspace=True)
+    except FileNotFoundError:
+        raise InputError(f"{path}: got no such file; expected a table as text, with a header") from None
+    except OSError as error:
+        raise InputError(f"{path}: got {error.strerror}; expected a readable file") from None
+    except (ValueError, pd.errors.ParserError) as error:  # not UTF-8, no columns, lines of other lengths
+        reason = str(error).strip().splitlines()[0][:100] if str(error).strip() else type(error).__name__
+        raise InputError(f"{path}: got what is no table ({reason}); expected text in UTF-8, with a header") from None
+    if len(table) < 4 * LEAST_OF_A_CLASS:
+        raise InputError(f"{path}: got {len(table)} rows; expected at least {4 * LEAST_OF_A_CLASS}, and a header")
+    return table.rename(columns=str)
+
+
+def _incomplete(table: "pd.DataFrame") -> list[str]:
+    """Which columns lack values, and how many."""
+    lacking = table.isna().sum()
+    return [
+        f"{name}: got {count:,} of {len(table):,} values that are missing; expected all"
+        for name, count in lacking[lacking > 0].items()
+    ]
+
+
+def _features(table: "pd.DataFrame") -> "tuple[pd.DataFrame, list[str]]":
+    """The columns as numbers, and which cannot be."""
+    found, problems = {}, []
+    for name, column in table.items():
+        if pd.api.types.is_numeric_dtype(column):
+            found[str(name)] = column.astype(np.float64)
+            continue
+        kinds = sorted(column.dropna().astype(str).unique())
+        if len(kinds) > MOST_KINDS:
+            shown = f"{len(kinds):,} different texts ({listed(kinds[:3])}, ...)"
+            problems.append(f"{name}: got {shown}; expected numbers, or at most {MOST_KINDS} of them")
+        else:
+            found |= {f"{name}={kind}": (column.astype(str) == kind).astype(np.float64) for kind in kinds}
+    if not found and not problems:
+        problems.append("got the target alone; expected a column to predict it from")
+    return pd.DataFrame(found), problems
+
+
+def _target(column: "pd.Series[object]", regression: bool) -> "tuple[np.ndarray, tuple[str, ...], list[str]]":
+    """y, its classes, and what is wrong with it."""
+    known = column.dropna()
+    numeric = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+    if regression and not numeric:
+        return np.zeros(0), (), [f"{column.name}: got {listed(list(known.unique()[:3]))}; expected numbers to predict"]
+    whole = numeric and bool((known.astype(np.float64) % 1 == 0).all()) and known.nunique() <= MOST_CLASSES
+    if regression or (numeric and not whole):
+        return column.to_numpy(np.float64), (), []
+    kinds = sorted(known.unique(), key=None if numeric else str)
+    counts = known.value_counts()
+    few = [f"{kind} ({counts[kind]})" for kind in kinds if counts[kind] < LEAST_OF_A_CLASS]
+    labels = tuple(f"{kind:g}" if numeric else str(kind) for kind in kinds)
+    wrong = [f"{column.name}: got one class, {labels[0]}; expected two or more"] if len(kinds) == 1 else []
+    if few:
+        wrong.append(
+            f"{column.name}: got the classes {listed(few)}; expected at least {LEAST_OF_A_CLASS} samples of each"
+            + ", or --regression where it is a number" * numeric
+        )
+    places = column.map({kind: place for place, kind in enumerate(kinds)}).fillna(-1)  # -1 is told as missing
+    return places.to_numpy(np.int64), labels, wrong

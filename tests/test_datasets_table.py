@@ -1,0 +1,170 @@
+"""A user's own table as the arrays of a .npz: what becomes of its columns, and what is said of misfits."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from bench.cli import app
+from bench.datasets import own
+from bench.datasets.table import packed
+from bench.errors import InputError
+
+ROWS = 40
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a table of these columns, with this between them."""
+
+    def write(between: str = ",", **columns: object) -> Path:
+        path = tmp_path / "mine.csv"
+        lists = [column if isinstance(column, list) else list(column) for column in columns.values()]  # type: ignore[call-overload]
+        lines = [between.join(columns), *(between.join(map(str, row)) for row in zip(*lists, strict=True))]
+        path.write_text("\n".join(lines) + "\n", "utf-8")
+        return path
+
+    return write
+
+
+def told(path: Path, **arguments: object) -> list[str]:
+    with pytest.raises(InputError) as error:
+        packed(path, "y", **arguments)  # type: ignore[arg-type]
+    return [problem.removeprefix(f"{path}: ") for problem in error.value.problems]
+
+
+@pytest.mark.parametrize("between", [",", ";", "\t"])
+def test_numbers_stay_texts_become_features_and_texts_of_the_target_classes(
+    table: Callable[..., Path], between: str
+) -> None:
+    colours, kinds = ["red", "blue"] * (ROWS // 2), ["b", "a", "b", "a"] * (ROWS // 4)
+    path = table(between, size=range(ROWS), colour=colours, old=[True, False] * (ROWS // 2), y=kinds)
+    found = packed(path, "y")
+    assert found.features == ("size", "colour=blue", "colour=red", "old")
+    assert found.classes == ("a", "b")
+    shapes = {name: array.shape for name, array in found.arrays.items()}
+    assert shapes == {"x_train": (32, 4), "x_test": (8, 4), "y_train": (32,), "y_test": (8,)}
+    x = np.concatenate([found.arrays["x_train"], found.arrays["x_test"]])
+    y = np.concatenate([found.arrays["y_train"], found.arrays["y_test"]])
+    assert sorted(x[:, 0]) == list(range(ROWS))
+    for size, blue, red, old, kind in np.column_stack([x, y]):
+        place = int(size)
+        assert (blue, red, old) == (colours[place] == "blue", colours[place] == "red", place % 2 == 0)
+        assert found.classes[int(kind)] == kinds[place], "each row keeps its own target"
+    assert np.bincount(found.arrays["y_test"]).tolist() == [4, 4], "with the same shares of classes"
+
+
+@pytest.mark.parametrize(
+    ("target", "classes"),
+    [
+        ([1, 3] * (ROWS // 2), ("1", "3")),
+        ([0.0, 1.0] * (ROWS // 2), ("0", "1")),  # as pandas writes whole numbers that once had gaps
+        ([True, False] * (ROWS // 2), ("False", "True")),
+        (list(range(ROWS)), ()),
+        ([0.5, 1.0] * (ROWS // 2), ()),
+    ],
+)
+def test_few_whole_numbers_are_classes_and_other_numbers_are_predicted(
+    table: Callable[..., Path], target: list[float], classes: tuple[str, ...]
+) -> None:
+    found = packed(table(x=range(ROWS), y=target), "y")
+    assert found.classes == classes
+    kind = found.arrays["y_train"].dtype.kind
+    assert kind == ("i" if classes else "f")
+    assert set(found.arrays["y_train"]) == (set(range(len(classes))) if classes else set(found.arrays["y_train"]))
+
+
+def test_a_number_of_stars_is_predicted_where_that_is_asked(table: Callable[..., Path]) -> None:
+    path = table(x=range(ROWS), y=[1, 2, 3, 4] * (ROWS // 4))
+    assert packed(path, "y").classes == ("1", "2", "3", "4")
+    found = packed(path, "y", regression=True)
+    assert found.classes == () and set(found.arrays["y_train"]) == {1.0, 2.0, 3.0, 4.0}
+
+
+def test_the_same_seed_draws_the_same_test(table: Callable[..., Path]) -> None:
+    path = table(x=range(ROWS), y=[0, 1] * (ROWS // 2))
+    first, again, other = (packed(path, "y", seed=seed).arrays["x_test"] for seed in (0, 0, 1))
+    assert (first == again).all() and (first != other).any()
+    assert len(packed(path, "y", test=0.5).arrays["y_test"]) == ROWS // 2
+
+
+def test_all_that_is_wrong_is_told_at_once(table: Callable[..., Path]) -> None:
+    path = table(
+        name=[f"n{i * 7}" for i in range(60)], size=[*range(59), ""], y=["a"] * 58 + ["b", "b"]
+    )  # fmt: skip
+    assert told(path) == [
+        "size: got 1 of 60 values that are missing; expected all",
+        "y: got the classes b (2); expected at least 5 samples of each",
+        "name: got 60 different texts (n0, n105, n112, ...); expected numbers, or at most 50 of them",
+    ]
+    assert [problem.partition(":")[0] for problem in told(path, leave_out=["name"])] == ["size", "y"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "problem"),
+    [
+        ({"x": range(ROWS), "z": range(ROWS)}, "got no column 'y'; expected a column: one of x, z"),
+        ({"y": range(ROWS)}, "got the target alone; expected a column to predict it from"),
+        ({"x": range(ROWS), "y": ["a"] * ROWS}, "y: got one class, a; expected two or more"),
+        ({"x": range(9), "y": range(9)}, "got 9 rows; expected at least 20, and a header"),
+        (
+            {"x": range(ROWS), "y": [1] * (ROWS - 1) + [2]},
+            "y: got the classes 2 (1); expected at least 5 samples of each, or --regression where it is a number",
+        ),
+    ],
+)
+def test_what_does_not_fit(table: Callable[..., Path], columns: dict[str, object], problem: str) -> None:
+    assert told(table(**columns)) == [problem]
+
+
+def test_texts_are_no_numbers_to_predict(table: Callable[..., Path]) -> None:
+    path = table(x=range(ROWS), y=["a", "b"] * (ROWS // 2))
+    assert told(path, regression=True) == ["y: got a, b; expected numbers to predict"]
+
+
+def test_a_target_with_gaps_is_told_as_such(table: Callable[..., Path]) -> None:
+    path = table(x=range(ROWS), y=["a", "b"] * (ROWS // 2 - 1) + ["", "a"])
+    assert told(path) == ["y: got 1 of 40 values that are missing; expected all"]
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"a,b\n1,2\n1,2,3\n", b"\n"])
+def test_what_is_no_table(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "no.csv"
+    path.write_bytes(content)
+    (problem,) = told(path)
+    assert problem.startswith(("got what is no table (", "got 0 rows"))
+    assert told(tmp_path / "none.csv") == ["got no such file; expected a table as text, with a header"]
+    assert told(tmp_path)[0].startswith("got ")
+
+
+def test_the_verb_writes_what_a_suite_takes(
+    table: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    table(id=range(60), size=range(60), colour=["red", "blue"] * 30, kind=["a", "b", "c"] * 20)
+    arguments = ["data", "pack", "mine.csv", "--target", "kind", "--leave-out", "id"]
+    done = CliRunner().invoke(app, arguments)
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        "mine.npz: 48 samples for training and 12 for the test, 3 features, 3 classes: 0 = a, 1 = b, 2 = c",
+        'a suite names it: tasks = [{ file = "mine.npz", model = "mlp" }]',
+    ]
+    dataset = own.dataset(tmp_path / "mine.npz")
+    assert (dataset.shape, dataset.classes, sum(dataset.samples)) == ((3,), 3, 60)
+    dataset.check(dataset)
+    again = CliRunner().invoke(app, arguments)
+    assert again.exit_code == 2
+    assert again.stderr == "error: --out mine.npz: got a file that is there; expected a new one\n"
+
+
+def test_the_verb_writes_nothing_of_bad_input(
+    table: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    table(x=range(ROWS), y=["a"] * ROWS)
+    done = CliRunner().invoke(app, ["data", "pack", "mine.csv", "--target", "kind"])
+    assert done.exit_code == 2 and done.stdout == ""
+    assert done.stderr == "error: mine.csv: got no column 'kind'; expected a column: one of x, y\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.csv"]
