@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -85,6 +86,21 @@ def fetch(
         say(f"{name}: {sum(download.dataset.samples):,} samples, sha256 {sha256}")
 
 
+def _number(kind: type, where: str, low: float, high: float, text: Any) -> Any:
+    """The number of an option. Raises `InputError` where it is none of that kind, or outside of its bounds."""
+    try:
+        number = kind(text)
+    except ValueError:
+        number = None
+    if number is None or not low <= number <= high:
+        raise InputError(f"{where}: got {text!r}; expected a number from {low:,} to {high:,}")
+    return number
+
+
+_share = partial(_number, float, "--test", 0.05, 0.5)
+_seed = partial(_number, int, "--seed", 0, 2**32 - 1)
+
+
 @app.command()
 def pack(
     table: Annotated[Path, typer.Argument(metavar="FILE", help="A table as text (CSV), with a header.")],
@@ -93,13 +109,13 @@ def pack(
     leave_out: Annotated[
         list[str] | None, typer.Option(metavar="COLUMN", help="A column to do without, such as an id; again for more.")
     ] = None,
-    test: Annotated[float, typer.Option(metavar="SHARE", min=0.05, max=0.5, help="Of the rows, for the test.")] = 0.2,
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the drawing of those.")] = 0,
+    test: Annotated[float, typer.Option(metavar="SHARE", parser=_share, help="Of the rows, for the test.")] = 0.2,
+    seed: Annotated[int, typer.Option(metavar="N", parser=_seed, help="Of the drawing of those.")] = 0,
     regression: Annotated[
         bool, typer.Option("--regression", help="The target is a number, whatever it holds.")
     ] = False,
 ) -> None:
-    """Turn a table into the .npz that a suite, train and predict take.
+    """Turn a table into the .npz that suites and `bench train` take.
 
     Columns of texts become a feature for each text. A target of texts, or of few whole numbers, is one of classes.
     """

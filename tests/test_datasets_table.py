@@ -159,6 +159,21 @@ def test_the_verb_writes_what_a_suite_takes(
     assert again.stderr == "error: --out mine.npz: got a file that is there; expected a new one\n"
 
 
+@pytest.mark.parametrize(
+    ("option", "given", "told"),
+    [
+        ("--test", "0.9", "--test: got '0.9'; expected a number from 0.05 to 0.5"),
+        ("--test", "half", "--test: got 'half'; expected a number from 0.05 to 0.5"),
+        ("--test", "nan", "--test: got 'nan'; expected a number from 0.05 to 0.5"),
+        ("--seed", "-1", "--seed: got '-1'; expected a number from 0 to 4,294,967,295"),
+        ("--seed", "1.5", "--seed: got '1.5'; expected a number from 0 to 4,294,967,295"),
+    ],
+)
+def test_options_outside_of_their_bounds(option: str, given: str, told: str) -> None:
+    done = CliRunner().invoke(app, ["data", "pack", "mine.csv", "--target", "y", option, given])
+    assert (done.exit_code, done.stderr) == (2, f"error: {told}\n")
+
+
 def test_the_verb_writes_nothing_of_bad_input(
     table: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
