@@ -18,7 +18,7 @@ Observer = Callable[[int, int | None], None]
 
 app = typer.Typer(
     name="data",
-    help="Data sets: list them, fetch those to download, pack a table of your own.",
+    help="Data sets: list, download, or make one of a table.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,

@@ -15,8 +15,15 @@ from bench.stats import LEVEL, Metric, Tasks
 from bench.stats.moderated import resolution, row_variances
 from bench.verdicts import against_row, seeds_lost
 
-AGAINST = ["entrant", "cells", "mean", "difference", "low", "high", "p_value", "lost", "told"]
-TOLD = ("better", "level", "lost", "worse")
+AGAINST = ["reference", "entrant", "cells", "mean", "difference", "low", "high", "p_value", "lost", "told"]
+SAID = {  # what is told of an entrant, and the words for one of them and for several
+    "better": ("is better", "are better"),
+    "worse": ("is worse", "are worse"),
+    "level": ("cannot be told from it", "cannot be told from it"),
+    "kept": ("lost fewer seeds", "lost fewer seeds"),
+    "lost": ("lost more seeds", "lost more seeds"),
+    "lacking": ("lacks cells or seeds", "lack cells or seeds"),
+}
 MOST_NAMED = 5
 
 
@@ -28,7 +35,7 @@ def main_effect(lanes: pd.DataFrame, tasks: Tasks, task: str, by: str) -> pd.Dat
     Levels that lack a cell that others have are left out.
     """
     columns = [by, "cells", "mean", "difference", "p_value", "tied"]
-    means, cells, _ = _by_level(lanes, tasks, task, by)
+    means, cells, *_ = _by_level(lanes, tasks, task, by)
     if means.empty:
         return pd.DataFrame(columns=columns)
     sign, values = Metric.of(tasks[task]).sign, means.to_numpy()
@@ -39,17 +46,22 @@ def main_effect(lanes: pd.DataFrame, tasks: Tasks, task: str, by: str) -> pd.Dat
     return found.sort_values("mean", ascending=sign < 0, kind="stable", ignore_index=True)[columns]
 
 
-def _by_level(lanes: pd.DataFrame, tasks: Tasks, task: str, by: str) -> tuple[pd.DataFrame, int, NDArray[np.int64]]:
+def _by_level(
+    lanes: pd.DataFrame, tasks: Tasks, task: str, by: str
+) -> tuple[pd.DataFrame, int, NDArray[np.int64], list[str]]:
     """The scores of `task` as levels x seeds, each the mean over its cells; of how many; how many seeds each lost.
 
-    Levels that lack a cell that others have are left out, and so are cells that lack a seed.
+    Cells that lack a seed are left out, and so are levels that then lack a cell that others have: the last are these.
     """
-    table = stats.score_table(lanes, tasks, task).dropna()
+    every = stats.score_table(lanes, tasks, task)
+    table = every.dropna()
     levels = _levels(table.index, by)
     groups = table.groupby(levels, sort=False)
     whole = groups.size() == groups.size().max()
     lost = pd.Series(seeds_lost(lanes, task, table), table.index).groupby(levels, sort=False).sum()
-    return groups.mean()[whole], int(groups.size().max()) if len(table) else 0, lost[whole].to_numpy()
+    means = groups.mean()[whole]
+    lacking = [level for level in dict.fromkeys(_levels(every.index, by)) if level not in means.index]
+    return means, int(groups.size().max()) if len(table) else 0, lost[whole].to_numpy(), lacking
 
 
 def _levels(cells: pd.Index, by: str) -> pd.Index:
@@ -92,25 +104,31 @@ def against(lanes: pd.DataFrame, tasks: Tasks, task: str, reference: Reference) 
     Activations and optimizers by the mean of their cells, seed by seed. Columns: `entrant`; of how many `cells`; its
     `mean` metric; the mean `difference` from the reference and the `low` and `high` end of its own 95 % t interval;
     `p_value` (two-sided, see `stats.moderated_tests`, with Holm over the entrants); how many seeds it `lost`; and
-    `told`: better or worse where p is below 5 %; else `lost` where it lost more seeds than the reference, or `level`.
+    `told`: better or worse where p is below 5 %; else `lost` where it lost more seeds than the reference, `kept` where
+    it lost fewer, or `level`. What lacks a cell or a seed that others have stands last, as `lacking`.
 
     The reference was named and not picked for its scores, so that no winner's luck enters.
     Source: Dunnett, A Multiple Comparison Procedure for Comparing Several Treatments with a Control, 1955, for the
     question; Holm 1979 for the correction, which asks nothing of the noise.
     """
-    means, cells, lost = _by_level(lanes, tasks, task, reference.by)
-    if reference.label not in means.index or len(means) < 2:
+    means, cells, lost, lacking = _by_level(lanes, tasks, task, reference.by)
+    if reference.label not in means.index or len(means) + len(lacking) < 2:
         return pd.DataFrame(columns=AGAINST)
     values, sign, place = means.to_numpy(), Metric.of(tasks[task]).sign, means.index.get_loc(reference.label)
     paired = values - values[place]
     difference, p = paired.mean(axis=1), against_row(sign * values, place, lost == 0)
     half = _half_widths(paired, resolution(values))
     apart, better = p < LEVEL, sign * difference > 0
-    told = np.select([apart & better, apart, lost > lost[place]], ["better", "worse", "lost"], "level")
+    conditions = [apart & better, apart, lost > lost[place], lost < lost[place]]
+    told = np.select(conditions, ["better", "worse", "lost", "kept"], "level")
     found = pd.DataFrame({"entrant": means.index, "cells": cells, "mean": values.mean(axis=1), "lost": lost})
-    found = found.assign(difference=difference, low=difference - half, high=difference + half, p_value=p)
-    found = found.assign(told=np.where(told == "0", "level", told)).drop(index=place)
-    return found.sort_values("mean", ascending=sign < 0, kind="stable", ignore_index=True)[AGAINST]
+    found = found.assign(difference=difference, low=difference - half, high=difference + half, p_value=p, told=told)
+    found = found.drop(index=place).sort_values("mean", ascending=sign < 0, kind="stable", ignore_index=True)
+    found = found.assign(reference=reference.label)
+    without = pd.DataFrame(
+        {"entrant": lacking, "reference": reference.label, "cells": cells, "lost": 0, "told": "lacking"}
+    )
+    return (pd.concat([found, without], ignore_index=True) if lacking else found)[AGAINST]
 
 
 def _half_widths(paired: stats.Floats, step: float) -> stats.Floats:
@@ -128,18 +146,12 @@ def against_sentence(found: pd.DataFrame, reference: Reference, metric: Metric) 
         return ""
     cells, over = int(found["cells"].iloc[0]), {"activation": "optimizers", "optimizer": "activations"}
     head = f"Against {reference.label}" + (f", each over {cells} {over[reference.by]}" if cells > 1 else "")
-    said = {
-        "better": ("is better", "are better"),
-        "worse": ("is worse", "are worse"),
-        "level": ("cannot be told from it", "cannot be told from it"),
-        "lost": ("lost more seeds", "lost more seeds"),
-    }
-    groups = {told: found[found["told"] == told] for told in said}
+    groups = {told: found[found["told"] == told] for told in SAID}
     if len(groups["level"]) == len(found) > 1:
         return f"{head}: none of the {len(found)} others can be told from it."
     groups["worse"] = groups["worse"][::-1]  # the farthest first
     clauses = [
-        f"{few([_by_how_much(row, metric) for _, row in rows.iterrows()], MOST_NAMED)} {said[told][len(rows) > 1]}"
+        f"{few([_by_how_much(row, metric) for _, row in rows.iterrows()], MOST_NAMED)} {SAID[told][len(rows) > 1]}"
         for told, rows in groups.items()
         if len(rows)
     ]
@@ -154,34 +166,28 @@ def _by_how_much(row: "pd.Series[Any]", metric: Metric) -> str:
 def against_over_tasks(
     lanes: pd.DataFrame, convergence: pd.DataFrame, tasks: Tasks, reference: Reference
 ) -> pd.DataFrame:
-    """One row an entrant, on how many of the tasks it is `better`, `level`, `lost` or `worse`; the most wins first.
+    """One row an entrant, of how many `tasks` what is told of it, by the columns of `SAID`; the most wins first.
 
     `p_value` is that of Wilcoxon's test of its ranks against those of the reference over data sets, with Holm.
     """
     found = [against(lanes, tasks, task, reference) for task in tasks]
     rows = pd.concat([frame for frame in found if len(frame)] or found[:1])
     if rows.empty:
-        return pd.DataFrame(columns=["entrant", "tasks", *TOLD, "p_value"])
-    counts = pd.crosstab(rows["entrant"], rows["told"]).reindex(columns=list(TOLD), fill_value=0)
+        return pd.DataFrame(columns=["entrant", "tasks", *SAID, "p_value"])
+    counts = pd.crosstab(rows["entrant"], rows["told"]).reindex(columns=list(SAID), fill_value=0)
     table = counts.assign(tasks=counts.sum(axis=1), p_value=_signed_ranks(convergence, tasks, reference))
-    order = {"better": False, "worse": True, "lost": True}
-    table = table.rename_axis("entrant").reset_index()[["entrant", "tasks", *TOLD, "p_value"]]
+    order = {"better": False, "worse": True, "lost": True, "lacking": True}
+    table = table.rename_axis("entrant").reset_index()[["entrant", "tasks", *SAID, "p_value"]]
     return table.sort_values(list(order), ascending=list(order.values()), kind="stable", ignore_index=True)
 
 
 def over_tasks_sentence(table: pd.DataFrame, reference: Reference) -> str:
-    """Who is most often better than the reference, of the rows of `against_over_tasks`."""
-    first, others = table.iloc[0], len(table) - 1
-    if not first["better"]:
-        of = f"none of the {others + 1} others" if others else f"{first['entrant']}"
-        return f"Against {reference.label}, {of} is better on any of the {table['tasks'].max()} tasks."
-    same = table[(table["better"] == first["better"]) & (table["worse"] == first["worse"])]
-    it = "is" if len(same) == 1 else "are"
-    worse = f"worse on {first['worse'] or 'none'}"
-    return (
-        f"Against {reference.label}, {few(list(same['entrant']), MOST_NAMED)} {it} most often better: on "
-        f"{first['better']} of {first['tasks']} tasks, and {worse}."
-    )
+    """On how many tasks who is better and worse than the reference, of the rows of `against_over_tasks`."""
+    counts = [(row["entrant"], row["better"] or "none", row["worse"] or "none") for _, row in table.iterrows()]
+    (who, better, worse), *others = counts[:MOST_NAMED]
+    told = [f"{who} is better on {better} and worse on {worse}", *(f"{a} on {b} and {c}" for a, b, c in others)]
+    more = f" ({len(table) - MOST_NAMED} more below)" * (len(table) > MOST_NAMED)
+    return f"Against {reference.label}, of {table['tasks'].max()} tasks: {'; '.join(told)}{more}."
 
 
 def _signed_ranks(convergence: pd.DataFrame, tasks: Tasks, reference: Reference) -> "pd.Series[float]":

@@ -214,6 +214,8 @@ def verdict(runs: Any, reference: str = "") -> str:
 
 def _held_against(kind: Kind, reference: str) -> dict[str, str]:
     """The reference as an argument, where there is one."""
+    if not isinstance(reference, str):
+        raise InputError(f"reference: got {reference!r}; expected the name of one activation, optimizer or cell")
     if reference and kind is KINDS[THROUGHPUT]:
         raise InputError(f"--reference: got {reference!r}; expected none for throughput runs, which reach no score")
     return {"reference": reference} if reference else {}

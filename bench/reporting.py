@@ -102,7 +102,8 @@ def verdicts(runs: Sequence[Run], reference: str = "") -> list[str]:
     After each, where its run has a reference, who is better or worse than that.
     """
     faults = [f"{run.name}: {finding.text}" for run in runs for finding in incomplete(run)]
-    return [line for run in runs for line in _verdict_lines(run, reference_of(run, reference))] + faults
+    lines = [(run, line) for run in runs for line in _verdict_lines(run, reference_of(run, reference))]
+    return [f"{run.name}: {line}" if len(runs) > 1 else line for run, line in lines] + faults
 
 
 def _verdict_lines(run: Run, reference: Reference | None) -> Iterator[str]:

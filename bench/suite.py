@@ -390,6 +390,8 @@ def _told(values: Any, error: Any, suite: type[BaseModel]) -> str:
     key, kind, context = _path(values, error["loc"]), error["type"], error.get("ctx", {})
     if kind == "extra_forbidden":
         got, expected = "an unknown key", nearest(*_keys_around(error["loc"], suite))
+        if len(error["loc"]) > 1 and error["loc"][-1] in suite.model_fields:
+            expected += f"; {error['loc'][-1]} is a key of the suite, above its first [table]"
     elif kind == "missing":
         got, expected = "nothing", "this key"
     else:

@@ -184,15 +184,22 @@ def against(counts: pd.DataFrame, by: str) -> Table:
 
     `counts` are those of `effects.against_over_tasks`.
     """
-    lost = bool(counts["lost"].any())
     about = "that chance alone sets its ranks as far from the reference's (Wilcoxon over data sets, with Holm)"
     readers: list[Read] = [
         (Column(by, False), lambda row: Entry(row["entrant"], row["entrant"])),
         _number("tasks", "tasks", WHOLE),
         _number("better", "better", WHOLE, "tasks on which the test tells that"),
         _number("not told apart", "level", WHOLE),
-        *[_number("lost more seeds", "lost", WHOLE, "to divergence, where no test tells them apart")] * lost,
         _number("worse", "worse", WHOLE, "tasks on which the test tells that"),
+        *(
+            _number(title, told, WHOLE, hint)
+            for told, title, hint in (
+                ("kept", "lost fewer seeds", "to divergence or failure, where no test tells them apart"),
+                ("lost", "lost more seeds", "to divergence or failure, where no test tells them apart"),
+                ("lacking", "lacks cells or seeds", "that others have, as of a run that was interrupted"),
+            )
+            if counts[told].any()
+        ),
         *[_number("p over tasks", "p_value", lambda v: significant(v, 2), about)]
         * bool((counts["p_value"] < stats.LEVEL).any()),
     ]

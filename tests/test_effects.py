@@ -135,7 +135,20 @@ def test_who_lost_more_seeds_than_the_reference_is_not_level_with_it() -> None:
     sentence = effects.against_sentence(found.reset_index(), RELU, Metric.of(TASKS["t"]))
     assert sentence.endswith(": tanh cannot be told from it; elu lost more seeds.")
     elu = effects.against(run.lanes, TASKS, "t", Reference("activation", "elu"))
-    assert set(elu["told"]) == {"level"}, "whoever lost fewer is not worse"
+    assert set(elu["told"]) == {"kept"}, "whoever lost fewer is not level"
+    told = effects.against_sentence(elu, Reference("activation", "elu"), Metric.of(TASKS["t"]))
+    assert told == "Against elu, each over 2 optimizers: tanh and relu lost fewer seeds."
+
+
+def test_who_lacks_cells_is_named_and_not_compared() -> None:
+    run = scored({"relu": 0.0, "tanh": 0.01, "elu": 0.0})
+    gone = (run.lanes["activation"] == "elu") & (run.lanes["optimizer"] == "adam") & (run.lanes["phase"] == "evaluate")
+    run.lanes.loc[run.lanes[gone].index[0], "status"] = "interrupted"
+    found = effects.against(run.lanes, TASKS, "t", RELU)
+    assert list(zip(found["entrant"], found["told"], strict=True)) == [("tanh", "better"), ("elu", "lacking")]
+    sentence = effects.against_sentence(found, RELU, Metric.of(TASKS["t"]))
+    assert sentence.endswith(" is better; elu lacks cells or seeds.")
+    assert effects.against_over_tasks(run.lanes, run.convergence, TASKS, RELU)["lacking"].tolist() == [0, 1]
 
 
 def test_a_task_without_the_reference_says_nothing() -> None:
@@ -167,16 +180,17 @@ def test_tasks_won_and_lost_are_counted() -> None:
     counts = effects.against_over_tasks(run.lanes, run.convergence, tasks, RELU)
     assert list(counts["entrant"]) == ["tanh", "elu"]
     assert counts.iloc[0][["tasks", "better", "level", "lost", "worse"]].tolist() == [8, 7, 0, 0, 1]
+    assert counts.iloc[1]["level"] > 5
     ranks = np.array([[1.0, 2.0]] * 7 + [[3.0, 1.5]])
     alone = scipy.stats.wilcoxon(ranks[:, 0] - ranks[:, 1], method="exact").pvalue
     assert counts["p_value"][0] <= min(1, 2 * alone) + 1e-9
-    assert effects.over_tasks_sentence(counts, RELU) == (
-        "Against relu, tanh is most often better: on 7 of 8 tasks, and worse on 1."
-    )
-    none = counts.assign(better=0)
-    assert effects.over_tasks_sentence(none, RELU) == (
-        "Against relu, none of the 2 others is better on any of the 8 tasks."
-    )
+    elu = f"elu on {counts['better'][1] or 'none'} and {counts['worse'][1] or 'none'}"
+    told = effects.over_tasks_sentence(counts, RELU)
+    assert told == f"Against relu, of 8 tasks: tanh is better on 7 and worse on 1; {elu}."
+    told = effects.over_tasks_sentence(counts.iloc[:1].assign(better=0, worse=8), RELU)
+    assert told == "Against relu, of 8 tasks: tanh is better on none and worse on 8."
+    many = pd.concat([counts] * 4, ignore_index=True)
+    assert effects.over_tasks_sentence(many, RELU).endswith(" (3 more below).")
 
 
 def test_tasks_without_activations_count_where_an_optimizer_is_the_reference() -> None:

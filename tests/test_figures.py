@@ -561,5 +561,5 @@ def test_a_forest_s_legend_names_what_is_there_alone() -> None:
     drawn = figures.against("t", found, reference, metric, "told")["against"]
     assert drawn.reading.endswith("Green: better; grey: cannot be told from it.")
     worse = figures.against("t", found.assign(told="worse"), reference, metric, "told")["against"]
-    assert worse.reading.endswith("correction says. Orange squares: worse.")
+    assert worse.reading.endswith("correction says, which may differ. Orange squares: worse.")
     assert figures.against("t", found.iloc[:0], reference, metric, "") == {}

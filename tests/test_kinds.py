@@ -91,8 +91,13 @@ def test_a_verdict_is_of_one_run_or_of_several() -> None:
     quick, timed = (bench.load(Path(__file__).parents[1] / "results" / name) for name in ("quick", "throughput_quick"))
     line = bench.verdict(quick)
     assert line.startswith("digits_mlp: ") and "cannot be told from it" in line and "\n" not in line
-    assert bench.verdict([quick, quick]) == f"{line}\n{line}"
+    assert bench.verdict([quick, quick]) == f"quick: {line}\nquick: {line}"
     assert bench.verdict(timed).startswith("Fastest:")
+    assert bench.verdict(quick, reference="relu").splitlines()[1].startswith("digits_mlp: Against relu, each over 6 ")
+    with pytest.raises(InputError, match="expected none for throughput runs"):
+        bench.verdict(timed, reference="relu")
+    with pytest.raises(InputError, match="expected the name of one activation, optimizer or cell"):
+        bench.verdict(quick, reference=["relu", "gelu"])  # type: ignore[arg-type]
     with pytest.raises(InputError, match="expected a run or a list of runs"):
         bench.verdict("results/quick")
 

@@ -200,9 +200,12 @@ def test_what_is_held_against_a_reference_is_told_drawn_and_listed() -> None:
     assert "### How far ahead of relu" in markdown and "### Against relu" in markdown
     rows = list(csv.DictReader(io.StringIO(files["tables/against.csv"].decode())))
     assert [(row["task"], row["cells"]) for row in rows] == [("a", "2")] * 2 + [("b", "2")] * 2
-    assert {row["told"] for row in rows} <= {"better", "level", "lost", "worse"}
+    assert {row["told"] for row in rows} <= {"better", "level", "kept", "lost", "worse"}
     assert text.rstrip().count("bench report results/synthetic --reference relu") == 1
     assert "ahead of relu" in text
+    assert markdown.index("### Against relu") < markdown.index("### Leaderboard") < markdown.index("| mean rank |")
+    assert {row["reference"] for row in rows} == {"relu"}
+    assert verdicts([run, run], "relu")[0].startswith("synthetic: a: ")
     named = copy(run)
     named.manifest = run.manifest | {"suite": run.manifest["suite"] | {"reference": "relu"}}
     by_suite = render([named])

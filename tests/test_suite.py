@@ -722,6 +722,13 @@ class TestReference:
         expected = "expected an activation, an optimizer or a cell of this suite, perhaps tanh"
         assert problem == f'suite: reference: got "thanh"; {expected}'
 
+    def test_below_a_table_belongs_to_the_table_and_that_is_told(self) -> None:
+        with pytest.raises(InputError) as error:
+            parsed(seeds={"tune": 1, "evaluate": 2, "reference": "relu"})
+        told = error.value.problems[0]
+        assert told.startswith("suite: seeds.reference: got an unknown key; expected a key of seeds: ")
+        assert told.endswith("; reference is a key of the suite, above its first [table]")
+
     def test_leaves_an_unknown_optimizer_to_be_told(self) -> None:
         with pytest.raises(InputError) as error:
             parsed(optimizers=["adm"], reference="relu")

@@ -15,6 +15,7 @@ LOOKS = {  # colour and marker of what is told of an entrant
     "better": (PALETTE[2], "o"),
     "level": (svg.INK, "o"),
     "lost": (svg.INK, "X"),
+    "kept": (svg.INK, "^"),
     "worse": (PALETTE[1], "s"),
 }
 
@@ -23,6 +24,7 @@ def against(
     prefix: str, found: pd.DataFrame, reference: Reference, metric: Metric, sentence: str
 ) -> dict[str, svg.Figure]:
     """The differences from the reference of one task, as `effects.against` found them; nothing of an empty frame."""
+    found = found[found["told"] != "lacking"]
     if found.empty:
         return {}
     shown = found.head(MOST)
@@ -31,12 +33,12 @@ def against(
     mean = f"mean over {cells} cells and {seeds}" if cells > 1 else f"mean {seeds}"
     told = set(shown["told"])
     marks = {"better": "Green: better", "worse": "orange squares: worse", "lost": "crosses: lost more seeds"}
-    marks |= {"level": "grey: cannot be told from it"}
+    marks |= {"kept": "triangles: lost fewer seeds", "level": "grey: cannot be told from it"}
     legend = "; ".join(text for kind, text in marks.items() if kind in told)
     reading = (
         f"How far ahead of {reference.label} in test {metric.name}, {mean}, seed by seed; right is better. Line: the "
         "95 % t interval of that difference alone; whether it can be told from the reference, a moderated t test with "
-        f"Holm's correction says. {legend[0].upper()}{legend[1:]}."
+        f"Holm's correction says, which may differ. {legend[0].upper()}{legend[1:]}."
         + f" The best {MOST} of {len(found)}; tables/against.csv has all."
         * (len(found) > MOST)
     )
