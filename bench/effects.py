@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from bench import crosstask, stats
@@ -12,7 +11,8 @@ from bench.labels import cell_label, few, joined, parts
 from bench.optimizers import FACTORS, OPTIMIZERS
 from bench.reference import Reference
 from bench.stats import LEVEL, Metric, Tasks
-from bench.stats.moderated import resolution, row_variances
+from bench.stats.metric import bounded, raw_table
+from bench.stats.moderated import lenders, resolution, row_variances
 from bench.verdicts import against_row, seeds_lost
 
 AGAINST = ["reference", "entrant", "cells", "mean", "difference", "low", "high", "p_value", "lost", "told"]
@@ -35,7 +35,7 @@ def main_effect(lanes: pd.DataFrame, tasks: Tasks, task: str, by: str) -> pd.Dat
     Levels that lack a cell that others have are left out.
     """
     columns = [by, "cells", "mean", "difference", "p_value", "tied"]
-    means, cells, *_ = _by_level(lanes, tasks, task, by)
+    means, cells = _by_level(lanes, tasks, task, by)
     if means.empty:
         return pd.DataFrame(columns=columns)
     sign, values = Metric.of(tasks[task]).sign, means.to_numpy()
@@ -46,22 +46,15 @@ def main_effect(lanes: pd.DataFrame, tasks: Tasks, task: str, by: str) -> pd.Dat
     return found.sort_values("mean", ascending=sign < 0, kind="stable", ignore_index=True)[columns]
 
 
-def _by_level(
-    lanes: pd.DataFrame, tasks: Tasks, task: str, by: str
-) -> tuple[pd.DataFrame, int, NDArray[np.int64], list[str]]:
-    """The scores of `task` as levels x seeds, each the mean over its cells; of how many; how many seeds each lost.
+def _by_level(lanes: pd.DataFrame, tasks: Tasks, task: str, by: str) -> tuple[pd.DataFrame, int]:
+    """The scores of `task` as levels x seeds, each the mean over its cells; and of how many.
 
-    Cells that lack a seed are left out, and so are levels that then lack a cell that others have: the last are these.
+    Levels that lack a cell that others have are left out, and so are cells that lack a seed.
     """
-    every = stats.score_table(lanes, tasks, task)
-    table = every.dropna()
-    levels = _levels(table.index, by)
-    groups = table.groupby(levels, sort=False)
+    table = stats.score_table(lanes, tasks, task).dropna()
+    groups = table.groupby(_levels(table.index, by), sort=False)
     whole = groups.size() == groups.size().max()
-    lost = pd.Series(seeds_lost(lanes, task, table), table.index).groupby(levels, sort=False).sum()
-    means = groups.mean()[whole]
-    lacking = [level for level in dict.fromkeys(_levels(every.index, by)) if level not in means.index]
-    return means, int(groups.size().max()) if len(table) else 0, lost[whole].to_numpy(), lacking
+    return groups.mean()[whole], int(groups.size().max()) if len(table) else 0
 
 
 def _levels(cells: pd.Index, by: str) -> pd.Index:
@@ -111,24 +104,53 @@ def against(lanes: pd.DataFrame, tasks: Tasks, task: str, reference: Reference) 
     Source: Dunnett, A Multiple Comparison Procedure for Comparing Several Treatments with a Control, 1955, for the
     question; Holm 1979 for the correction, which asks nothing of the noise.
     """
-    means, cells, lost, lacking = _by_level(lanes, tasks, task, reference.by)
-    if reference.label not in means.index or len(means) + len(lacking) < 2:
+    raw = raw_table(lanes, tasks, task)
+    levels, sign = _levels(raw.index, reference.by), Metric.of(tasks[task]).sign
+    names = list(dict.fromkeys(levels))
+    whole = raw.notna().all(axis=1).to_numpy()
+    beside = _beside(raw.index, reference.by)
+    used = whole & beside.isin(beside[whole & (levels == reference.label)])  # what the reference has
+    cells = int((used & (levels == reference.label)).sum())
+    groups = bounded(raw, sign)[used].groupby(levels[used], sort=False)
+    means = groups.mean()[groups.size() == cells]
+    lost = pd.Series(seeds_lost(lanes, task, raw), raw.index)[used].groupby(levels[used], sort=False).sum()[means.index]
+    alone = len(names) < 2 or reference.label not in names
+    if alone or (len(means) and (lost == cells * raw.shape[1]).all()):  # nothing survived
         return pd.DataFrame(columns=AGAINST)
-    values, sign, place = means.to_numpy(), Metric.of(tasks[task]).sign, means.index.get_loc(reference.label)
-    paired = values - values[place]
-    difference, p = paired.mean(axis=1), against_row(sign * values, place, lost == 0)
+    found = _tested(means, raw[used].groupby(levels[used], sort=False).mean().loc[means.index], lost, sign, reference)
+    lacking = [name for name in names if name not in means.index and name != reference.label]
+    without = pd.DataFrame({"entrant": lacking, "lost": 0, "told": "lacking"})
+    every = pd.concat([frame for frame in (found, without) if len(frame)], ignore_index=True)
+    return every.assign(cells=cells, reference=reference.label).reindex(columns=AGAINST)
+
+
+def _beside(cells: pd.Index, by: str) -> pd.Index:
+    """What tells the cells of one activation apart, or of one optimizer; a cell is alone."""
+    other = {"activation": "optimizer", "optimizer": "activation"}
+    return cells.get_level_values(other[by]) if by in other else pd.Index([""] * len(cells))
+
+
+def _tested(
+    means: pd.DataFrame, raw: pd.DataFrame, lost: "pd.Series[int]", sign: int, reference: Reference
+) -> pd.DataFrame:
+    """The rows of `against` of what has all that the reference has, the best first; of `raw` means, maybe infinite."""
+    if reference.label not in means.index:
+        return pd.DataFrame(columns=AGAINST)
+    values, place, losses = sign * means.to_numpy(), means.index.get_loc(reference.label), lost.to_numpy()
+    # Who is far ahead of the reference may be as unlike it as who is far behind.
+    p = against_row(values, place, (losses == 0) & lenders(-values, place))
+    paired = sign * (values - values[place])
     half = _half_widths(paired, resolution(values))
-    apart, better = p < LEVEL, sign * difference > 0
-    conditions = [apart & better, apart, lost > lost[place], lost < lost[place]]
-    told = np.select(conditions, ["better", "worse", "lost", "kept"], "level")
-    found = pd.DataFrame({"entrant": means.index, "cells": cells, "mean": values.mean(axis=1), "lost": lost})
-    found = found.assign(difference=difference, low=difference - half, high=difference + half, p_value=p, told=told)
-    found = found.drop(index=place).sort_values("mean", ascending=sign < 0, kind="stable", ignore_index=True)
-    found = found.assign(reference=reference.label)
-    without = pd.DataFrame(
-        {"entrant": lacking, "reference": reference.label, "cells": cells, "lost": 0, "told": "lacking"}
-    )
-    return (pd.concat([found, without], ignore_index=True) if lacking else found)[AGAINST]
+    mean, apart, better = raw.mean(axis=1).to_numpy(), p < LEVEL, sign * paired.mean(axis=1) > 0
+    conditions = [apart & better, apart, losses > losses[place], losses < losses[place]]
+    found = pd.DataFrame({"entrant": means.index, "mean": mean, "lost": losses, "p_value": p})
+    with np.errstate(invalid="ignore"):
+        known = np.isfinite(mean - mean[place])
+        found["difference"] = np.where(known, paired.mean(axis=1), mean - mean[place])
+    found["low"], found["high"] = (np.where(known, found["difference"] + side * half, np.nan) for side in (-1, 1))
+    found["told"] = np.select(conditions, ["better", "worse", "lost", "kept"], "level")
+    order = (-sign * found["mean"]).rank(method="first").sort_values(kind="stable").index
+    return found.loc[[row for row in order if row != place]]
 
 
 def _half_widths(paired: stats.Floats, step: float) -> stats.Floats:
@@ -144,6 +166,8 @@ def against_sentence(found: pd.DataFrame, reference: Reference, metric: Metric) 
     """Who is better or worse than the reference, by how much, and who cannot be told from it; "" of an empty frame."""
     if found.empty:
         return ""
+    if (found["told"] == "lacking").all():
+        return f"Against {reference.label}: nothing has all the cells and seeds that it takes to compare."
     cells, over = int(found["cells"].iloc[0]), {"activation": "optimizers", "optimizer": "activations"}
     head = f"Against {reference.label}" + (f", each over {cells} {over[reference.by]}" if cells > 1 else "")
     groups = {told: found[found["told"] == told] for told in SAID}

@@ -139,7 +139,8 @@ def reference_of(run: Run, given: str) -> Reference | None:
     """What the cells of `run` are held against: what was given or what its suite names, if anything."""
     text = given or run.manifest["suite"].get("reference", "")
     cells = run.convergence[stats.CELL[1:]].itertuples(index=False, name=None)
-    return Reference.find(text, cells, "--reference", run.name) if text else None
+    where = "--reference" if given else "reference of the suite"
+    return Reference.find(text, cells, where, run.name) if text else None
 
 
 def _part(run: Run, slug: str, names: Iterator[str], several: bool, reference: Reference | None) -> Part:
@@ -211,7 +212,8 @@ def _section(
         held = effects.against(run.lanes, run.manifest["tasks"], task, reference)
         against = effects.against_sentence(held, reference, found.metric)
         drawings = figures.against(slug, held, reference, found.metric, against)
-    cells = tables.cells(told, speeds, found, reference)
+    shown = reference if reference and told["ahead"].notna().any() else None
+    cells = tables.cells(told, speeds, found, shown)
     return Section(
         slug=slug,
         run=run.name,

@@ -92,7 +92,8 @@ class Plan:
     @cached_property
     def sha256(self) -> str:
         """Of all that the results depend on but the software: a run can be resumed only where it is the same."""
-        return digest([self.suite.described(), self.device, [p.id for p in self.programs]])
+        described = {key: of for key, of in self.suite.described().items() if key != "reference"}  # for reports alone
+        return digest([described, self.device, [p.id for p in self.programs]])
 
     def tune_shards(self, block: Block) -> list[Shard]:
         """The shards with which the tuning of the block's cells begins."""

@@ -1,5 +1,6 @@
 """What cells are held against: an activation, an optimizer or a cell that one names."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -9,6 +10,7 @@ from bench.errors import InputError
 from bench.labels import NO_ACTIVATION, cell_label
 
 KINDS = ("activation", "optimizer", "cell")
+ARGUMENTS = re.compile(r"\(([^()]*)\)")
 
 
 @dataclass(frozen=True)
@@ -44,4 +46,5 @@ class Reference:
 
 
 def _plain(label: str) -> str:
-    return "".join(label.split())
+    """Without spaces, and arguments in one order."""
+    return ARGUMENTS.sub(lambda found: f"({','.join(sorted(found[1].split(',')))})", "".join(label.split()))

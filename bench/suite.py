@@ -29,7 +29,7 @@ from bench.entries import (
     with_values,
 )
 from bench.errors import InputError
-from bench.labels import same
+from bench.labels import NO_ACTIVATION, same
 from bench.locate import locate, suite_files
 from bench.optimizers import OPTIMIZERS, Optimizer
 from bench.reference import Reference
@@ -211,10 +211,13 @@ class Suite(SuiteFile):
     def _among_cells(cls, reference: str, info: ValidationInfo) -> str:
         """One of what the suite names, with the factors over its optimizers."""
         found = info.data
-        if not (reference and {"activations", "optimizers", "factors"} <= found.keys()):
+        if not (reference and {"tasks", "activations", "optimizers", "factors"} <= found.keys()):
             return reference  # what is wrong is told of those
         swept = [with_values(entry, of) for entry in found["optimizers"] for of in found["factors"].of_optimizers()]
-        cells = product(*([entry.resolve().label for entry in entries] for entries in (found["activations"], swept)))
+        sides = [[entry.resolve().label for entry in entries] for entries in (found["activations"], swept)]
+        if not any(entry.task.uses_activation for entry in found["tasks"]):
+            sides[0] = [NO_ACTIVATION]
+        cells = product(*sides)
         try:
             return Reference.find(reference, cells, "reference", "this suite").label
         except InputError as error:

@@ -319,7 +319,7 @@ def _metric(metric: Metric) -> Read:
 
 def _ahead(metric: Metric, reference: Reference) -> Read:
     whose = "the cell" if reference.by == "cell" else f"the cell of the same {OTHER[reference.by]}"
-    hint = f"the mean less that of {reference.label}, {whose}; more is better"
+    hint = f"how much better its mean is than that of {reference.label}, {whose}"
     column = Column(f"ahead of {reference.label}", True, hint, "more")
     return column, lambda row: Entry(metric.gain(row["ahead"]), _key(row["ahead"]))
 

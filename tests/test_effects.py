@@ -151,6 +151,62 @@ def test_who_lacks_cells_is_named_and_not_compared() -> None:
     assert effects.against_over_tasks(run.lanes, run.convergence, TASKS, RELU)["lacking"].tolist() == [0, 1]
 
 
+def test_each_is_held_against_the_reference_over_the_same_cells() -> None:
+    """relu over sgd and momentum was held against tanh over momentum and adam."""
+    run = scored({"relu": 0.0, "tanh": 0.0, "elu": 0.0}, ("sgd", "momentum", "adam"))
+    done, lanes = run.lanes["phase"] == "evaluate", run.lanes
+    lanes.loc[done & (lanes["optimizer"] == "sgd"), "test_metric"] -= 0.3
+    for activation, optimizer in (("relu", "adam"), ("tanh", "sgd")):
+        mine = done & (lanes["activation"] == activation) & (lanes["optimizer"] == optimizer)
+        lanes.loc[lanes[mine].index[0], "status"] = "interrupted"
+    found = effects.against(lanes, TASKS, "t", RELU)
+    assert list(zip(found["entrant"], found["told"], found["cells"], strict=True)) == [
+        ("elu", "level", 2), ("tanh", "lacking", 2),
+    ]  # fmt: skip
+
+
+def test_a_reference_that_lacks_everything_is_told_as_such() -> None:
+    run = scored({"relu": 0.0, "tanh": 0.0})
+    mine = run.lanes[(run.lanes["phase"] == "evaluate") & (run.lanes["activation"] == "relu")]
+    run.lanes.loc[mine.groupby("optimizer").head(1).index, "status"] = "interrupted"
+    found = effects.against(run.lanes, TASKS, "t", RELU)
+    assert list(found["told"]) == ["lacking"]
+    assert effects.against_sentence(found, RELU, Metric.of(TASKS["t"])) == (
+        "Against relu: nothing has all the cells and seeds that it takes to compare."
+    )
+
+
+def test_infinite_scores_have_no_amount() -> None:
+    tasks = {"t": REGRESSION}
+    run = scored({"relu": 0.0, "tanh": 0.0, "elu": 0.0})
+    gone = (run.lanes["phase"] == "evaluate") & (run.lanes["activation"] == "elu")
+    run.lanes.loc[gone, "status"] = "diverged"
+    found = effects.against(run.lanes, tasks, "t", RELU).set_index("entrant")
+    assert np.isinf(found.loc["elu", "mean"]) and np.isinf(found.loc["elu", "difference"])
+    assert np.isnan(found.loc["elu", "low"]) and found.loc["elu", "told"] in ("worse", "lost")
+    assert "elu (" not in effects.against_sentence(found.reset_index(), RELU, Metric.of(REGRESSION))
+    run.lanes.loc[run.lanes["phase"] == "evaluate", "status"] = "diverged"
+    assert effects.against(run.lanes, tasks, "t", RELU).empty, "where nothing survived there is nothing to say"
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_those_far_ahead_of_a_weak_reference_lend_no_noise(seeds: int) -> None:
+    """Fifteen far ahead are three times as quiet; four equals of the reference were told from it in up to 13 of 100."""
+    rng, runs, wrong = np.random.default_rng(seeds), 150, 0
+    names = [f"a{i}" for i in range(20)]
+    run = make_run(names, ["sgd"], TASKS, evaluate=seeds)
+    done = run.lanes["phase"] == "evaluate"
+    run.lanes.loc[done, "status"] = "ok"
+    ahead = run.lanes.loc[done, "activation"].isin(names[5:]).to_numpy()
+    for _ in range(runs):
+        noise = rng.normal(size=done.sum()) * np.where(ahead, 0.003, 0.01)
+        run.lanes.loc[done, "test_metric"] = 0.5 + 0.3 * ahead + noise
+        found = effects.against(run.lanes, TASKS, "t", Reference("activation", "a0")).set_index("entrant")
+        wrong += (found.loc[names[1:5], "told"] != "level").any()
+        assert (found.loc[names[5:], "told"] == "better").sum() > 10 or seeds == 2
+    assert wrong / runs < 0.05 + 2 * np.sqrt(0.05 * 0.95 / runs)
+
+
 def test_a_task_without_the_reference_says_nothing() -> None:
     run = scored({"tanh": 0.0, "elu": 0.0})
     assert effects.against(run.lanes, TASKS, "t", RELU).empty

@@ -22,6 +22,12 @@ def test_it_is_found_whatever_its_spaces(text: str, found: Reference) -> None:
     assert Reference.find(text, CELLS, "here", "it") == found
 
 
+def test_the_order_of_arguments_changes_nothing() -> None:
+    cells = [("relu", "adam(b1=0.8,b2=0.9)"), ("relu", "sgd")]
+    for text in ("adam(b2=0.9, b1=0.8)", "relu + adam(b2=0.9,b1=0.8)"):
+        assert Reference.find(text, cells, "here", "it").label.endswith("adam(b1=0.8,b2=0.9)")
+
+
 def test_what_is_not_there_is_refused_with_what_may_have_been_meant() -> None:
     with pytest.raises(InputError) as error:
         Reference.find("rellu", CELLS, "--reference", "quick")

@@ -722,6 +722,19 @@ class TestReference:
         expected = "expected an activation, an optimizer or a cell of this suite, perhaps tanh"
         assert problem == f'suite: reference: got "thanh"; {expected}'
 
+    def test_is_no_activation_where_no_task_has_any(self) -> None:
+        landscapes = {"tasks": ["rosenbrock"], "activations": ["relu"], "optimizers": ["sgd", "adam"]}
+        assert parsed(**landscapes, reference="adam").reference == "adam"
+        for named in ("relu", "relu + adam"):
+            with pytest.raises(InputError, match=r"expected an activation, an optimizer or a cell of this suite"):
+                parsed(**landscapes, reference=named)
+
+    def test_changes_no_result_and_so_no_plan(self) -> None:
+        from bench.plan import make
+
+        suites = [parsed(activations=["relu", "tanh"], reference=named) for named in ("", "relu", "tanh")]
+        assert len({make(made).sha256 for made in suites}) == 1
+
     def test_below_a_table_belongs_to_the_table_and_that_is_told(self) -> None:
         with pytest.raises(InputError) as error:
             parsed(seeds={"tune": 1, "evaluate": 2, "reference": "relu"})

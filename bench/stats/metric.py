@@ -181,10 +181,14 @@ def score_table(lanes: pd.DataFrame, tasks: Tasks, task: str, column: str = "tes
 
     An infinite score, which has no variance, stands at the worst finite one.
     """
+    return bounded(raw_table(lanes, tasks, task, column), Metric.of(tasks[task]).sign)
+
+
+def raw_table(lanes: pd.DataFrame, tasks: Tasks, task: str, column: str = "test_metric") -> pd.DataFrame:
+    """The same with infinite scores as they are."""
     done = finished(lanes[lanes["task"] == task], "evaluate")
     done = done.assign(score=scores(done, column, tasks))
-    table = done.set_index([*CELL[1:], "seed"])["score"].unstack("seed", sort=False)
-    return bounded(table, Metric.of(tasks[task]).sign)
+    return done.set_index([*CELL[1:], "seed"])["score"].unstack("seed", sort=False)
 
 
 def bounded(values: pd.DataFrame, sign: int) -> pd.DataFrame:
