@@ -563,3 +563,6 @@ def test_a_forest_s_legend_names_what_is_there_alone() -> None:
     worse = figures.against("t", found.assign(told="worse"), reference, metric, "told")["against"]
     assert worse.reading.endswith("correction says, which may differ. Orange squares: worse.")
     assert figures.against("t", found.iloc[:0], reference, metric, "") == {}
+    some = figures.against("t", found.assign(difference=[0.1, -np.inf]), reference, metric, "told")["against"]
+    assert some.reading.endswith("Green: better. Not drawn for want of a finite difference: 1.")
+    assert figures.against("t", found.assign(difference=-np.inf), reference, metric, "told") == {}

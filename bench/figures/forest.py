@@ -23,10 +23,13 @@ LOOKS = {  # colour and marker of what is told of an entrant
 def against(
     prefix: str, found: pd.DataFrame, reference: Reference, metric: Metric, sentence: str
 ) -> dict[str, svg.Figure]:
-    """The differences from the reference of one task, as `effects.against` found them; nothing of an empty frame."""
-    found = found[found["told"] != "lacking"]
+    """The differences from the reference of one task, as `effects.against` found them; nothing where none is finite."""
+    every, found = len(found), found[np.isfinite(found["difference"].astype(float))]
     if found.empty:
         return {}
+    out = every - len(found)
+    few = f" The best {MOST} of {len(found)}; tables/against.csv has all." if len(found) > MOST else ""
+    few += f" Not drawn for want of a finite difference: {out}." if out else ""
     shown = found.head(MOST)
     unit = "points" if metric.unit == "%" else metric.unit
     cells, seeds = int(found["cells"].iloc[0]), "over the evaluation seeds"
@@ -38,9 +41,7 @@ def against(
     reading = (
         f"How far ahead of {reference.label} in test {metric.name}, {mean}, seed by seed; right is better. Line: the "
         "95 % t interval of that difference alone; whether it can be told from the reference, a moderated t test with "
-        f"Holm's correction says, which may differ. {legend[0].upper()}{legend[1:]}."
-        + f" The best {MOST} of {len(found)}; tables/against.csv has all."
-        * (len(found) > MOST)
+        f"Holm's correction says, which may differ. {legend[0].upper()}{legend[1:]}.{few}"
     )
     title = f"How far ahead of {reference.label}"
     return {
