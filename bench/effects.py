@@ -108,7 +108,7 @@ def against(lanes: pd.DataFrame, tasks: Tasks, task: str, reference: Reference) 
     levels, sign = _levels(raw.index, reference.by), Metric.of(tasks[task]).sign
     names = list(dict.fromkeys(levels))
     whole = raw.notna().all(axis=1).to_numpy()
-    beside = _beside(raw.index, reference.by)
+    beside = raw.index.get_level_values(reference.other) if reference.other else pd.Index([""] * len(raw))
     used = whole & beside.isin(beside[whole & (levels == reference.label)])  # what the reference has
     cells = int((used & (levels == reference.label)).sum())
     groups = bounded(raw, sign)[used].groupby(levels[used], sort=False)
@@ -122,12 +122,6 @@ def against(lanes: pd.DataFrame, tasks: Tasks, task: str, reference: Reference) 
     without = pd.DataFrame({"entrant": lacking, "lost": 0, "told": "lacking"})
     every = pd.concat([frame for frame in (found, without) if len(frame)], ignore_index=True)
     return every.assign(cells=cells, reference=reference.label).reindex(columns=AGAINST)
-
-
-def _beside(cells: pd.Index, by: str) -> pd.Index:
-    """What tells the cells of one activation apart, or of one optimizer; a cell is alone."""
-    other = {"activation": "optimizer", "optimizer": "activation"}
-    return cells.get_level_values(other[by]) if by in other else pd.Index([""] * len(cells))
 
 
 def _tested(
@@ -149,8 +143,8 @@ def _tested(
         found["difference"] = np.where(known, paired.mean(axis=1), mean - mean[place])
     found["low"], found["high"] = (np.where(known, found["difference"] + side * half, np.nan) for side in (-1, 1))
     found["told"] = np.select(conditions, ["better", "worse", "lost", "kept"], "level")
-    order = (-sign * found["mean"]).rank(method="first").sort_values(kind="stable").index
-    return found.loc[[row for row in order if row != place]]
+    order = np.lexsort([-values.mean(axis=1), -sign * mean])  # those of infinite means by what is finite of them
+    return found.loc[order].drop(index=place)
 
 
 def _half_widths(paired: stats.Floats, step: float) -> stats.Floats:
@@ -168,8 +162,8 @@ def against_sentence(found: pd.DataFrame, reference: Reference, metric: Metric) 
         return ""
     if (found["told"] == "lacking").all():
         return f"Against {reference.label}: nothing has all the cells and seeds that it takes to compare."
-    cells, over = int(found["cells"].iloc[0]), {"activation": "optimizers", "optimizer": "activations"}
-    head = f"Against {reference.label}" + (f", each over {cells} {over[reference.by]}" if cells > 1 else "")
+    cells = int(found["cells"].iloc[0])
+    head = f"Against {reference.label}" + (f", each over {cells} {reference.other}s" if cells > 1 else "")
     groups = {told: found[found["told"] == told] for told in SAID}
     if len(groups["level"]) == len(found) > 1:
         return f"{head}: none of the {len(found)} others can be told from it."

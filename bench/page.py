@@ -248,7 +248,7 @@ def _found(run: Run, table: pd.DataFrame) -> list[str]:
 
 def _ahead(table: pd.DataFrame, reference: Reference) -> "pd.Series[float]":
     """The mean of each cell less that of the cell it is held against; NaN where either has none."""
-    pairs = [(a, o) for a, o in table[stats.CELL[1:]].itertuples(index=False, name=None)]
+    pairs = list(table[stats.CELL[1:]].itertuples(index=False, name=None))
     means = dict(zip((cell_label(*pair) for pair in pairs), table["test_metric"], strict=True))
     beside = [means.get(reference.cell(*pair), np.nan) for pair in pairs]
     with np.errstate(invalid="ignore"):

@@ -10,6 +10,7 @@ from bench.errors import InputError
 from bench.labels import NO_ACTIVATION, cell_label
 
 KINDS = ("activation", "optimizer", "cell")
+OTHER = {"activation": "optimizer", "optimizer": "activation"}
 ARGUMENTS = re.compile(r"\(([^()]*)\)")
 
 
@@ -38,6 +39,11 @@ class Reference:
         known = known if get_close_matches(text, known) else [r.label for r in named.values() if r.by != "cell"]
         expected = nearest(f"an activation, an optimizer or a cell of {whose}", text, known)
         raise InputError(f"{where}: got {text!r}; expected {expected}")
+
+    @property
+    def other(self) -> str:
+        """The side that stays as it is: of an activation the optimizer, and the other way round; of a cell none."""
+        return OTHER.get(self.by, "")
 
     def cell(self, activation: str, optimizer: str) -> str:
         """The label of the cell that one of such names is held against: of an activation, with the same optimizer."""

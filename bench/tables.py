@@ -17,7 +17,6 @@ LEADER, LEVEL, LOST = "leader", "level", "lost"
 WORDS = {LEADER: "leader", LEVEL: "not told apart"}
 UNKNOWN = "–"
 UNITS = {"s": 1.0, "ms": 1e-3, "µs": 1e-6}
-OTHER = {"activation": "optimizer", "optimizer": "activation"}
 MOST_UNCERTAIN = 5  # columns with ± beside each other on a page of a paper
 WHOLE = "{:,.0f}".format
 
@@ -318,8 +317,8 @@ def _metric(metric: Metric) -> Read:
 
 
 def _ahead(metric: Metric, reference: Reference) -> Read:
-    whose = "the cell" if reference.by == "cell" else f"the cell of the same {OTHER[reference.by]}"
-    hint = f"how much better its mean is than that of {reference.label}, {whose}"
+    beside = f" with the same {reference.other}" if reference.other else ""
+    hint = f"how much better its mean is than that of {reference.label}{beside}"
     column = Column(f"ahead of {reference.label}", True, hint, "more")
     return column, lambda row: Entry(metric.gain(row["ahead"]), _key(row["ahead"]))
 
