@@ -7,9 +7,9 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from bench import crosstask, stats
-from bench.labels import cell_label, few, joined, parts
+from bench.labels import called, cell_label, few, joined, parts
 from bench.optimizers import FACTORS, OPTIMIZERS
-from bench.reference import Reference
+from bench.reference import OTHER, Reference
 from bench.stats import LEVEL, Metric, Tasks
 from bench.stats.metric import bounded, raw_table
 from bench.stats.moderated import lenders, resolution, row_variances
@@ -52,9 +52,10 @@ def _by_level(lanes: pd.DataFrame, tasks: Tasks, task: str, by: str) -> tuple[pd
     Levels that lack a cell that others have are left out, and so are cells that lack a seed.
     """
     table = stats.score_table(lanes, tasks, task).dropna()
-    groups = table.groupby(_levels(table.index, by), sort=False)
-    whole = groups.size() == groups.size().max()
-    return groups.mean()[whole], int(groups.size().max()) if len(table) else 0
+    levels = _levels(table.index, by)
+    beside = pd.Series(_beside(table.index, by), levels, dtype=object).groupby(level=0, sort=False).agg(frozenset)
+    most: frozenset[str] = max(beside, key=len, default=frozenset())
+    return table.groupby(levels, sort=False).mean()[beside == most], len(most)
 
 
 def _levels(cells: pd.Index, by: str) -> pd.Index:
@@ -70,6 +71,18 @@ def _levels(cells: pd.Index, by: str) -> pd.Index:
         return given.get(by, f"{off:.12g}" if isinstance(off, float) else str(off))
 
     return cells.get_level_values("optimizer").map(level)
+
+
+def _beside(cells: pd.Index, by: str) -> list[str]:
+    """What of each cell stays as it is where its level changes: an activation's optimizer; of a cell nothing."""
+    if by in OTHER:
+        return list(cells.get_level_values(OTHER[by]))
+    return ["" if by == "cell" else cell_label(activation, _without(by, label)) for activation, label in cells]
+
+
+def _without(factor: str, label: str) -> str:
+    name, given = parts(label)
+    return called(name, {key: text for key, text in given.items() if key != factor})
 
 
 def main_effect_sentence(effect: pd.DataFrame, metric: Metric) -> str:
@@ -108,7 +121,7 @@ def against(lanes: pd.DataFrame, tasks: Tasks, task: str, reference: Reference) 
     levels, sign = _levels(raw.index, reference.by), Metric.of(tasks[task]).sign
     names = list(dict.fromkeys(levels))
     whole = raw.notna().all(axis=1).to_numpy()
-    beside = raw.index.get_level_values(reference.other) if reference.other else pd.Index([""] * len(raw))
+    beside = pd.Index(_beside(raw.index, reference.by))
     used = whole & beside.isin(beside[whole & (levels == reference.label)])  # what the reference has
     cells = int((used & (levels == reference.label)).sum())
     groups = bounded(raw, sign)[used].groupby(levels[used], sort=False)

@@ -70,6 +70,27 @@ def test_the_values_of_a_factor_are_compared_over_the_optimizers_that_they_were_
     assert list(decayed["weight_decay"]) == ["0"]
 
 
+def test_levels_that_lack_different_cells_are_not_compared() -> None:
+    run = scored({"relu": 0.0, "tanh": 0.0, "elu": 0.0}, ("sgd", "adam", "adagrad"))
+    lacks = (("relu", "sgd"), ("tanh", "adam"))
+    gone = run.lanes[["activation", "optimizer"]].apply(tuple, axis=1).isin(lacks)
+    for by, left, cells in (("activation", ["elu"], 3), ("optimizer", ["adagrad"], 3)):
+        effect = effects.main_effect(run.lanes[~gone], TASKS, "t", by)
+        assert list(effect[by]) == left and list(effect["cells"]) == [cells]
+    # With two cells each, of relu and tanh those of adagrad alone are the same.
+    without = run.lanes[~gone & (run.lanes["activation"] != "elu")]
+    assert list(effects.main_effect(without, TASKS, "t", "activation")["activation"]) == ["relu"]
+
+
+def test_values_of_a_factor_that_lack_different_cells_are_not_compared() -> None:
+    labels = ("sgd", "adam", "sgd(weight_decay=0.1)", "adam(weight_decay=0.1)")
+    run = scored({"relu": 0.0, "tanh": 0.0}, labels)
+    for lacks, left in (((), ["0", "0.1"]), ((("relu", "sgd"), ("tanh", "adam(weight_decay=0.1)")), ["0"])):
+        kept = ~run.lanes[["activation", "optimizer"]].apply(tuple, axis=1).isin(lacks)
+        effect = effects.main_effect(run.lanes[kept], TASKS, "t", "weight_decay")
+        assert sorted(effect["weight_decay"]) == left
+
+
 def test_levels_of_the_same_mean_share_it() -> None:
     effect = pd.DataFrame({"activation": ["relu", "tanh", "elu"], "cells": 3, "mean": [0.9, 0.9, 0.8], "tied": True})
     metric = Metric.of(task_entry())
