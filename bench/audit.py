@@ -167,6 +167,7 @@ def audit_task(run: Run, task: str) -> Iterator[Finding]:
     yield from _below_baseline(table, entry)
     yield from _collapsed(lanes, table, run.manifest["tasks"])
     yield from _defaults(lanes, run.manifest["tasks"])
+    yield from _equals(lanes, table, run.manifest["tasks"], "trials" if searched(run.manifest) else "learning rates")
     yield from _edges(table, leader(table, task), "range" if searched(run.manifest) else "grid")
     yield from _divergence(lanes, table)
     yield from _halved(run.halved.get(task, 0))
@@ -261,6 +262,17 @@ def _defaults(lanes: pd.DataFrame, tasks: stats.Tasks) -> Iterator[Finding]:
         text = f"In {len(useless):,} of {len(known):,} cells no learning rate beat the optimizer's conventional one"
         text = f"{text}{', on validation data' * (stats.noun(lanes) != 'run')}: {_names(useless)}."
         yield Finding("note", text, "Cells have no learning rate better than the conventional one")
+
+
+def _equals(lanes: pd.DataFrame, table: pd.DataFrame, tasks: stats.Tasks, what: str) -> Iterator[Finding]:
+    """Cells of which validation scores did not say which of `what` they tried to evaluate."""
+    equal = stats.equal_trials(lanes, tasks)
+    if len(equal):
+        one = len(equal) == 1
+        text = f"{len(equal)} of {len(table)} cells {'has' if one else 'have'} several {what} with the same best score"
+        text = f"{text} in tuning; the loss chose between them, which may be a poor guide: {_names(equal)}."
+        level = "warning" if len(equal) > len(table) / 4 else "note"
+        yield Finding(level, text, f"Several {what} have the same best score in tuning")
 
 
 def _edges(table: pd.DataFrame, best: "pd.Series[Any] | None", where: str) -> Iterator[Finding]:

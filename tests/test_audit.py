@@ -79,6 +79,23 @@ def test_a_leader_at_the_edge_of_its_grid_is_a_warning(rate: float, level: str) 
     )
 
 
+def test_learning_rates_that_validation_could_not_tell_apart_are_a_warning_where_they_are_many() -> None:
+    run = sound()
+    some = (run.lanes["phase"] == "tune") & (run.lanes["optimizer"] == "adam") & (run.lanes["learning_rate"] > 0.001)
+    run.lanes.loc[some, "validation_metric"] = 0.972
+    assert "warning: 2 of 4 cells have several learning rates with the same best score in tuning" in texts(run)
+
+
+def test_one_cell_of_many_that_validation_could_not_tell_apart_is_a_note() -> None:
+    run = sound()
+    one = (run.lanes["optimizer"] == "adam") & (run.lanes["activation"] == "tanh") & (run.lanes["phase"] == "tune")
+    run.lanes.loc[one, "validation_metric"] = 0.972
+    assert (
+        "note: 1 of 4 cells has several learning rates with the same best score in tuning; the loss chose between "
+        "them, which may be a poor guide: tanh + adam."
+    ) in texts(run)
+
+
 def test_divergence_is_told_apart_by_phase() -> None:
     run = sound()
     run.lanes.loc[[0, 1, 2], "status"] = "diverged"

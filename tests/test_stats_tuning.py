@@ -24,6 +24,30 @@ def seen(values: list[float], rates: list[float] | None = None) -> pd.DataFrame:
     return frame.assign(task="t", activation="a", optimizer="x")
 
 
+@pytest.mark.parametrize("tasks, values, equal", [(ACCURACY, [0.5, 0.9, 0.9], 2), (RMSE, [5.0, 5.0, 9.0], 2)])
+def test_trials_of_equal_means_are_counted_where_they_are_the_best(
+    tasks: dict[str, dict[str, object]], values: list[float], equal: int
+) -> None:
+    rows = seen(values).rename(columns={"validation_metric": "mean"})
+    lanes = pd.concat([rows.assign(seed=seed, phase="tune", status="ok") for seed in (0, 1)], ignore_index=True)
+    lanes["validation_metric"] = lanes["mean"] + np.where(lanes["seed"] == 0, 0.01, -0.01)  # equal in the mean alone
+    found = stats.equal_trials(lanes, tasks)
+    assert found[["activation", "trials", "equal"]].to_numpy().tolist() == [["a", 3, equal]]
+    lanes.loc[lanes["learning_rate"] == 0.01, "validation_metric"] += 1e-5
+    assert stats.equal_trials(lanes, tasks).empty
+    assert stats.equal_trials(lanes[:0], tasks).empty
+
+
+def test_of_a_halving_the_last_rung_says_what_was_equal() -> None:
+    first = seen([0.9, 0.9, 0.9]).assign(steps=100)
+    last = seen([0.95, 0.94]).assign(steps=300)
+    lanes = pd.concat([first, last]).assign(seed=0, phase="tune", status="ok")
+    assert stats.equal_trials(lanes, ACCURACY).empty
+    assert list(stats.equal_trials(lanes[lanes["steps"] == 100], ACCURACY)["equal"]) == [3]
+    infinite = first.assign(status="diverged", seed=0, phase="tune")
+    assert list(stats.equal_trials(infinite, RMSE)["equal"]) == [3]
+
+
 def test_expected_best_is_the_mean_over_all_draws() -> None:
     assert stats.expected_best([1, 2, 3, 4])[1] == pytest.approx(10 / 3)
     values = [3.0, 1.0, 4.0, 1.0, 5.0]

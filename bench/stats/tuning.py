@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.special import gammaln
 
-from bench.stats.metric import CELL, TRIAL, Floats, Metric, Tasks, finished, score_table, scores, tried
+from bench.stats.metric import CELL, TRIAL, UNTOLD, Floats, Metric, Tasks, finished, score_table, scores, tried
 from bench.stats.moderated import LEVEL, moderated_tests
 from bench.stats.pairs import holm
 
@@ -47,9 +47,7 @@ def best_trials(sensitivity: pd.DataFrame, tasks: Tasks) -> pd.DataFrame:
 
     The one with the lowest rate of several.
     """
-    signs = sensitivity["task"].map({name: -Metric.of(task).sign for name, task in tasks.items()})
-    signs = signs.astype(float)  # of no rows pandas would keep the type of the names
-    ranked = sensitivity.assign(order=sensitivity["validation_metric"] * signs)
+    ranked = sensitivity.assign(order=-sensitivity["validation_metric"] * _signs(sensitivity, tasks))
     ranked = ranked.sort_values(["order", "learning_rate"], kind="stable")
     return ranked.groupby(CELL, sort=False)[[c for c in TRIAL if c in ranked]].first()
 
@@ -57,6 +55,27 @@ def best_trials(sensitivity: pd.DataFrame, tasks: Tasks) -> pd.DataFrame:
 def best_learning_rates(sensitivity: pd.DataFrame, tasks: Tasks) -> "pd.Series[float]":
     """The rate of each cell with the best mean on validation data; the lowest of several."""
     return best_trials(sensitivity, tasks)["learning_rate"]
+
+
+def equal_trials(lanes: pd.DataFrame, tasks: Tasks) -> pd.DataFrame:
+    """The cells whose best trials were told apart by nothing but their validation loss, or their rate.
+
+    Those of the last rung, where tuning halves. Columns: the cell; its `trials`; how many of them are `equal` in the
+    best mean validation score, two or more.
+    """
+    seen = finished(lanes.assign(**{c: of for c, of in UNTOLD.items() if c not in lanes}), "tune")
+    seen = seen[seen["steps"] == seen.groupby(CELL, sort=False)["steps"].transform("max")]
+    seen = seen.assign(gain=scores(seen, "validation_metric", tasks) * _signs(seen, tasks))
+    means = seen.groupby([*CELL, *TRIAL], sort=False)["gain"].mean().reset_index()
+    best = means.groupby(CELL, sort=False)["gain"].transform("max")
+    means["equal"] = np.isclose(means["gain"], best, rtol=1e-7, atol=0)
+    counts = means.groupby(CELL, sort=False).agg(trials=("equal", "size"), equal=("equal", "sum"))
+    return counts[counts["equal"] > 1].reset_index()
+
+
+def _signs(rows: pd.DataFrame, tasks: Tasks) -> "pd.Series[float]":
+    signs = rows["task"].map({name: Metric.of(task).sign for name, task in tasks.items()})
+    return signs.astype(float)  # of no rows pandas would keep the type of the names
 
 
 def several_searched(rows: pd.DataFrame) -> bool:
