@@ -113,9 +113,14 @@ def _plain(array: Any) -> Any:
     return np.asarray(jax.random.key_data(array) if jnp.issubdtype(array.dtype, jax.dtypes.prng_key) else array)
 
 
+def _drawn(entry: Activation) -> list[str]:
+    """How the weights before it are drawn; nothing of the default, so that older fingerprints stay the same."""
+    return [entry.initializer] * (entry.initializer != Activation.initializer)
+
+
 # How each kind is traced, and what else of it changes a result
 TRACED: dict[type, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
-    Activation: (activation, lambda entry: sorted(entry.parameters.items())),
+    Activation: (activation, lambda entry: [*sorted(entry.parameters.items()), *_drawn(entry)]),
     Optimizer: (optimizer, lambda entry: (entry.multiplier, entry.full_batch)),
     Task: (task, lambda entry: (entry.target, sorted(entry.metric.described().items()))),
 }

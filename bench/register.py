@@ -17,6 +17,7 @@ from bench.activations import ACTIVATIONS, Activation
 from bench.checks import NAME, NAMED, nearest, short
 from bench.entries import TYPES
 from bench.errors import InputError, in_words
+from bench.initializers import DEVIATIONS
 from bench.labels import NO_ACTIVATION
 from bench.lazy import Lazy
 from bench.optimizers import OPTIMIZERS, Optimizer
@@ -29,7 +30,10 @@ else:
 
 
 def register_activation(
-    name: str, function: Callable[..., Any], parameters: Mapping[str, float] | None = None
+    name: str,
+    function: Callable[..., Any],
+    parameters: Mapping[str, float] | None = None,
+    initializer: str = Activation.initializer,
 ) -> Activation:
     """Add an activation, or put it in the place of one that was registered before.
 
@@ -38,9 +42,12 @@ def register_activation(
         function: `function(x, **parameters)`, elementwise on an array x, of functions of jax. A suite may set those
             of its other arguments whose defaults are numbers or truth values.
         parameters: those of its arguments that are learned, each with its initial value, one value a channel.
+        initializer: how weights are drawn before it where a task leaves that to the activation: "he", "glorot" or
+            "lecun", see `bench.initializers`.
 
-    Returns the entry. Raises `InputError` where the name is taken or no name, and where the function does not take
-    the parameters, cannot be traced and differentiated by jax, or does not keep the shape of x: it is traced once.
+    Returns the entry. Raises `InputError` where the name is taken or no name, the initializer is none of these, and
+    where the function does not take the parameters, cannot be traced and differentiated by jax, or does not keep the
+    shape of x: it is traced once.
     """
     _check_name(ACTIVATIONS, "activation", name)
     learned, signature = dict(parameters or {}), _signature("activation", function)
@@ -48,10 +55,13 @@ def register_activation(
         raise InputError(
             [f"register_activation: {key}: got {learned[key]!r}; expected a finite number" for key in wrong]
         )
+    if str(initializer) not in DEVIATIONS:
+        expected = nearest("one", str(initializer), DEVIATIONS)
+        raise InputError(f"register_activation: initializer: got {initializer!r}; expected {expected}")
     if missing := sorted(learned.keys() - signature.keys()):
         raise InputError(f"register_activation: got {name} without {', '.join(missing)}; expected its arguments")
     arguments = {key: p.default for key, p in signature.items() if type(p.default) in TYPES and key not in learned}
-    entry = Activation(name, function, learned, arguments, own=True)
+    entry = Activation(name, function, learned, arguments, initializer, own=True)
     _check_traced(entry)
     _make_sendable()
     ACTIVATIONS[name] = replace(entry, alone=not _forward(entry))

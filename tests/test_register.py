@@ -19,6 +19,7 @@ from bench import kinds, manifests, plan, register_activation, register_optimize
 from bench.activations import ACTIVATIONS
 from bench.errors import InputError
 from bench.fingerprint import fingerprint
+from bench.initializers import initializer
 from bench.optimizers import OPTIMIZERS
 from bench.tasks import TASKS
 
@@ -51,6 +52,23 @@ class TestActivation:
         assert (entry.parameters, entry.arguments) == ({"slope": 0.1}, {"shift": 0.5})
         assert not entry.shares_program
         assert len(plan.make(parsed(activations=["relu", "ramp"])).programs) == 2
+
+    def test_says_how_the_weights_before_it_are_drawn(self) -> None:
+        found = {}
+        for name in ("he", "lecun"):
+            entry = register_activation("mine", lambda x: jnp.tanh(x), initializer=name)
+            draw = initializer("default", [entry], jnp.array(0))
+            found[name] = fingerprint(entry), float(draw(jax.random.key(0), (400, 300)).std())
+        assert found["he"][1] == pytest.approx((2 / 400) ** 0.5, rel=0.01)
+        assert found["lecun"][1] == pytest.approx((1 / 400) ** 0.5, rel=0.01)
+        assert found["he"][0] != found["lecun"][0]  # another initial draw is another result
+        assert found["he"][0] == fingerprint(register_activation("mine", lambda x: jnp.tanh(x)))
+
+    @pytest.mark.parametrize("got", ["glorott", "orthogonal", jax.nn.initializers.he_normal(), ["he"]])
+    def test_cannot_be_drawn_otherwise(self, got: Any) -> None:
+        with pytest.raises(InputError, match=r"register_activation: initializer: got .*; expected .*glorot"):
+            register_activation("mine", jnp.tanh, initializer=got)
+        assert "mine" not in ACTIVATIONS
 
     def test_must_take_its_parameters(self) -> None:
         with pytest.raises(InputError, match="got ramp without slope; expected its arguments"):
