@@ -14,13 +14,16 @@ from bench.errors import InputError
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"  # names stand in paths and labels
 NAMED = "letters, digits and . _ - (1 to 64 of them, a letter or digit first)"
 FEW = 12  # names that are worth listing in a message
-UNKNOWN = "the name of"  # what is expected in place of an unknown one
-REFUSED = "refused"  # the type of our own errors among pydantic's
+REFUSED, UNKNOWN = "refused", "unknown"  # the types of our own errors among pydantic's: of values, and of names
+REGISTERING = (
+    'one of your own must be registered: in Python, or by a file that a suite names, python = ["own.py"], '
+    "or bench train, --python own.py"
+)
 
 
-def refused(expected: str, got: str = "") -> PydanticCustomError:
+def refused(expected: str, got: str = "", hint: str = "", kind: str = REFUSED) -> PydanticCustomError:
     """What a validator raises: what was expected and, where it is not the value itself, what was got."""
-    return PydanticCustomError(REFUSED, "expected {expected}", {"expected": expected, "got": got})
+    return PydanticCustomError(kind, "expected {expected}", {"expected": expected, "got": got, "hint": hint})
 
 
 def refusals(error: InputError, key: str | int) -> ValidationError:
@@ -42,12 +45,16 @@ def refusals(error: InputError, key: str | int) -> ValidationError:
     )
 
 
+def alike(name: str, known: Iterable[str]) -> list[str]:
+    """Which of the known names the user may have meant."""
+    wanted, known = name.lower(), sorted(known)
+    return [wanted] if wanted in known else difflib.get_close_matches(wanted, known)
+
+
 def nearest(what: str, name: str, known: Iterable[str], elsewhere: str = "") -> str:
     """`what` was expected, and which the user may have meant, or all there are, or where to see them."""
     known = sorted(known)
-    wanted = name.lower()
-    close = [wanted] if wanted in known else difflib.get_close_matches(wanted, known)
-    if close:
+    if close := alike(name, known):
         return f"{what}, perhaps {' or '.join(close)}"
     if len(known) > FEW and elsewhere:
         return f"{what}; {elsewhere} shows them"
@@ -70,10 +77,14 @@ def whole(low: int, high: int) -> BeforeValidator:
     return BeforeValidator(number(int, low, high))
 
 
-def name_of(kind: str, article: str, table: Mapping[str, Any]) -> AfterValidator:
+def name_of(kind: str, article: str, table: Mapping[str, Any], registered: bool = True) -> AfterValidator:
+    """A name of the table, to which a user may have `registered` more."""
+
     def check(name: str) -> str:
         if name not in table:
-            raise refused(nearest(f"{UNKNOWN} {article} {kind}", name, table, f"bench list {kind}s"))
+            expected = nearest(f"the name of {article} {kind}", name, table, f"bench list {kind}s")
+            hint = REGISTERING if registered and not alike(name, table) else ""
+            raise refused(expected, hint=hint, kind=UNKNOWN if registered else REFUSED)
         return name
 
     return AfterValidator(check)

@@ -23,6 +23,7 @@ from bench.activations import ACTIVATIONS, Activation
 from bench.budget import LearningRates, Range
 from bench.checks import (
     REFUSED,
+    UNKNOWN,
     Strict,
     listed,
     name_of,
@@ -113,7 +114,7 @@ def _under(keys: Iterable[str], error: PydanticCustomError, value: Mapping[str, 
 def _within(key: str, details: Any) -> InitErrorDetails:
     """An error of a table under the key that holds it."""
     kind, context = details["type"], details.get("ctx", {})
-    error = refused(context["expected"], context["got"]) if kind == REFUSED else kind
+    error = refused(**context, kind=kind) if kind in (REFUSED, UNKNOWN) else kind
     return InitErrorDetails(type=error, loc=(key, *details["loc"]), input=details["input"])
 
 
@@ -178,7 +179,7 @@ class ActivationEntry(Entry):
 class ScheduleEntry(Entry):
     """A learning-rate schedule, by name or as a table with its arguments."""
 
-    name: Annotated[str, name_of("schedule", "a", SCHEDULES)]
+    name: Annotated[str, name_of("schedule", "a", SCHEDULES, registered=False)]
 
     @classmethod
     def accepts(cls, name: str) -> Mapping[str, Option]:

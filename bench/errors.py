@@ -32,6 +32,10 @@ class InputError(BenchError):
     exit_code = 2
 
 
+class UnknownName(InputError):  # noqa: N818 - what is said of it is what counts
+    """The input names what no table has; perhaps another process had registered it."""
+
+
 class DataError(BenchError):
     """Stored data are corrupt, incomplete or of another version."""
 

@@ -121,6 +121,13 @@ def register_task(task: Task) -> Task:
 OPTIONAL = {field.name for field in fields_of(Optimizer)} - {"name", "factory", "summary", "label", "searched", "own"}
 
 
+HINTS = {  # on what jax says of a function that it cannot trace
+    "truth value of an array": "an if asks for one truth value: jnp.where(x > 0, x, 0.1 * x) chooses for each number",
+    "TracerBoolConversionError": "an if cannot ask for a value that is traced: jnp.where(step > 9, a, b) chooses",
+    "TracerArrayConversionError": "functions of numpy and scipy cannot be traced: use those of jax.numpy and jax.scipy",
+    "Only scalar arrays can be converted": "functions of math take single numbers: use those of jax.numpy",
+    "ConcretizationTypeError": "float() and int() cannot ask for a value that is traced: leave it an array",
+}
 RESERVED = {("activation", NO_ACTIVATION)}  # names of none
 
 
@@ -135,7 +142,7 @@ def _signature(kind: str, function: Any) -> Mapping[str, inspect.Parameter]:
 def _check_traced(entry: Activation) -> None:
     """Raise `InputError` where jax cannot trace an activation or its slopes, or x comes out in another shape."""
     where = f"register_activation: {entry.name}"
-    with _told(where, "a function of jax that maps x to an array", "write it with jax.numpy"):
+    with _told(where, "a function of jax that maps x to an array"):
         x, parameters = fingerprint.example(entry)
         found = jax.eval_shape(lambda x, p: entry(x, **p), x, parameters)
         if (found.shape, found.dtype) != ((*x.shape[:-1], fingerprint.CHANNELS), x.dtype):
@@ -206,7 +213,7 @@ def _check_fields(fields: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def _told(where: str, expected: str, hint: str = "") -> Iterator[None]:
+def _told(where: str, expected: str) -> Iterator[None]:
     """Whatever a user's function raises while it is traced, in words. Raises `InputError`."""
     try:
         yield
@@ -214,4 +221,5 @@ def _told(where: str, expected: str, hint: str = "") -> Iterator[None]:
         raise
     except Exception as error:
         told = in_words(error).splitlines()[0]
-        raise InputError(f"{where}: got {told}; expected {expected}", hint) from error
+        hints = (hint for text, hint in HINTS.items() if text in told)
+        raise InputError(f"{where}: got {told}; expected {expected}", next(hints, "")) from error

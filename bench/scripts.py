@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from bench.errors import InputError, in_words
+from bench.errors import BenchError, InputError, in_words
 
 
 def run(path: Path, what: str) -> ModuleType:
@@ -24,6 +24,8 @@ def run(path: Path, what: str) -> ModuleType:
 
 
 def _failed(path: Path, error: BaseException) -> InputError:
+    if isinstance(error, BenchError):  # of a call of ours, which says what it expected
+        return InputError([f"{path}: {problem}" for problem in error.problems], error.hint)
     told = " ".join(in_words(error).split())
     return InputError(f"{path}: got {told}; expected a Python file that runs")
 

@@ -28,7 +28,7 @@ from bench.entries import (
     at_most_the_data,
     with_values,
 )
-from bench.errors import InputError
+from bench.errors import InputError, UnknownName
 from bench.labels import NO_ACTIVATION, same
 from bench.locate import locate, suite_files
 from bench.optimizers import OPTIMIZERS, Optimizer
@@ -74,7 +74,8 @@ class SuiteFile(Strict):
             found = error.errors()
             found = [e for e in found if e["loc"][:1] == ("python",)] or found  # or it is why names are unknown
             hints = [hint for e in found if (hint := e.get("ctx", {}).get("hint"))]
-            raise InputError([_told(values, e, type(self)) for e in found], next(iter(hints), "")) from None
+            kind = UnknownName if any(e["type"] == UNKNOWN for e in found) else InputError
+            raise kind([_told(values, e, type(self)) for e in found], next(iter(hints), "")) from None
 
     @field_validator("python")
     @classmethod
@@ -375,10 +376,8 @@ def stored() -> Iterator[None]:
     """Where the suite of a run or model is parsed: what it names may have been known to the process that made it."""
     try:
         yield
-    except InputError as error:
-        unknown = any(f"; expected {UNKNOWN} " in problem for problem in error.problems)
-        hint = REGISTERED if unknown else ""
-        raise InputError(error.problems, error.hint or hint) from None
+    except UnknownName as error:
+        raise InputError(error.problems, REGISTERED) from None
 
 
 def parse_as(kind: type[AnySuite], values: Mapping[str, Any], where: str) -> AnySuite:
@@ -386,7 +385,7 @@ def parse_as(kind: type[AnySuite], values: Mapping[str, Any], where: str) -> Any
     try:
         return kind(**values)
     except InputError as error:
-        raise InputError([f"{where}: {problem}" for problem in error.problems], error.hint) from None
+        raise type(error)([f"{where}: {problem}" for problem in error.problems], error.hint) from None
 
 
 def _told(values: Any, error: Any, suite: type[BaseModel]) -> str:

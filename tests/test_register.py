@@ -1,5 +1,6 @@
 """A user's own activations, optimizers and tasks."""
 
+import math
 import os
 import pickle
 import subprocess
@@ -220,6 +221,22 @@ class TestTraced:
         assert caught.value.problems[0].startswith("register_activation: mine: got ")
         assert told in str(caught.value)
         assert "mine" not in ACTIVATIONS
+
+    @pytest.mark.parametrize(
+        ("function", "hint"),
+        [
+            (lambda x: x if x > 0 else 0 * x, "jnp.where(x > 0, x, 0.1 * x) chooses for each number"),
+            (lambda x: x if x.sum() > 0 else 0 * x, "an if cannot ask for a value that is traced"),
+            (np.tanh, "use those of jax.numpy and jax.scipy"),
+            (lambda x: math.tanh(x), "functions of math take single numbers"),
+            (lambda x: x * float(x.sum()), "leave it an array"),
+            (lambda x: 1 / 0, ""),
+        ],
+    )
+    def test_what_jax_cannot_trace_comes_with_what_to_write_instead(self, function: Any, hint: str) -> None:
+        with pytest.raises(InputError) as caught:
+            register_activation("mine", lambda x: function(x))
+        assert (hint in caught.value.hint) if hint else not caught.value.hint
 
     @pytest.mark.parametrize(
         "function",

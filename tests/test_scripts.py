@@ -67,7 +67,7 @@ class TestRun:
         with pytest.raises(InputError) as caught:
             scripts.run(tmp_path / "some.py", "a file")
         (problem,) = caught.value.problems
-        assert problem.startswith(f"{tmp_path / 'some.py'}: got ") and told in problem and "\n" not in problem
+        assert problem.startswith(f"{tmp_path / 'some.py'}: ") and told in problem and "\n" not in problem
 
     def test_tells_that_there_is_none_or_that_it_is_no_python(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match=r"some\.py: got no such file; expected a file"):
@@ -99,6 +99,22 @@ class TestSuite:
         expected = "a Python file that registers what the suite names"
         told = f"suite: python[0]: {tmp_path / 'own.py'}: got no such file; expected {expected}"
         assert caught.value.problems == [told]
+
+    def test_tells_of_a_call_of_ours_what_that_expected(self, tmp_path: Path) -> None:
+        text = 'import bench\nbench.register_activation("mine", lambda x: x if x > 0 else 0)'
+        (tmp_path / "own.py").write_text(text, "utf-8")
+        with pytest.raises(InputError) as caught:
+            parsed(tmp_path / "own.py")
+        (problem,) = caught.value.problems
+        assert problem.startswith(f"suite: python[0]: {tmp_path / 'own.py'}: register_activation: mine: got ValueError")
+        assert problem.endswith("(own.py, line 2); expected a function of jax that maps x to an array")
+        assert "jnp.where" in caught.value.hint
+
+    @pytest.mark.parametrize(("name", "hinted"), [("wavy", True), ("rleu", False)])
+    def test_without_the_file_says_how_to_name_it(self, name: str, hinted: bool) -> None:
+        with pytest.raises(InputError, match=f'activations.0.: got "{name}"; expected the name of an') as caught:
+            suite.parse(suite.read("smoke").described() | {"activations": [name]})
+        assert ('python = ["own.py"]' in caught.value.hint) == hinted
 
     @pytest.mark.parametrize(
         ("python", "told"),
