@@ -18,7 +18,15 @@ def commands(run: Run, reference: Reference | None = None) -> tuple[str, ...]:
     against = f" --reference {shlex.quote(reference.label)}" if reference and asked else ""
     stored, command = _place(run.path), run.manifest["command"]
     start = [command] if command else _from_python(run.manifest, stored)
+    start = [*_needed(run.manifest["suite"]), *start]
     return "pip install -c constraints.txt -e .", *start, f"bench verify {stored}", f"bench report {stored}{against}"
+
+
+def _needed(set_: Mapping[str, Any]) -> list[str]:
+    """The user's own files that a suite names, in a comment; no line without any."""
+    named = [*set_.get("python", ()), *(task["file"] for task in set_.get("tasks", ()) if task.get("file"))]
+    files = list(dict.fromkeys(Path(file).name for file in named))
+    return [f"# needs {joined(files)}, where the suite says"] if files else []
 
 
 def _from_python(manifest: Mapping[str, Any], stored: str) -> list[str]:

@@ -260,8 +260,8 @@ def _manifest(
         "suite": {
             "name": "quick",
             "description": "Seven activations by six optimizers on handwritten digits",
-            "tasks": list(tasks),
-            "activations": list(activations),
+            "tasks": [{"name": name} for name in tasks],
+            "activations": [{"name": name} for name in activations],
             "steps": steps,
             "batch_size": 64,
             "eval_every": 25,

@@ -51,3 +51,10 @@ def test_what_was_registered_is_asked_for() -> None:
         "# the activation lam and the optimizer own must be registered in Python first, then there:",
         '# bench.run("smoke.toml", out="runs/my run")',
     )
+
+
+def test_files_of_one_s_own_are_named() -> None:
+    run = make_run(["relu"], ["sgd"], evaluations=4)
+    own = {"python": ["/somewhere/own.py"], "tasks": [{"name": "mine", "file": "/somewhere/mine.npz"}, {"name": "t"}]}
+    run.manifest |= {"command": "bench run mine.toml --out run", "suite": run.manifest["suite"] | own}
+    assert commands(run)[1:3] == ("# needs own.py and mine.npz, where the suite says", "bench run mine.toml --out run")
