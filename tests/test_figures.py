@@ -566,3 +566,22 @@ def test_a_forest_s_legend_names_what_is_there_alone() -> None:
     some = figures.against("t", found.assign(difference=[0.1, -np.inf]), reference, metric, "told")["against"]
     assert some.reading.endswith("Green: better. Not drawn for want of a finite difference: 1.")
     assert figures.against("t", found.assign(difference=-np.inf), reference, metric, "told") == {}
+
+
+def test_a_forest_keeps_its_scale_where_one_entrant_collapsed() -> None:
+    far = pd.DataFrame(
+        {
+            "entrant": ["tanh", "elu", "gelu", "sigmoid"], "cells": 2, "mean": [0.91, 0.9, 0.89, 0.1],
+            "difference": [0.01, 0.0, -0.01, -0.8], "low": [0.0, -0.01, -0.02, -0.9], "high": [0.02, 0.01, 0.0, -0.7],
+            "p_value": [0.01, 1.0, 0.01, 0.01], "lost": 0, "told": ["better", "level", "worse", "worse"],
+        }
+    )  # fmt: skip
+    reference, metric = Reference("activation", "relu"), Metric.of(task_entry())
+    drawn = figures.against("t", far, reference, metric, "told")["against"]
+    words = texts(drawn)
+    assert "80.0 points" in words and "−60" not in words  # a number at the edge, no axis to it
+    assert "An arrow with a number: so far off that the axis ends before it." in drawn.reading
+    near = figures.against("t", far[far["entrant"] != "sigmoid"], reference, metric, "told")["against"]
+    assert "points" not in " ".join(texts(near)).replace("by (points)", "") and "arrow" not in near.reading
+    level = far.assign(difference=[0.0, 0.0, 0.0, -0.8])
+    assert "arrow" not in figures.against("t", level, reference, metric, "told")["against"].reading
