@@ -9,8 +9,8 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import datasets, worker
-from bench.datasets import cache_folder
+from bench import worker
+from bench.datasets import Scale, cache_folder
 from bench.errors import DataError, InputError, ResourceError
 from bench.labels import same
 from bench.lanes import Lane
@@ -23,6 +23,7 @@ from bench.tasks import Task
 if TYPE_CHECKING:
     import numpy as np
 
+ALIKE = 100  # samples that must come out as the task has them
 Observer = Callable[[int, float, float, float], None]  # step, train loss, validation loss, validation metric
 
 
@@ -47,6 +48,7 @@ def fit(
     if task.dataset:
         task.dataset.check(task.dataset)
     loaded = task.load(task)
+    scales, shape = from_raw(task, loaded)
     data = jax.device_put(loaded)
     one = jax.device_put(jax.tree.map(lambda x: x[0] if np.ndim(x) else x, execute.traced_lanes(program, [lane])))
     of = train.phases(task, program.activations, program.optimizers, steps=program.steps, full_batch=program.full_batch)
@@ -66,8 +68,8 @@ def fit(
         learning_rate,
         seed,
         arrays=named(trained),
-        shape=input_shape(task, loaded),
-        scales=datasets.scales(task.dataset) if task.dataset else {},
+        shape=shape,
+        scales=scales,
         scores={
             "metric": task.metric.name,
             "status": "ok" if stopped_at is None else "diverged",
@@ -123,12 +125,23 @@ def predict(network: Network, x: "np.ndarray") -> "np.ndarray":
     return y.inverse(found) if y else found
 
 
-def input_shape(task: Task, data: Mapping[str, Any]) -> tuple[int, ...] | None:
-    """The shape of an x as the network takes it; None where it is made of the data set in another way than scaled."""
-    import jax
+def from_raw(task: Task, data: Mapping[str, Any]) -> tuple[dict[str, Scale], tuple[int, ...] | None]:
+    """How raw numbers of the task's data set become those of its `data`: their scales, and the shape of an x.
 
+    The shape is None where an x of the task is another than the scaled one of its data set.
+    """
+    import jax
+    import numpy as np
+
+    if not task.dataset:
+        return {}, None
+    train = task.dataset.parts(task.dataset)["train"]
+    scales = (task.scales or task.dataset.scales)(train, task.dataset)
     x = next(iter(jax.tree.leaves(data["train"])), None)
-    return x.shape[1:] if task.dataset and x is not None and prod(x.shape[1:]) == prod(task.dataset.shape) else None
+    if x is None or len(x) != len(train[0]) or prod(x.shape[1:]) != prod(task.dataset.shape):
+        return scales, None
+    first = scales["x"](train[0][:ALIKE]).reshape(-1, *x.shape[1:])
+    return scales, x.shape[1:] if np.allclose(first, x[:ALIKE], atol=1e-4) else None
 
 
 def program_of(suite: Suite) -> Program:

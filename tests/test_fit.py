@@ -135,6 +135,25 @@ def test_the_data_of_the_training_are_data_to_predict(x: np.ndarray, model: str,
         fit.predict(network, x.astype(complex))
 
 
+def test_a_network_predicts_from_raw_digits_as_well_as_it_was_tested() -> None:
+    x, y = DATASETS["digits"].parts(DATASETS["digits"])["test"]
+    for task in ("digits_mlp", "digits_cnn"):
+        network = fit.fit(suite(task, steps=30, eval_every=30), 0.01, 0)
+        found = fit.predict(network, x).argmax(1)
+        assert float((found == y).mean()) == pytest.approx(network.scores["test_metric"], abs=1e-6)
+
+
+def test_a_task_that_scales_its_data_in_a_way_of_its_own_predicts_nothing() -> None:
+    task = TASKS["wine_mlp"]
+    data = task.load(task)
+    scales, shape = fit.from_raw(task, data)
+    assert shape == (13,) and set(scales) == {"x"}
+    other = {part: (2 * x, y) for part, (x, y) in data.items()}
+    assert fit.from_raw(task, other)[1] is None
+    fewer = {part: (x[1:], y[1:]) for part, (x, y) in data.items()}
+    assert fit.from_raw(task, fewer)[1] is None
+
+
 @pytest.mark.slow
 def test_what_is_made_of_the_data_set_takes_another_shape_or_predicts_nothing() -> None:
     few = {"steps": 1, "eval_every": 1, "batch_size": 8}

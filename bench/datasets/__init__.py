@@ -1,7 +1,7 @@
 """The data sets and one table of them, `DATASETS`. To add one: an entry in the file of its kind."""
 
 from bench.datasets import bundled, downloaded, photos, series
-from bench.datasets.base import SPLIT_SEED, SPLITS, Dataset, Samples, Scale, arrays, cache_folder, checksum, scales
+from bench.datasets.base import SPLIT_SEED, SPLITS, Dataset, Samples, Scale, Scaling, arrays, cache_folder, checksum
 
 DATASETS: dict[str, Dataset] = {
     entry.name: entry
@@ -9,5 +9,5 @@ DATASETS: dict[str, Dataset] = {
 }
 
 __all__ = [
-    "DATASETS", "SPLITS", "SPLIT_SEED", "Dataset", "Samples", "Scale", "arrays", "cache_folder", "checksum", "scales",
+    "DATASETS", "SPLITS", "SPLIT_SEED", "Dataset", "Samples", "Scale", "Scaling", "arrays", "cache_folder", "checksum",
 ]  # fmt: skip

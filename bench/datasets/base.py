@@ -76,9 +76,12 @@ class Dataset:
     shape: tuple[int, ...]  # of the x of one sample
     classes: int  # 0: y are numbers
     parts: Callable[["Dataset"], Parts] = field(compare=False)
-    scales: Callable[[tuple[Array, Array], "Dataset"], dict[str, Scale]] = field(compare=False)
+    scales: "Scaling" = field(compare=False)
     check: Callable[["Dataset"], str] = field(default=declared, compare=False)
     sha256: str = ""
+
+
+Scaling = Callable[[tuple[Array, Array], Dataset], dict[str, Scale]]  # of the training part
 
 
 def arrays(dataset: Dataset) -> dict[str, tuple[Array, Array]]:
@@ -93,11 +96,6 @@ def scaled(parts: Parts, dataset: Dataset) -> dict[str, tuple[Array, Array]]:
     """The parts by the scales of the training part; y without one are classes."""
     by = dataset.scales(parts["train"], dataset)
     return {part: (by["x"](x), by["y"](y) if "y" in by else y.astype("int32")) for part, (x, y) in parts.items()}
-
-
-def scales(dataset: Dataset) -> dict[str, Scale]:
-    """How x and, where it is a number, y are scaled. Raises what `arrays` does."""
-    return dataset.scales(dataset.parts(dataset)["train"], dataset)
 
 
 def checksum(parts: Parts, names: tuple[str, ...] = SPLITS) -> str:

@@ -33,6 +33,11 @@ def by_channel(train: tuple[Array, Array], dataset: Dataset) -> dict[str, Scale]
     return _standard(train, dataset, axes=tuple(range(len(dataset.shape))))
 
 
+def whole(train: tuple[Array, Array], dataset: Dataset) -> dict[str, Scale]:
+    """The same with one mean and deviation for all of x."""
+    return _standard(train, dataset, axes=tuple(range(len(dataset.shape) + 1)))
+
+
 def unit(train: tuple[Array, Array], dataset: Dataset) -> dict[str, Scale]:
     """Pixels from 0 to 1, in x and in y."""
     import numpy as np

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bench.datasets import Dataset, Samples
+from bench.datasets import Dataset, Samples, Scaling
 from bench.labels import called
 from bench.losses import Metric
 
@@ -67,6 +67,7 @@ class Task:
     build: Callable[["Task", tuple["Activation", ...], "Array"], Problem]
     load: Callable[["Task"], dict[str, Tree]]
     dataset: Dataset | None = None
+    scales: Scaling | None = None  # of its x and y, where not the data set's
     uses_activation: bool = True
     baseline_is: str = "always predicting one constant"
     version: int = 1

@@ -4,6 +4,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bench.datasets import DATASETS, SPLITS
+from bench.datasets.prepare import whole
 from bench.initializers import INITIALIZERS
 from bench.lazy import Lazy
 from bench.losses import ACCURACY, Metric, cross_entropy
@@ -89,6 +90,7 @@ def digits_cnn(
         flops=trained_flops([a * b for a, b in zip(kernels, pixels, strict=True)]),
         build=supervised.build,
         load=load_digits,
+        scales=whole,
         dataset=DIGITS,
         options={
             "model": partial(cnn, side, features, batch_norm),
