@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     Field,
@@ -25,14 +24,12 @@ from bench.checks import (
     REFUSED,
     UNKNOWN,
     Strict,
-    listed,
     name_of,
     nearest,
     number,
     one_of,
     refusals,
     refused,
-    repeated,
     short,
     truth,
     whole,
@@ -95,6 +92,8 @@ class Entry(Strict):
         if isinstance(value, Mapping):
             raise refused("one value: only numbers that an optimizer takes can have a range")
         option = accepts[key]
+        if isinstance(option, tuple) and type(value) is int:
+            value = str(value)  # as a label has it: digits_cnn(resolution=16)
         check = one_of(option) if isinstance(option, tuple) else ARGUMENTS.get((key, option), TYPES[option])
         return check(value)
 
@@ -296,12 +295,13 @@ class TaskEntry(Entry):
     @field_validator("batch_size")
     @classmethod
     def _within_data(cls, batch_size: int | None, info: ValidationInfo) -> int | None:
-        if not batch_size or "name" not in info.data:
+        if not batch_size or not {"name", "arguments"} <= info.data.keys():
             return batch_size
-        return at_most_the_data(batch_size, [TASKS[info.data["name"]]])
+        return at_most_the_data(batch_size, [TASKS[info.data["name"]].configured(info.data["arguments"])])
 
 
 def at_most_the_data(batch_size: int, tasks: Iterable[Task]) -> int:
+    """A batch size, refused where one of these tasks has fewer training samples."""
     found = [task for task in tasks if task.samples.train]
     if found:
         least = min(found, key=lambda task: task.samples.train)
@@ -311,16 +311,7 @@ def at_most_the_data(batch_size: int, tasks: Iterable[Task]) -> int:
 
 
 T = TypeVar("T")
-
-
-def _each_value_once(values: list[T]) -> list[T]:
-    told = [short(value.model_dump() if isinstance(value, BaseModel) else value) for value in values]
-    if twice := repeated(told):
-        raise refused("each value once", f"{listed(twice)} more than once")
-    return values
-
-
-Swept = Annotated[list[T], Field(min_length=1), AfterValidator(_each_value_once)]
+Swept = Annotated[list[T], Field(min_length=1)]
 
 
 class Factors(Strict):
@@ -341,10 +332,10 @@ class Factors(Strict):
 
     def of_tasks(self) -> list[dict[str, Any]]:
         """Every combination of what a task is given."""
-        return _product({key: getattr(self, key) for key in ("batch_size", *OPTIONS)})
+        return _product({key: getattr(self, key) for key in TASK_FACTORS})
 
 
-OPTIONS = ("width", "depth", "initialization", "loss")
+TASK_FACTORS = ("batch_size", "width", "depth", "initialization", "loss")
 
 
 def _product(values: Mapping[str, Sequence[Any] | None]) -> list[dict[str, Any]]:

@@ -97,6 +97,11 @@ def wanted(
     if suite is not None:
         # what a suite names is looked up anew: it may have been registered again since the suite was made
         read_ = parse(suite.described()) if isinstance(suite, SuiteFile) else read(suite)
+        if manifest and (began := str(manifest.get("kind", CONVERGENCE))) != kind_of(read_):
+            raise InputError(
+                f"--resume {resume}: got a {began} run; expected a {kind_of(read_)} run, as {read_.name} is a suite of",
+                "leave SUITE out to go on with what was planned",
+            )
         return KINDS[kind_of(read_)], read_
     if not manifest:
         raise InputError("SUITE: got nothing; expected a suite file or a suite's name", "bench list suites")

@@ -64,7 +64,7 @@ def run(
         manifest = previous or manifests.describe(made, wanted, command, data)
         session = Session(made, workers, dask, stack)
         if session.gpu:
-            manifests.enter_device(path, manifest, session.gpu)
+            manifests.enter_device(path, manifest["environment"], session.gpu)
         manifests.enter_code(path, manifest, made.programs, session.pool[0])
         import_ahead("bench.reporting" if for_report else "bench.results")
         path = path or dated(wanted.name)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,7 +95,8 @@ def _searched(label: str, wanted: "suite.Suite") -> dict[str, Any]:
 
 def check_same(path: Path, made: Plan, previous: Mapping[str, Any], data: Mapping[str, str]) -> None:
     """Raise `InputError` or `DataError` where the run in `path` was begun with another plan, data or software."""
-    if made.sha256 != previous["plan"]["sha256"]:
+    told = {"description": previous["suite"]["description"]}  # may be written anew: nothing depends on it
+    if replace(made, suite=made.suite.model_copy(update=told)).sha256 != previous["plan"]["sha256"]:
         raise InputError(
             f"--resume {path}: got a run of another suite or budget ({previous['name']}); expected one of this suite",
             "leave SUITE out to go on with what was planned",
@@ -125,9 +127,9 @@ def check_software(path: Path, previous: Mapping[str, Any]) -> None:
         )
 
 
-def enter_device(path: Path | None, manifest: dict[str, Any], kind: str) -> None:
-    """Enter the kind of device. Raises `DataError` where the run in `path` began on another."""
-    began = manifest["environment"].setdefault("device_kind", kind)
+def enter_device(path: Path | None, device: dict[str, Any], kind: str) -> None:
+    """Enter the kind of a device. Raises `DataError` where the run in `path` began on another."""
+    began = device.setdefault("device_kind", kind)
     if began != kind:
         raise DataError(
             f"--resume {path}: got {kind}; expected {began}, on which it began", "go on there, or start a new run"

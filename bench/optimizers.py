@@ -83,7 +83,8 @@ class Optimizer:
             if name in ranges or arguments.get(name, COMMON[name]) != COMMON[name]:
                 raise InputError(f"optimizer {self.name}: got a {name}, which its state would undo; expected none")
         schedule = schedule or self.schedule
-        changed = {k: v for k, v in arguments.items() if self.arguments.get(k, COMMON.get(k, _UNSET)) != v}
+        off = {name: value for name, value in COMMON.items() if name not in self.accepts}
+        changed = {k: v for k, v in arguments.items() if {**off, **self.arguments}.get(k, _UNSET) != v}
         scheduled = {"schedule": schedule.label} if schedule != self.schedule else {}
         label = called(self.name, {**changed, **ranges, **scheduled})
         fixed = {k: v for k, v in {**self.arguments, **arguments}.items() if k not in ranges}

@@ -1,17 +1,15 @@
 """What cells are held against: an activation, an optimizer or a cell that one names."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
 from bench.checks import nearest
 from bench.errors import InputError
-from bench.labels import NO_ACTIVATION, cell_label
+from bench.labels import NO_ACTIVATION, cell_label, same
 
 KINDS = ("activation", "optimizer", "cell")
 OTHER = {"activation": "optimizer", "optimizer": "activation"}
-ARGUMENTS = re.compile(r"\(([^()]*)\)")
 
 
 @dataclass(frozen=True)
@@ -27,18 +25,28 @@ class Reference:
 
         Raises `InputError`, with `where` it was named and `whose` it had to be.
         """
-        named: dict[str, Reference] = {}
-        for cell in cells:
-            for by, label in zip(KINDS, (*cell, cell_label(*cell)), strict=True):
-                if label != NO_ACTIVATION:
-                    named.setdefault(_plain(label), cls(by, label))
-        if _plain(text) in named:
-            return named[_plain(text)]
+        named = {
+            (by, label): cls(by, label)
+            for cell in cells
+            for by, label in zip(KINDS, (*cell, cell_label(*cell)), strict=True)
+            if label != NO_ACTIVATION
+        }
+        for found in named.values():
+            if found.called("".join(text.split())):
+                return found
         kinds = KINDS if "+" in text else KINDS[:2]  # cells are too many to list
-        known = [found.label for found in named.values() if found.by in kinds]
-        known = known if get_close_matches(text, known) else [r.label for r in named.values() if r.by != "cell"]
+        known = [label for by, label in named if by in kinds]
+        known = known if get_close_matches(text, known) else [label for by, label in named if by != "cell"]
         expected = nearest(f"an activation, an optimizer or a cell of {whose}", text, known)
         raise InputError(f"{where}: got {text!r}; expected {expected}")
+
+    def called(self, text: str) -> bool:
+        """Whether a text without spaces names it, whatever the order of its arguments."""
+        if self.by != "cell" or same(text, self.label):
+            return same(text, self.label)
+        activation, _, optimizer = self.label.partition(" + ")
+        at = [i for i, letter in enumerate(text) if letter == "+"]  # as 1e+20 has one too
+        return any(same(text[:i], activation) and same(text[i + 1 :], optimizer) for i in at)
 
     @property
     def other(self) -> str:
@@ -49,8 +57,3 @@ class Reference:
         """The label of the cell that one of such names is held against: of an activation, with the same optimizer."""
         beside = {"activation": (self.label, optimizer), "optimizer": (activation, self.label)}
         return cell_label(*beside[self.by]) if self.by in beside else self.label
-
-
-def _plain(label: str) -> str:
-    """Without spaces, and arguments in one order."""
-    return ARGUMENTS.sub(lambda found: f"({','.join(sorted(found[1].split(',')))})", "".join(label.split()))

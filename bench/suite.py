@@ -18,6 +18,7 @@ from bench import scripts
 from bench.budget import LearningRates, Range, Seeds, Trial, Tuning
 from bench.checks import NAME, NAMED, UNKNOWN, Strict, listed, nearest, refusals, refused, repeated, short
 from bench.entries import (
+    TASK_FACTORS,
     ActivationEntry,
     BatchSize,
     Entry,
@@ -31,7 +32,7 @@ from bench.entries import (
 from bench.errors import InputError, UnknownName
 from bench.labels import NO_ACTIVATION, same
 from bench.locate import locate, suite_files
-from bench.optimizers import OPTIMIZERS, Optimizer
+from bench.optimizers import FACTORS, OPTIMIZERS, Optimizer
 from bench.reference import Reference
 from bench.tasks import Task
 
@@ -184,25 +185,25 @@ class Suite(SuiteFile):
     @field_validator("batch_size")
     @classmethod
     def _within_data(cls, batch_size: int, info: ValidationInfo) -> int:
-        return at_most_the_data(batch_size, [e.task for e in info.data.get("tasks", []) if not e.batch_size])
+        return at_most_the_data(batch_size, [e.resolve() for e in info.data.get("tasks", []) if not e.batch_size])
 
     @field_validator("factors")
     @classmethod
     def _fits(cls, factors: Factors, info: ValidationInfo) -> Factors:
-        """Each value must suit every task or optimizer of the suite, and no entry may set it itself."""
-        wrong, grids = {}, "tuning" in info.data and info.data["tuning"].grids
-        for given, entries in (
-            (factors.of_tasks(), info.data.get("tasks", [])),
-            (factors.of_optimizers(), info.data.get("optimizers", [])),
-        ):
-            for entry, values in product(entries, given):
-                for key, value in values.items():
-                    try:
-                        found = with_values(entry, {key: value})
-                        if grids and isinstance(found, OptimizerEntry) and found.ranges:
-                            raise ON_A_GRID
-                    except PydanticCustomError as error:
-                        wrong[key] = InitErrorDetails(type=error, loc=(key,), input=value)
+        """Each value must suit every task or optimizer of the suite, once, and no entry may set it itself."""
+        sides = (TASK_FACTORS, info.data.get("tasks", [])), (FACTORS, info.data.get("optimizers", []))
+        grids = "tuning" in info.data and info.data["tuning"].grids
+        wrong: dict[str, InitErrorDetails] = {}
+        for key, entry in (pair for side in sides for pair in product(*side)):
+            values, labels = getattr(factors, key) or (), []
+            for value in values:
+                try:
+                    labels.append(_factored(entry, key, value, grids))
+                except PydanticCustomError as error:
+                    wrong[key] = InitErrorDetails(type=error, loc=(key,), input=value)
+            if twice := repeated(labels):
+                once = refused("each value once", f"{listed(twice)} more than once")
+                wrong.setdefault(key, InitErrorDetails(type=once, loc=(key,), input=values))
         if wrong:
             raise ValidationError.from_exception_data("factors", list(wrong.values()))
         return factors
@@ -279,6 +280,16 @@ def _num(rates: LearningRates, tuning: Tuning) -> list[InitErrorDetails]:
 
 def _under(place: tuple[int | str, ...], details: InitErrorDetails) -> InitErrorDetails:
     return InitErrorDetails(type=details["type"], loc=(*place, *details["loc"]), input=details["input"])
+
+
+def _factored(entry: TaskEntry | OptimizerEntry, key: str, value: Any, grids: bool) -> str:
+    """The label of an entry with a value of a factor. Raises `PydanticCustomError` where it does not fit."""
+    if isinstance(entry, TaskEntry):
+        return _label(with_values(entry, {key: value}), named=True)
+    found = with_values(entry, {key: value})
+    if grids and found.ranges:
+        raise ON_A_GRID
+    return found.resolve().label
 
 
 def _label(entry: TaskEntry, named: bool) -> str:

@@ -34,12 +34,12 @@ class Here(Executor):
 
 
 def test_a_run_goes_on_with_the_kind_of_gpu_that_it_began_on() -> None:
-    manifest: dict[str, Any] = {"environment": {}}
-    manifests.enter_device(None, manifest, "H100")
-    manifests.enter_device(Path("there"), manifest, "H100")
-    assert manifest == {"environment": {"device_kind": "H100"}}
+    device: dict[str, Any] = {}
+    manifests.enter_device(None, device, "H100")
+    manifests.enter_device(Path("there"), device, "H100")
+    assert device == {"device_kind": "H100"}
     with pytest.raises(DataError, match="--resume there: got H200; expected H100, on which it began"):
-        manifests.enter_device(Path("there"), manifest, "H200")
+        manifests.enter_device(Path("there"), device, "H200")
 
 
 def registered(scale: float) -> Plan:
@@ -113,3 +113,12 @@ def test_a_run_goes_on_with_the_function_that_it_began_with_alone(tmp_path: Path
     assert contents(path) == before
     registered(0.5)
     assert bench.run(resume=path, workers=1, progress=False).manifest["status"] == "complete"
+
+
+def test_a_description_may_be_written_anew() -> None:
+    described = suites.read("smoke").described()
+    made = plan.make(suites.parse(described))
+    begun = manifests.describe(made, made.suite, "bench", {})
+    manifests.check_same(Path("there"), plan.make(suites.parse(described | {"description": "Better said"})), begun, {})
+    with pytest.raises(InputError, match="another suite or budget"):
+        manifests.check_same(Path("there"), plan.make(suites.parse(described | {"steps": 41})), begun, {})

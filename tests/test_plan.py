@@ -265,6 +265,12 @@ class TestPlan:
         (program, *_) = plan.make(changed(tasks=["drawn"], optimizers=["gradient_descent"], batch_size=9999)).programs
         assert (program.batch_size, program.full_batch) == (9999, False)
 
+    def test_a_task_without_samples_keeps_no_order(self) -> None:
+        long = {"steps": 100_000, "eval_every": 100_000, "seeds": {"tune": 100, "evaluate": 100}, "optimizers": ["sgd"]}
+        assert plan.make(changed(tasks=["rosenbrock"], **long)).lanes
+        with pytest.raises(InputError, match="their order would take"):
+            plan.make(changed(**long))
+
     def test_what_results_depend_on_has_a_digest(self) -> None:
         digest = plan.make(changed()).sha256
         assert plan.make(changed()).sha256 == digest

@@ -23,9 +23,12 @@ def test_it_is_found_whatever_its_spaces(text: str, found: Reference) -> None:
 
 
 def test_the_order_of_arguments_changes_nothing() -> None:
-    cells = [("relu", "adam(b1=0.8,b2=0.9)"), ("relu", "sgd")]
-    for text in ("adam(b2=0.9, b1=0.8)", "relu + adam(b2=0.9,b1=0.8)"):
-        assert Reference.find(text, cells, "here", "it").label.endswith("adam(b1=0.8,b2=0.9)")
+    label = "adam(b1=0.8,eps=1e+20,schedule=cosine(final=0.1,warmup=0.2))"
+    cells = [("relu", label), ("relu", "sgd"), ("elu(alpha=1e+20)", "sgd")]
+    told = "adam(schedule=cosine(warmup=0.2, final=0.1), eps=1e+20, b1=0.8)"
+    assert Reference.find(told, cells, "here", "it") == Reference("optimizer", label)
+    assert Reference.find(f"relu+{told}", cells, "here", "it") == Reference("cell", f"relu + {label}")
+    assert Reference.find("elu(alpha=1e+20) + sgd", cells, "here", "it").label == "elu(alpha=1e+20) + sgd"
 
 
 def test_what_is_not_there_is_refused_with_what_may_have_been_meant() -> None:

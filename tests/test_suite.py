@@ -788,7 +788,15 @@ class TestFactors:
         [
             ({"widht": [1]}, "factors.widht: got an unknown key; expected a key of factors, perhaps width"),
             ({"width": []}, "factors.width: got []; expected at least one entry"),
-            ({"width": [8, 8]}, "factors.width: got 8 more than once; expected each value once"),
+            ({"width": [8, 8]}, "factors.width: got wine_mlp(width=8) more than once; expected each value once"),
+            (
+                {"clip_norm": [1, 1.0]},
+                "factors.clip_norm: got sgd(clip_norm=1) more than once; expected each value once",
+            ),
+            (
+                {"schedule": ["cosine", {"name": "cosine", "final": 0.0}]},
+                "factors.schedule: got sgd(schedule=cosine) more than once; expected each value once",
+            ),
             ({"width": [0]}, "factors.width: got 0; expected a whole number from 1 to 100,000"),
             (
                 {"loss": ["huger"]},
@@ -802,6 +810,13 @@ class TestFactors:
     )
     def test_that_make_no_sense_are_refused(self, factors: dict[str, Any], expected: str) -> None:
         assert problems(factors=factors) == [expected]
+
+    def test_a_decay_of_0_is_another_optimizer_where_it_decays_by_itself(self) -> None:
+        made = parsed(optimizers=["adamw", "adam"], factors={"weight_decay": [0, 0.01]})
+        labels = [optimizer.label for optimizer, _ in made.tuned_optimizers]
+        assert labels == ["adamw(weight_decay=0)", "adamw(weight_decay=0.01)", "adam", "adam(weight_decay=0.01)"]
+        both = parsed(optimizers=["adamw", {"name": "adamw", "weight_decay": 0}])
+        assert len({optimizer.label for optimizer, _ in both.tuned_optimizers}) == 2
 
     def test_no_entry_may_set_what_is_swept(self) -> None:
         found = problems(tasks=[{"name": "wine_mlp", "width": 8}], factors={"width": [16]})
@@ -820,6 +835,20 @@ class TestTasks:
     def test_a_batch_of_its_own_is_at_most_its_data(self) -> None:
         found = problems(tasks=[{"name": "wine_mlp", "batch_size": 500}])
         assert found == ["tasks[0].batch_size: got 500; expected at most 106, the training samples of wine_mlp"]
+
+    def test_have_as_many_samples_as_their_options_say(self) -> None:
+        few = {"name": "modular_transformer", "modulus": 11}
+        expected = "expected at most 73, the training samples of modular_transformer(modulus=11)"
+        assert problems(tasks=[few], batch_size=128) == [f"batch_size: got 128; {expected}"]
+        assert problems(tasks=[few | {"batch_size": 128}]) == [f"tasks[0].batch_size: got 128; {expected}"]
+        many = {"name": "modular_transformer", "train_fraction": 0.9, "batch_size": 8_000}
+        assert parsed(tasks=[many]).works[0].batch_size == 8_000
+
+    def test_take_a_number_for_a_name_that_is_one(self) -> None:
+        (work,) = parsed(tasks=[{"name": "digits_cnn", "resolution": 16}]).works
+        assert work.task.name == "digits_cnn(resolution=16)"
+        found = problems(tasks=[{"name": "digits_cnn", "resolution": 12}])
+        assert found == ["tasks[0].resolution: got 12; expected a name: one of 16, 8"]
 
 
 def test_a_data_set_is_no_suite_but_a_suite_names_it(tmp_path: Path) -> None:

@@ -117,6 +117,28 @@ def test_another_suite_does_not_go_on_with_it(copied: Path) -> None:
         launch.run(ThroughputSuite(**(TINY | {"widths": [1]})), resume=copied)
 
 
+def test_it_goes_on_with_the_kind_of_device_it_began_on(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch, "Pool", Idle)
+    manifest = store.read_manifest(copied)
+    manifest["devices"]["cpu"]["device_kind"] = "another"
+    rewrite(copied, manifest)
+    with pytest.raises(DataError, match="got cpu; expected another, on which it began"):
+        launch.run(ThroughputSuite(**TINY), resume=copied)
+    assert store.read_manifest(copied)["devices"]["cpu"]["device_kind"] == "another"
+
+
+def test_a_run_of_one_kind_does_not_go_on_with_a_suite_of_the_other(copied: Path) -> None:
+    told = "got a throughput run; expected a convergence run, as smoke is a suite of"
+    with pytest.raises(InputError, match=told):
+        kinds.wanted("smoke", copied)
+
+
+def test_cells_of_tasks_without_activations_count_once() -> None:
+    suite = ThroughputSuite(**(TINY | {"tasks": ["rosenbrock", "wine_mlp"], "activations": ["relu", "tanh"]}))
+    facts = plan.make(suite, ["cpu"], 1).facts()
+    assert facts["cells"] == 3 * len(suite.optimizers)
+
+
 def test_it_goes_on_with_the_data_it_began_with_as_far_as_it_says(
     copied: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -51,6 +51,8 @@ def run(
             _check_same(path, made, previous, data)
         manifest = previous or describe(made, command, workers, data)
         pools = {name: Pool(name, made, stack) for name in devices}
+        for name, pool in pools.items():
+            manifests.enter_device(path, manifest["devices"].setdefault(name, {}), pool.described["device_kind"])
         programs = [program for group in made.groups for program in group.programs]
         manifests.enter_code(path, manifest, programs, next(iter(pools.values())).workers[0])
         launch.import_ahead(f"bench.throughput.{'page' if for_report else 'results'}")
@@ -113,7 +115,8 @@ def _measure(
     """Measure every group that the journal lacks; returns whether all is done."""
     manifest["status"] = "running"
     manifest.pop("files", None)  # of the session before; they are about to change
-    manifest["devices"] = {name: pool.described for name, pool in pools.items()}
+    for name, pool in pools.items():
+        manifest["devices"][name].update(pool.described)
     manifest["environment"].update(next(iter(pools.values())).described)
     session = {"started": min(pool.started for pool in pools.values()), "start_s": 0.0, "finished": None}
     session["start_s"] = sum(pool.start_s for pool in pools.values())
@@ -208,6 +211,7 @@ def describe(made: Plan, command: str, workers: int | None, data: Mapping[str, s
         "plan": {"groups": [group.id for group in made.groups], "cells": made.cells, "sha256": made.sha256},
         "tasks": {p.task.name: _task(p.task, data.get(p.task.name)) for p in programs},
         **{kind: {one.label: {"summary": one.summary} for one in entries} for kind, entries in sides.items()},
+        "devices": {},
         "environment": machine.describe(),
         "execution": {"asked": workers, "sessions": []},
     }

@@ -69,12 +69,12 @@ class Plan:
 
     def facts(self) -> dict[str, Any]:
         """What a person is told of it."""
-        first = self.devices[0]
+        first, programs = self.devices[0], [program for group in self.groups for program in group.programs]
         return {
             "kind": "throughput",
             "devices": ", ".join(self.devices),
             "tasks": len(self.suite.tasks),
-            "cells": len(self.suite.tasks) * len(self.suite.activations) * len(self.suite.optimizers),
+            "cells": len({(p.task.name, p.activations[0].label, p.optimizers[0].label) for p in programs}),
             "timings": self.cells,
             "groups": len(self.groups),
             **told(self.seconds, first, max(group.workers for group in self.groups if group.device == first)),

@@ -74,7 +74,7 @@ class ThroughputSuite(SuiteFile):
     @field_validator("batch_sizes")
     @classmethod
     def _within_data(cls, batch_sizes: list[int], info: ValidationInfo) -> list[int]:
-        at_most_the_data(max(batch_sizes), [entry.task for entry in info.data.get("tasks", [])])
+        at_most_the_data(max(batch_sizes), [entry.resolve() for entry in info.data.get("tasks", [])])
         return batch_sizes
 
     def workers_on(self, device: str) -> list[int]:
