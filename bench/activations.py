@@ -40,7 +40,6 @@ class Activation:
     label: str = ""
     divisors: tuple[str, ...] = ()  # arguments that x is divided by
     own: bool = False  # a user's own, registered
-    alone: bool = False  # a program of its own: its slope is known backward only (`jax.custom_vjp`)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "label", self.label or self.name)
@@ -66,7 +65,7 @@ class Activation:
     @property
     def shares_program(self) -> bool:
         """Whether it can be one branch of a program: no parameters of its own, no change of width."""
-        return not self.parameters and self.pieces == 1 and not self.alone
+        return not self.parameters and self.pieces == 1
 
     def configured(self, arguments: Mapping[str, Any]) -> "Activation":
         """This entry with other arguments; its label names those that differ from the defaults."""

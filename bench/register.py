@@ -64,8 +64,8 @@ def register_activation(
     entry = Activation(name, function, learned, arguments, initializer, own=True)
     _check_traced(entry)
     _make_sendable()
-    ACTIVATIONS[name] = replace(entry, alone=not _forward(entry))
-    return ACTIVATIONS[name]
+    ACTIVATIONS[name] = entry
+    return entry
 
 
 def register_optimizer(name: str, factory: Callable[..., Any], summary: str = "", **fields: Any) -> Optimizer:
@@ -149,17 +149,6 @@ def _check_traced(entry: Activation) -> None:
             got = f"{found.dtype} {found.shape} for x {x.dtype} {x.shape}"
             raise InputError(f"{where}: got {got}; expected a {x.dtype} for each channel of x")
         fingerprint.activation(entry)
-
-
-def _forward(entry: Activation) -> bool:
-    """Whether an activation has a slope going forward, which a shared program takes; one with parameters needs none.
-
-    jax refuses that of a `jax.custom_vjp` only when it compiles; what it traces holds this in its place.
-    """
-    if entry.parameters:
-        return True
-    x, _ = fingerprint.example(entry)
-    return "custom_lin" not in str(jax.make_jaxpr(lambda x: jax.jvp(entry, (x,), (x,)))(x))
 
 
 def _make_sendable() -> None:

@@ -7,6 +7,7 @@ select: every branch runs, which is cheap for elementwise functions.
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -33,6 +34,8 @@ def switched(activations: Sequence["Activation"], index: Array) -> Callable[[Arr
     """
 
     def with_slope(activation: "Activation") -> Callable[[Array], tuple[Array, Array]]:
+        if activation.own:
+            return partial(_in_reverse, activation)
         return lambda x: jax.jvp(activation, (x,), (jnp.ones_like(x),))
 
     @jax.custom_jvp
@@ -46,6 +49,17 @@ def switched(activations: Sequence["Activation"], index: Array) -> Callable[[Arr
         return value, slope * tangents[0]
 
     return function
+
+
+def _in_reverse(activation: "Activation", x: Array) -> tuple[Array, Array]:
+    """Value and slope of a user's own, as where a program has no other.
+
+    The two modes may differ: where(x > 0, sqrt(x), 0) has at 0 a slope of 0 going forward, and none in reverse. Those
+    of the table have the same in both.
+    """
+    value, pull = jax.vjp(activation, x)
+    (slope,) = pull(jnp.ones_like(x))
+    return value, slope
 
 
 class SwitchedOptimizer:

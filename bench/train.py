@@ -45,7 +45,7 @@ class Outcome(NamedTuple):
     validation_metric: Array  # [evaluations]
     test_loss: Array
     test_metric: Array
-    stopped_at: Array  # the step whose loss was not finite, else -1
+    stopped_at: Array  # the step whose loss was not finite, or before which the parameters were not, else -1
     trace: Array | None  # [evaluations, ...] where the parameters were, for tasks that tell
     exhibit: Array | None  # what a report shows of the trained network, for tasks that have something to show
 
@@ -128,6 +128,9 @@ def phases(
         def window(carry: Carry, bounds: Array) -> tuple[Carry, Curves]:
             first, end = bounds
             carry = lax.fori_loop(first, end, step, carry._replace(loss=jnp.zeros(())))
+            # max(nan, 0) may be 0: where an activation hides that weights are not numbers, no loss tells it
+            lost = (carry.stopped_at < 0) & (end >= 0) & ~finite(carry.parameters)
+            carry = carry._replace(stopped_at=jnp.where(lost, end, carry.stopped_at))
 
             def seen(carry: Carry) -> Curves:
                 trace = problem.trace(trained(carry)[0]) if problem.trace else None
@@ -164,7 +167,8 @@ def train(
     `windows` [evaluations, 2] int32 are the first step and the step after the last before each evaluation; the bounds
     are traced, so one program serves any number of steps, an evaluation before the first step, and evaluations alone;
     those of `NO_WINDOW` are skipped.
-    A lane whose loss is not finite is frozen: its updates become 0 and it never touches its neighbours.
+    A lane whose loss or, at an evaluation, whose parameters are not finite is frozen: its updates become 0 and it never
+    touches its neighbours.
     """
     of = phases(task, activations, optimizers, steps=steps, full_batch=full_batch)
 
@@ -176,6 +180,11 @@ def train(
     return run
 
 
+def finite(tree: Tree) -> Array:
+    """Whether all numbers of a tree are."""
+    return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]).all()
+
+
 def samples(values: Array, picked: Array) -> Array:
     """values[picked], values [n, ...]; each sample copied in one go, as numbers side by side."""
     flat = lax.optimization_barrier(values.reshape(len(values), -1)[picked])
@@ -183,7 +192,7 @@ def samples(values: Array, picked: Array) -> Array:
 
 
 def diverged_at(stopped_at: int, validation_loss: float, steps: int) -> int | None:
-    """The step whose loss was not finite, the last where it is that of what the steps made, None where none was."""
+    """The step that a lane stopped at, the last where the loss of what the steps made is not finite, else None."""
     if stopped_at >= 0:
         return stopped_at
     return None if math.isfinite(validation_loss) else steps

@@ -22,6 +22,7 @@ from bench.errors import InputError
 from bench.fingerprint import fingerprint
 from bench.initializers import initializer
 from bench.optimizers import OPTIMIZERS
+from bench.switch import switched
 from bench.tasks import TASKS
 
 
@@ -246,17 +247,18 @@ class TestTraced:
         assert register_activation("mine", function) is ACTIVATIONS["mine"]
         assert ACTIVATIONS["mine"].own
 
-    def test_a_slope_that_is_known_backward_alone_has_a_program_of_its_own(self) -> None:
-        assert register_activation("plain", jnp.tanh).shares_program
-        assert not register_activation("step", straight_through).shares_program
-        assert [len(p.activations) for p in plan.make(parsed(activations=["relu", "step", "tanh"])).programs] == [2, 1]
+    def test_a_slope_that_is_known_in_reverse_alone_shares_a_program(self) -> None:
+        register_activation("step", straight_through)
+        (program,) = plan.make(parsed(activations=["relu", "step", "tanh"])).programs
+        slopes = jax.grad(lambda x: switched(program.activations, jnp.int32(1))(x).sum())(jnp.array([-1.0, 2.0]))
+        assert slopes.tolist() == [1, 1]
 
     def test_what_a_script_defines_reaches_a_worker(self) -> None:
         code = SCRIPT + "import cloudpickle; sys.stdout.buffer.write(cloudpickle.dumps(bench.activations.ACTIVATIONS))"
         sent = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
         entry = pickle.loads(sent)["step"]
         assert fingerprint(entry) == fingerprint(register_activation("step", straight_through))
-        assert entry.alone
+        assert entry.own
 
     @pytest.mark.parametrize(
         ("factory", "told"),

@@ -9,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 
-from bench.activations import ACTIVATIONS
+from bench.activations import ACTIVATIONS, Activation
 from bench.optimizers import OPTIMIZERS
 from bench.switch import SwitchedOptimizer, switched
 
@@ -26,6 +26,26 @@ def test_a_switched_activation_is_the_activation(index: int) -> None:
     expected, slope_expected = jax.value_and_grad(lambda z: (weights * SHARED[index](z)).sum())(x)
     assert value == pytest.approx(float(expected), rel=1e-6)
     np.testing.assert_allclose(slope, slope_expected, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("activation", SHARED, ids=[a.name for a in SHARED])
+def test_slopes_of_the_table_are_the_same_forward_and_in_reverse(activation: Activation) -> None:
+    """Even where others would trip, or a program would be another with another activation beside it."""
+    x = jnp.array([-1e30, -100, -1, -1e-30, -0.0, 0.0, 1e-30, 1, 100, 1e30], jnp.float32)
+    _, forward = jax.jvp(activation, (x,), (jnp.ones_like(x),))
+    reverse = jax.grad(lambda x: activation(x).sum())(x)
+    assert np.isfinite(reverse).all()
+    np.testing.assert_allclose(forward, reverse, rtol=1e-5, atol=1e-6)
+
+
+def test_a_user_s_own_has_the_slope_that_it_has_alone() -> None:
+    """The usual trap: where hides the infinite slope of the branch not taken going forward, and not in reverse."""
+    own = Activation("own", lambda x: jnp.where(x > 0, jnp.sqrt(x), 0.0), own=True)
+    both = switched([ACTIVATIONS["relu"], own], jnp.int32(1))
+    x = jnp.array([-1.0, 0.0, 4.0])
+    alone, beside = (jax.grad(lambda x, f=f: f(x).sum())(x) for f in (own, both))
+    np.testing.assert_array_equal(beside, alone)
+    assert np.isnan(alone[:2]).all()
 
 
 @pytest.mark.slow

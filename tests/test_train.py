@@ -10,7 +10,7 @@ import pytest
 from marks import OFFLINE, by_default
 
 from bench import execute, plan, suite, train
-from bench.activations import ACTIVATIONS
+from bench.activations import ACTIVATIONS, Activation
 from bench.lanes import Lane
 from bench.optimizers import OPTIMIZERS
 from bench.program import Program
@@ -208,6 +208,19 @@ def test_a_diverging_lane_is_frozen_and_leaves_its_neighbours_alone(wine: Bench)
     after = [end for _, end in wine.program.windows].index(10)
     assert np.isnan(together.validation_loss[3][after:]).all() and np.isnan(together.test_metric[3])
     assert np.isfinite(together.validation_loss[3][0])
+
+
+def test_weights_that_are_not_numbers_are_a_divergence_though_no_loss_tells_it() -> None:
+    """The slope of sqrt at 0 is not finite, and where(nan > 0, ...) is 0 again: the output layer trains on."""
+    hiding = Activation("hiding", lambda x: jnp.where(x > 0, jnp.sqrt(x), 0.0), own=True)
+    made = program(activations=("relu",))
+    both = dataclasses.replace(made, activations=(*made.activations, hiding))
+    for trained in (both, dataclasses.replace(made, activations=(hiding,))):
+        outcome = Bench(trained).run([lane("hiding", "sgd", 0.1, 0)] * made.width)
+        assert outcome.stopped_at.tolist() == [10] * made.width  # found at the first evaluation
+        assert np.isnan(outcome.validation_loss[:, 1:]).all() and np.isnan(outcome.test_metric).all()
+    calm = Bench(both).run([lane("relu", "sgd", 0.1, 0)] * made.width)
+    assert (calm.stopped_at == -1).all()
 
 
 def test_no_learning_rate_seed_cell_or_number_of_steps_compiles_again(wine: Bench) -> None:
