@@ -40,6 +40,8 @@ class Run(Protocol):
     @property
     def halved(self) -> Mapping[str, int]: ...
     @property
+    def failures(self) -> pd.DataFrame: ...
+    @property
     def manifest(self) -> Mapping[str, Any]: ...
 
 
@@ -188,12 +190,8 @@ def _completeness(run: Run) -> Iterator[Finding]:
     if status not in ("complete", "failed") or missing:
         left = f"; {missing:,} of its {planned:,} {stats.noun(lanes, 2)} were not trained" if missing else ""
         yield Finding("fault", f"This run {ENDED.get(status, f'is {status}')}{left}.")
-    failed = int((lanes["status"] == "failed").sum())
-    if failed:
-        yield Finding(
-            "fault", f"{_trained(lanes, failed)} failed for reasons outside the training, which counts as the worst."
-        )
     cells = run.convergence
+    yield from _failures(run, cells)
     most = cells.groupby("task")["seeds"].transform("max")
     partial = cells[cells["seeds"] < np.maximum(most, 1)]
     if len(partial):
@@ -201,6 +199,24 @@ def _completeness(run: Run) -> Iterator[Finding]:
             "warning",
             f"{_of(partial, cells)} evaluated on fewer seeds than the rest or not at all: {_names(partial)}.",
         )
+
+
+def _failures(run: Run, cells: pd.DataFrame) -> Iterator[Finding]:
+    """Of what failed for reasons outside the training, how much and why."""
+    failed = run.lanes[run.lanes["status"] == "failed"]
+    if failed.empty:
+        return
+    evaluated = pd.MultiIndex.from_frame(cells.loc[cells["seeds"] > 0, stats.CELL])
+    scored = pd.MultiIndex.from_frame(failed[stats.CELL]).isin(evaluated)
+    outcome = []
+    if not scored.all():
+        names = _names(failed[~scored])
+        outcome.append(f"{names} {'has' if failed[~scored].groupby(stats.CELL[1:]).ngroups == 1 else 'have'} no score")
+    if scored.any():
+        outcome.append(f"of {_names(failed[scored])} they count as the worst")
+    why = run.failures["error"].iloc[0].splitlines()[0]
+    text = f"{_trained(run.lanes, len(failed))} failed for reasons outside the training ({why})"
+    yield Finding("fault", f"{text}: {'; '.join(outcome)}.")
 
 
 def _sessions(run: Run) -> Iterator[Finding]:

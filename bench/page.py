@@ -173,6 +173,7 @@ class Slice:
     times: pd.DataFrame
     exhibits: Mapping[tuple[str, str, str], NDArray[np.float32]]
     halved: Mapping[str, int]
+    failures: pd.DataFrame
     manifest: Mapping[str, Any]
     path: Path
 
@@ -182,7 +183,8 @@ class Slice:
         lanes, table, speeds = (f[f["task"] == task] for f in (run.lanes, run.convergence, run.throughput))
         curves = run.curves[run.curves["lane"].isin(lanes["lane"])]
         shown = {cell: array for cell, array in run.exhibits.items() if cell[0] == task}
-        return cls(run.name, lanes, curves, table, speeds, run.times, shown, run.halved, run.manifest, run.path)
+        facts = run.times, shown, run.halved, run.failures, run.manifest, run.path
+        return cls(run.name, lanes, curves, table, speeds, *facts)
 
 
 def _sections(

@@ -244,8 +244,9 @@ LOST = ("diverged", "failed")
 
 
 def _lost(lanes: pd.DataFrame, task: str) -> pd.DataFrame:
-    """The evaluation lanes of `task` that did not survive."""
-    return lanes[(lanes["task"] == task) & (lanes["phase"] == "evaluate") & lanes["status"].isin(LOST)]
+    """The evaluation lanes of `task` that did not survive, of cells that have a score."""
+    done = finished(lanes[lanes["task"] == task], "evaluate")
+    return done[done["status"].isin(LOST)]
 
 
 def seeds_lost(lanes: pd.DataFrame, task: str, table: pd.DataFrame) -> NDArray[np.int64]:

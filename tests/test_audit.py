@@ -6,6 +6,7 @@ from synthetic import SyntheticRun, make_run, task_entry
 
 from bench import stats
 from bench.audit import LEVELS, audit, audit_together
+from bench.verdicts import verdict
 
 
 def texts(run: SyntheticRun) -> str:
@@ -148,7 +149,23 @@ def test_a_run_gone_on_with_elsewhere_or_with_other_code_is_a_warning() -> None:
 def test_failed_networks_are_a_fault() -> None:
     run = sound()
     run.lanes.loc[0, "status"] = "failed"
-    assert "fault: 1 network failed" in texts(run)
+    told = "fault: 1 network failed for reasons outside the training (ValueError: no (own.py, line 3)): "
+    assert f"{told}of relu + momentum they count as the worst." in texts(run)
+
+
+def test_a_cell_that_cannot_be_trained_has_no_score() -> None:
+    """What its optimizer raised is no race that it lost: not its mean, nor its rank, nor what the spread is due to."""
+    run = sound()
+    raises = (run.lanes["optimizer"] == "adam") & (run.lanes["activation"] == "tanh")
+    run.lanes.loc[raises, ["status", "test_metric", "validation_metric"]] = ["failed", np.nan, np.nan]
+    found = texts(run)
+    assert "18 networks failed" in found and "tanh + adam has no score." in found
+    assert "worse than" not in found and "edge" not in found and "conventional" not in found
+    row = run.convergence.set_index(["activation", "optimizer"]).loc[("tanh", "adam")]
+    assert row["seeds"] == 0 and np.isnan(row["test_metric"]) and np.isnan(row["rank"])
+    told = verdict(run.lanes, run.convergence, run.manifest["tasks"], "digits_mlp")
+    assert (told.cells, told.planned) == (3, 4) and not told.lost
+    assert len(stats.score_table(run.lanes, run.manifest["tasks"], "digits_mlp")) == 3
 
 
 @pytest.mark.parametrize(

@@ -309,7 +309,7 @@ def missing(scores: dict[str, Sequence[float]], status: dict[str, str]) -> str:
             "so there is nothing to compare it with.",
         ),
         (dict.fromkeys("xyz", "interrupted"), "No cell was evaluated, so there is nothing to compare."),
-        (dict.fromkeys("xyz", "failed"), "Every evaluated network failed, so there is nothing to compare."),
+        (dict.fromkeys("xyz", "failed"), "No cell was evaluated, so there is nothing to compare."),
         (
             {"x": "diverged", "y": "failed", "z": "interrupted"},
             "Every evaluated network diverged or failed, so there is nothing to compare. "

@@ -159,8 +159,15 @@ def scores(frame: pd.DataFrame, column: str, tasks: Tasks) -> Floats:
 
 
 def finished(lanes: pd.DataFrame, phase: str) -> pd.DataFrame:
-    """The lanes of a phase, tune or evaluate, that were carried through, whatever came of them."""
-    return lanes[(lanes["phase"] == phase) & (lanes["status"] != "interrupted")]
+    """The lanes of a phase, tune or evaluate, that were carried through, whatever came of them.
+
+    Those of a cell of which every lane of the phase failed are left out: what cannot be trained has no score.
+    """
+    done = lanes[(lanes["phase"] == phase) & (lanes["status"] != "interrupted")]
+    failed = done["status"] == "failed"
+    if not failed.any():
+        return done
+    return done[~failed.groupby([done[column] for column in CELL]).transform("all")]
 
 
 def tried(lanes: pd.DataFrame) -> pd.DataFrame:
