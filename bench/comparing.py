@@ -61,7 +61,7 @@ def render(found: Comparison, runs: Sequence[Any]) -> dict[str, bytes]:
     )
     csv = found.cells.to_csv(index=False, lineterminator="\n")
     drawn = figure.files if figure else {}
-    return reporting.listed(drawn | {"tables/compare.csv": csv.encode()}) | {"index.html": page.encode()}
+    return reporting.listed(drawn | {"tables/compare.csv": csv.encode()}, "comparison") | {"index.html": page.encode()}
 
 
 def as_table(found: Comparison) -> Table:

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -90,10 +91,10 @@ def render(runs: Sequence[Run], reference: str = "") -> dict[str, bytes]:
     return listed(files) | {"index.html": _page(head, parts).encode()}
 
 
-def listed(files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """The files of a report with the list that tells a later one which it may replace."""
+def listed(files: Mapping[str, bytes], kind: str = "report") -> dict[str, bytes]:
+    """The files of a report, or of a comparison, with the list that tells a later one which it may replace."""
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    return {LIST: json.dumps({"schema": 1, "files": digests}, indent=1).encode(), **files}
+    return {LIST: json.dumps({"schema": 1, "kind": kind, "files": digests}, indent=1).encode(), **files}
 
 
 def verdicts(runs: Sequence[Run], reference: str = "") -> list[str]:
@@ -171,19 +172,33 @@ def _refuse_foreign(out: Path, files: Mapping[str, bytes] = MappingProxyType({})
         raise InputError(f"{out}: got the folder of a run; expected another one for a report")
     if page.exists() and not (out / LIST).exists():
         return  # of a version that kept no list
+    lists = [(out / LIST).read_bytes() if (out / LIST).exists() else b"", files.get(LIST, b"")]
+    kinds = [listing["kind"] for listing in map(_listing, lists) if "kind" in listing]
+    if len(set(kinds)) > 1:
+        raise InputError(f"{out}: got the folder of a {kinds[0]}; expected another one for a {kinds[1]}")
     own = {page.name, *_listed(out)}
     if page.exists() or len(own) > 1:
         own.add(LIST)
     for name, content in files.items():
         if name not in own and (out / name).exists() and (out / name).read_bytes() != content:
             raise InputError(f"{out / name}: got somebody else's file; expected an empty folder or an older report")
+    if not page.exists() and not (out / LIST).exists() and out.is_dir() and any(out.iterdir()):
+        raise InputError(f"{out}: got somebody else's files; expected an empty folder or an older report")
 
 
 def _listed(out: Path) -> dict[str, str]:
     """The files that an older report in `out` lists as its own, with their checksums; none where there is no list."""
     try:
-        return dict(json.loads((out / LIST).read_text())["files"])
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return dict(_listing((out / LIST).read_bytes())["files"])
+    except (OSError, LookupError, TypeError, ValueError):
+        return {}
+
+
+def _listing(content: bytes) -> dict[str, Any]:
+    """What a list says; nothing where it is none."""
+    try:
+        return dict(json.loads(content))
+    except (ValueError, TypeError):
         return {}
 
 

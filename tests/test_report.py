@@ -383,6 +383,19 @@ def test_somebody_else_s_page_is_not_overwritten(tmp_path: Path, run: SyntheticR
     assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
 
 
+def test_files_of_another_kind_are_not_joined_nor_replaced(tmp_path: Path) -> None:
+    page = {"index.html": reporting.GENERATOR.encode()}
+    report, comparison = ({**reporting.listed({}, kind), **page} for kind in ("report", "comparison"))
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"thesis: got somebody else's files; expected an empty folder"):
+        reporting.write(report, tmp_path / "thesis")
+    for _ in range(2):
+        reporting.write(report, tmp_path / "page")
+    with pytest.raises(InputError, match="page: got the folder of a report; expected another one for a comparison"):
+        reporting.write(comparison, tmp_path / "page")
+
+
 def test_somebody_else_s_file_beside_the_page_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "report.md").write_text("my notes")
     with pytest.raises(InputError, match=r"report\.md: got somebody else's file; expected an empty folder or an older"):

@@ -167,7 +167,7 @@ def render(found: SpeedComparison, runs: Sequence[Any]) -> dict[str, bytes]:
         "numbers": "tables/compare.csv",
     }
     csv = found.cells.to_csv(index=False, lineterminator="\n").encode()
-    return reporting.listed({"tables/compare.csv": csv}) | {"index.html": page(head)}
+    return reporting.listed({"tables/compare.csv": csv}, "comparison") | {"index.html": page(head)}
 
 
 def _name(row: dict[str, Any]) -> str:
