@@ -3,7 +3,9 @@
     suite = bench.Suite(name="mine", tasks=["wine_mlp"], ...)   # or a suite file, or the name of one
     run = bench.run(suite)          # run.lanes, run.curves, run.convergence, run.throughput: frames of pandas
     print(bench.verdict(run))       # what leads, by how much and how sure that is
+    run.verdicts                    # the same as a frame, one row a cell
     bench.report(run)               # a page, figures, tables
+    bench.comparison(run, other)    # two runs side by side
     bench.load("results/quick")     # a run that was stored
 
 `register_activation`, `register_optimizer` and `register_task` add entries of your own. What a user can mend is raised
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bench.errors import BenchError, InputError
-    from bench.kinds import load, report, run, verdict
+    from bench.kinds import comparison, load, report, run, verdict
     from bench.register import register_activation, register_optimizer, register_task
     from bench.results import Run
     from bench.suite import Suite
@@ -26,6 +28,7 @@ __all__ = [
     "InputError",
     "Run",
     "Suite",
+    "comparison",
     "load",
     "register_activation",
     "register_optimizer",
@@ -40,6 +43,7 @@ _HOMES = {
     "InputError": "bench.errors",
     "Run": "bench.results",
     "Suite": "bench.suite",
+    "comparison": "bench.kinds",
     "load": "bench.kinds",
     "register_activation": "bench.register",
     "register_optimizer": "bench.register",

@@ -277,7 +277,7 @@ def compare(
 
     share = percent(fail_if_slower, "--fail-if-slower") if fail_if_slower is not None else None
     runs = [kinds.load(path) for path in (a, b)]
-    compared, comparing = kinds.comparison(runs, scores=fail_if_worse)
+    compared, comparing = kinds.comparers(runs, scores=fail_if_worse)
     found = compared(*runs)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else inf
     say(comparing.as_json(found) if as_json else "\n".join(comparing.lines(found, width)))

@@ -14,7 +14,8 @@ from bench.figures import styles
 from bench.figures.scatter import seconds_scatter
 from bench.labels import joined, significant
 from bench.stats import cell_label
-from bench.tables import LEADER, LEVEL, WORDS, Column, Entry, Row, Table
+from bench.tables import WORDS, Column, Entry, Row, Table
+from bench.verdicts import LEADER, TIED
 
 READS = "the second run less the first, of the mean test metric"
 LEAST = ("its interval", "s to target A", "s to target B", "p", "95 % interval", "A / B")  # the first is missed least
@@ -99,7 +100,7 @@ def _row(row: dict[str, Any], found: Comparison, several: bool) -> Row:
             f"{_signed(ends[0], digits)} to {_signed(ends[1], digits)}" if np.isfinite(ends[0]) else "–", _key(ends[0])
         ),
         Entry("–" if pd.isna(row["p_value"]) else f"{row['p_value']:.2g}", _key(row["p_value"])),
-        Entry(WORDS[LEVEL] if row["verdict"] == LEVEL else row["verdict"] or "–", row["verdict"]),
+        Entry(WORDS[TIED] if row["verdict"] == TIED else row["verdict"] or "–", row["verdict"]),
         *(Entry(_seconds(row[f"seconds_{side}"]), _key(row[f"seconds_{side}"])) for side in "ab"),
         *(Entry(significant(row[name]), _key(row[name])) for name in ("seconds_ratio", "speed_ratio")),
         Entry(_interval(row["speed_ratio_low"], row["speed_ratio_high"]), _key(row["speed_ratio_low"])),

@@ -8,8 +8,7 @@ import pandas as pd
 
 from bench.figures.heatmaps import least_difference, limits
 from bench.stats import Pair
-from bench.tables import LEADER, LEVEL, mark
-from bench.verdicts import Verdict
+from bench.verdicts import LEADER, TIED, Verdict
 
 DEEP = 0.45  # shades below this carry light letters: there both inks have a contrast of 4
 
@@ -45,12 +44,12 @@ def heat(table: pd.DataFrame, verdict: Verdict, baseline: float) -> Heat:
     """The mean test metric of each cell of one task's `convergence` table."""
     metric, least = verdict.metric, float(np.nan_to_num(least_difference(verdict, baseline)))
     span = limits(metric.sign * table[["test_metric"]], least) if verdict.winner else (0.0, 1.0)
-    return _shaded(table, "test_metric", metric.sign, span, metric.show, lambda pair: mark(*pair, verdict), least)
+    return _shaded(table, "test_metric", metric.sign, span, metric.show, verdict.mark, least)
 
 
 def rank_heat(board: pd.DataFrame, first: Pair, level: Collection[Pair]) -> Heat:
     """The mean rank of each cell over all tasks; `level` are those that cannot be told from the `first`."""
-    marks = dict.fromkeys(level, LEVEL) | {first: LEADER}
+    marks = dict.fromkeys(level, TIED) | {first: LEADER}
     span = limits(-board[["mean_rank"]])
     return _shaded(
         board, "mean_rank", -1, span, lambda v: "–" if np.isnan(v) else f"{v:.1f}", lambda pair: marks.get(pair, "")

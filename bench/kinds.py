@@ -226,7 +226,22 @@ def _held_against(kind: Kind, reference: str) -> dict[str, str]:
     return {"reference": reference} if reference else {}
 
 
-def comparison(runs: Sequence[Any], scores: bool = False) -> tuple[Callable[..., Any], ModuleType]:
+def comparison(a: Any, b: Any) -> Any:
+    """Two runs of one kind side by side: what they reach, how soon and how fast.
+
+    Arguments:
+        a, b: the runs; ratios are of b to a.
+
+    Returns what was found: `sentences` say what it comes to, `cells` is a frame with one row a cell, or a timing, that
+    both have. Raises `InputError` where they are no runs, `DataError` where they share nothing that can be compared.
+    """
+    runs = [a, b]
+    _of_runs(runs)
+    compare, _ = comparers(runs)
+    return compare(*runs)
+
+
+def comparers(runs: Sequence[Any], scores: bool = False) -> tuple[Callable[..., Any], ModuleType]:
     """What compares two runs of one kind, and the module that shows what it found.
 
     Raises `DataError` for two kinds, and `InputError` where `scores` are to be compared of runs that have none.

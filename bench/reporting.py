@@ -8,7 +8,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
@@ -19,12 +18,12 @@ from bench.errors import InputError, writing
 from bench.page import Part, kicker_of, overall, parts_of, reference_of, title_of
 from bench.reference import Reference
 from bench.store import MANIFEST
-from bench.verdicts import verdict
+from bench.verdicts import cells, verdict
 
 LIST = "report.json"  # which files of a report's folder are the report's own
 GENERATOR = '<meta name="generator" content="bench">'
 FRAMES: dict[str, Callable[[Run], pd.DataFrame]] = {
-    "cells": lambda run: run.convergence,
+    "cells": lambda run: cells(run.lanes, run.convergence, run.manifest["tasks"]),
     "learning_rates": lambda run: stats.learning_rate_sensitivity(run.lanes, run.manifest["tasks"]),
     "good_regions": lambda run: crosstask.good_region(run.lanes, run.manifest["tasks"]),
     "best_so_far": lambda run: crosstask.best_so_far(run.lanes, run.manifest["tasks"]),
@@ -134,7 +133,6 @@ def _table_files(parts: Sequence[Part]) -> dict[str, str]:
     held = [_named(section.held.assign(task=section.task), part.run) for part in parts for section in part.sections]
     if any(map(len, held)):
         frames["against"] = pd.concat([frame for frame in held if len(frame)])[["run", "task", *effects.AGAINST]]
-    frames["cells"][["verdict", "difference", "p_value"]] = [told for part in parts for told in _verdicts(part)]
     files = {f"tables/{name}.csv": frame.to_csv(index=False, lineterminator="\n") for name, frame in frames.items()}
     for section in (section for part in parts for section in part.sections):
         cells = templating.latex("cells.tex", table=section.paper, task=section.label)
@@ -149,16 +147,6 @@ def _named(frame: pd.DataFrame, run: Run) -> pd.DataFrame:
     frame = frame.copy()
     frame.insert(0, "run", run.name)
     return frame
-
-
-def _verdicts(part: Part) -> Iterator[tuple[str, float, float]]:
-    """What the verdict on its task says of each cell: `leader`, `level`, `lost` or `behind`; its mean less the leader's
-    and the p-value of that."""
-    rows = [(section.task, row) for section in part.sections for row in section.cells.rows]
-    told = {(task, row.name): row.mark or row.verdict for task, row in rows}
-    against = {section.task: section.verdict.against for section in part.sections}
-    for task, *pair in part.run.convergence[stats.CELL].itertuples(index=False, name=None):
-        yield told[task, stats.cell_label(*pair)], *against[task].get(tuple(pair), (np.nan, np.nan))
 
 
 def _refuse_foreign(out: Path, files: Mapping[str, bytes] = MappingProxyType({})) -> None:

@@ -18,6 +18,7 @@ from bench.labels import counted
 from bench.lanes import Budget, Cell, Lane, planned
 from bench.search import searched
 from bench.timing import noise
+from bench.verdicts import cells
 
 NO_REASON = "no reason was recorded"
 NULLABLE = {"stopped_at": "Int64", "parameters": "Int64"}  # of a lane that has none yet
@@ -108,6 +109,11 @@ class Run:
     def convergence(self) -> pd.DataFrame:
         """One row a cell: what evaluation found."""
         return stats.convergence(self.lanes, self.throughput, self.manifest["tasks"], searched(self.manifest))
+
+    @cached_property
+    def verdicts(self) -> pd.DataFrame:
+        """`convergence` with what the verdict on its task says of each cell: see `bench.verdicts.cells`."""
+        return cells(self.lanes, self.convergence, self.manifest["tasks"])
 
     @cached_property
     def throughput(self) -> pd.DataFrame:

@@ -11,10 +11,9 @@ from bench import stats
 from bench.labels import NO_ACTIVATION, significant
 from bench.reference import Reference
 from bench.stats import Metric, cell_label, noun
-from bench.verdicts import Verdict
+from bench.verdicts import LEADER, TIED, Verdict
 
-LEADER, LEVEL, LOST = "leader", "level", "lost"
-WORDS = {LEADER: "leader", LEVEL: "not told apart"}
+WORDS = {LEADER: "leader", TIED: "not told apart"}
 UNKNOWN = "–"
 UNITS = {"s": 1.0, "ms": 1e-3, "µs": 1e-6}
 MOST_UNCERTAIN = 5  # columns with ± beside each other on a page of a paper
@@ -60,17 +59,10 @@ class Table:
     @property
     def marked(self) -> frozenset[int]:
         """The columns in which an entry is marked as level with the best, where print keeps room for the mark."""
-        return frozenset(i for row in self.rows for i, entry in enumerate(row.entries) if entry.mark == LEVEL)
+        return frozenset(i for row in self.rows for i, entry in enumerate(row.entries) if entry.mark == TIED)
 
 
 Read = tuple[Column, Callable[[dict[str, Any]], Entry]]
-
-
-def mark(activation: str, optimizer: str, verdict: Verdict) -> str:
-    """What the verdict says of a cell: `leader`, `level` (cannot be told from it), `lost` (more seeds) or nothing."""
-    pair = (activation, optimizer)
-    marks = {LEADER: pair == verdict.winner, LEVEL: pair in verdict.tied, LOST: pair in verdict.lost}
-    return next((name for name, holds in marks.items() if holds), "")
 
 
 def _told(row: dict[str, Any], verdict: Verdict) -> str:
@@ -112,7 +104,7 @@ def _ranked(table: pd.DataFrame, readers: Sequence[Read], verdict: Verdict) -> T
     rows = []
     for row in table.sort_values(["rank", "steps_to_target"], kind="stable").to_dict("records"):
         pair = row["activation"], row["optimizer"]
-        row["mark"] = mark(*pair, verdict)
+        row["mark"] = verdict.mark(pair)
         entries = tuple(read(row) for _, read in readers)
         rows.append(Row(entries, row["mark"], cell_label(*pair), _told(row, verdict)))
     return Table(tuple(column for column, _ in readers), tuple(rows))
@@ -131,7 +123,7 @@ def matrix(table: pd.DataFrame, verdict: Verdict) -> Table:
 
     def entry(row: str, column: str) -> Entry:
         pair = (column, row) if turned else (row, column)
-        cell = cells[pair] | {"mark": mark(*pair, verdict)}
+        cell = cells[pair] | {"mark": verdict.mark(pair)}
         return (_uncertain if uncertain else _mean)(cell, verdict.metric)
 
     rows = [Row((Entry(row, row), *(entry(row, column) for column in across))) for row in down]
@@ -172,7 +164,7 @@ def leaderboard(board: pd.DataFrame, level: Sequence[object] = ()) -> Table:
     rows = []
     for place, row in enumerate(board.to_dict("records")):
         pair = (row["activation"], row["optimizer"])
-        known = LEVEL if pair in level else ""
+        known = TIED if pair in level else ""
         name, shown = cell_label(*pair), LEADER if place == 0 and level else known
         rows.append(Row(tuple(read(row) for _, read in readers), shown, name))
     return Table(tuple(column for column, _ in readers), tuple(rows))

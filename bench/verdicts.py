@@ -26,6 +26,8 @@ from bench.stats import (
 )
 from bench.stats.moderated import LEVEL, lenders
 
+LEADER, TIED, LOST_MORE = "leader", "level", "lost"
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -54,6 +56,11 @@ class Verdict:
     how: str = "diverged"
     seen: float = 0.0
     against: Mapping[Pair, tuple[float, float]] = field(default_factory=dict)
+
+    def mark(self, pair: Pair) -> str:
+        """What it says of a cell: `leader`, `level` (cannot be told from it), `lost` (more seeds) or nothing."""
+        marks = {LEADER: pair == self.winner, TIED: pair in self.tied, LOST_MORE: pair in self.lost}
+        return next((name for name, holds in marks.items() if holds), "")
 
     @property
     def at_end(self) -> bool:
@@ -164,6 +171,21 @@ def verdict(lanes: pd.DataFrame, table: pd.DataFrame, tasks: Tasks, task: str) -
         seen=_seen(others["spread"], seeds),
         against={row.Index: (row.difference, row.p_value) for row in others.itertuples()},
     )
+
+
+def cells(lanes: pd.DataFrame, table: pd.DataFrame, tasks: Tasks) -> pd.DataFrame:
+    """The `convergence` table with what the verdict on its task says of each cell.
+
+    Columns beside its own: `verdict` (leader, level, lost, or behind; empty without a score or a leader), the
+    `difference` of its mean from the leader's, and the `p_value` of that.
+    """
+    found = {task: verdict(lanes, table, tasks, task) for task in tasks}
+    rows = list(zip(table["task"], zip(table["activation"], table["optimizer"], strict=True), strict=True))
+    scored = table["test_metric"].notna() & table["task"].map({t: v.winner is not None for t, v in found.items()})
+    told = [found[task].mark(pair) or "behind" * bool(has) for (task, pair), has in zip(rows, scored, strict=True)]
+    against = [found[task].against.get(pair, (np.nan, np.nan)) for task, pair in rows]
+    columns = dict(zip(("difference", "p_value"), np.array(against, dtype=float).reshape(-1, 2).T, strict=True))
+    return table.assign(verdict=told, **columns)
 
 
 def _at_worst(lanes: pd.DataFrame, tasks: Tasks, task: str) -> list[str]:

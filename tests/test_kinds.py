@@ -10,7 +10,7 @@ import pytest
 
 import bench
 from bench import kinds
-from bench.errors import InputError
+from bench.errors import DataError, InputError
 from bench.progress import Observer
 from bench.results import Run
 from bench.runner import Progress
@@ -142,3 +142,13 @@ def test_a_run_shows_what_it_is_of() -> None:
     assert repr(run) == f"<Run {run.path}: 630 lanes of quick, complete>"
     timed = kinds.load(Path(__file__).parents[1] / "results" / "throughput_quick")
     assert repr(timed).startswith(f"<ThroughputRun {timed.path}: ") and repr(timed).endswith("quick, complete>")
+
+
+def test_two_runs_are_compared_from_python() -> None:
+    a, b = bench.load("results/quick"), bench.load("results/quick_cpu16")
+    found = bench.comparison(a, b)
+    assert len(found.cells) == 42 and found.sentences[0].startswith("Of 42 cells that both evaluated ")
+    with pytest.raises(InputError, match="runs: got "):
+        bench.comparison(a, 3)
+    with pytest.raises(DataError, match="got a throughput run; expected a convergence run"):
+        bench.comparison(a, bench.load("results/throughput"))

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from bench import templating
-from bench.tables import LEADER, LEVEL, Column, Entry, Row, Table
+from bench.tables import Column, Entry, Row, Table
+from bench.verdicts import LEADER, TIED
 
 
 def table() -> Table:
-    entries = [("leaky_relu", "97.1", LEADER), ("50 % & {x}", "96.9", LEVEL), ("#1 ~ \\ ^", "57.9", "")]
+    entries = [("leaky_relu", "97.1", LEADER), ("50 % & {x}", "96.9", TIED), ("#1 ~ \\ ^", "57.9", "")]
     rows = tuple(Row((Entry(name, name), Entry(score, score, mark)), mark, name) for name, score, mark in entries)
     return Table((Column("cell", number=False), Column("accuracy, %", number=True)), rows)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_rel
 from simulated_verdicts import SPREADS, far_told, lost, told_apart
+from synthetic import make_run
 from test_stats import ACCURACY, NO_TIMES, R2, RMSE, evaluated
 
 from bench import stats, verdicts
@@ -323,3 +324,24 @@ def test_the_sentence_says_what_is_missing(status: dict[str, str], sentence: str
 def test_a_task_without_an_activation_names_the_optimizer_alone() -> None:
     assert stats.cell_label("none", "adam") == "adam"
     assert stats.cell_label("relu", "adam") == "relu + adam"
+
+
+def test_every_cell_is_told_what_the_verdict_says_of_it() -> None:
+    run = make_run(["relu", "tanh"], ["sgd", "adam", "lion"], evaluate=8)
+    done, rng = run.lanes["phase"] == "evaluate", np.random.default_rng(1)
+    run.lanes.loc[done, "status"] = "ok"
+    gains = run.lanes.loc[done, "optimizer"].map({"sgd": 0.0, "adam": 0.1, "lion": 0.1})
+    run.lanes.loc[done, "test_metric"] = 0.8 + gains + 0.005 * rng.normal(size=done.sum())
+    lion = done & (run.lanes["optimizer"] == "lion") & (run.lanes["activation"] == "relu")
+    run.lanes.loc[lion.idxmax(), ["status", "test_metric"]] = ["diverged", np.nan]
+    last = done & (run.lanes["optimizer"] == "lion") & (run.lanes["activation"] == "tanh")
+    run.lanes.loc[last, "status"] = "interrupted"
+    tasks = run.manifest["tasks"]
+    table = stats.convergence(run.lanes, run.throughput, tasks)
+    found = verdicts.cells(run.lanes, table, tasks).set_index(["activation", "optimizer"])
+    told = found["verdict"].to_dict()
+    (leader,) = [cell for cell, word in told.items() if word == "leader"]
+    assert leader[1] == "adam" and told.pop(("tanh" if leader[0] == "relu" else "relu", "adam")) == "level"
+    assert told[("relu", "sgd")] == told[("tanh", "sgd")] == "behind" and told[("relu", "lion")] == "lost"
+    assert told[("tanh", "lion")] == "" and np.isnan(found.loc[leader, "difference"])
+    assert found.loc[("relu", "sgd"), "difference"] == pytest.approx(-0.1, abs=0.01)
