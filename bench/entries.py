@@ -1,15 +1,18 @@
 """What a suite names: activations, optimizers, schedules and tasks with their arguments, and factors over them."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     Field,
+    PrivateAttr,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -21,6 +24,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from bench.activations import ACTIVATIONS, Activation
 from bench.budget import LearningRates, Range
 from bench.checks import (
+    NAME,
     REFUSED,
     UNKNOWN,
     Strict,
@@ -35,6 +39,7 @@ from bench.checks import (
     whole,
 )
 from bench.errors import InputError
+from bench.labels import called, parts
 from bench.optimizers import COMMON, FACTORS, OPTIMIZERS, Optimizer
 from bench.schedules import SCHEDULES, Schedule
 from bench.search import MOST_AXES
@@ -45,6 +50,7 @@ from bench.tasks.base import Option
 class Entry(Strict):
     """An entry of the tables, by name or as a table with its name and arguments of its own."""
 
+    table: ClassVar[Mapping[str, Any]]  # where its name is looked up
     name: str
     arguments: dict[str, Any] = Field(default_factory=dict)
 
@@ -94,8 +100,11 @@ class Entry(Strict):
         option = accepts[key]
         if isinstance(option, tuple) and type(value) is int:
             value = str(value)  # as a label has it: digits_cnn(resolution=16)
-        check = one_of(option) if isinstance(option, tuple) else ARGUMENTS.get((key, option), TYPES[option])
-        return check(value)
+        if isinstance(option, tuple):
+            return one_of(option)(value)
+        # What a user's own means by b1 or decay is not known.
+        free = option is float and key not in COMMON and getattr(cls.table[name], "own", False)
+        return (TYPES[option] if free else ARGUMENTS.get((key, option), TYPES[option]))(value)
 
     @model_serializer(mode="wrap")
     def _spread(self, serialize: Callable[[Self], dict[str, Any]]) -> dict[str, Any]:
@@ -152,10 +161,23 @@ ARGUMENTS: dict[tuple[str, type], Callable[[Any], Any]] = {  # those with bounds
 LEAST_DIVISOR = 1e-6
 
 
-class ActivationEntry(Entry):
-    """An activation, by name or as a table with its arguments."""
+def _free(table: Mapping[str, Any]) -> AfterValidator:
+    """A label that is not the name of an entry, which would say that it is that."""
 
+    def check(label: str) -> str:
+        if label in table:
+            raise refused("a label that is not the name of an entry", short(label))
+        return label
+
+    return AfterValidator(check)
+
+
+class ActivationEntry(Entry):
+    """An activation, by name or as a table with its arguments; `label` is what reports call it."""
+
+    table = ACTIVATIONS
     name: Annotated[str, name_of("activation", "an", ACTIVATIONS)]
+    label: Annotated[str, Field(pattern=NAME), _free(ACTIVATIONS)] | None = None
 
     @classmethod
     def accepts(cls, name: str) -> Mapping[str, Option]:
@@ -165,19 +187,24 @@ class ActivationEntry(Entry):
     @classmethod
     def checked(cls, name: str, key: str, value: Any) -> Any:
         """The value of an argument, where it is one and not 0 where it is divided by."""
+        entry = ACTIVATIONS[name]
+        if key in entry.parameters:
+            raise refused(f"no such key, as {key} is learned, from {entry.parameters[key]:g}")
         found = super().checked(name, key, value)
-        if key in ACTIVATIONS[name].divisors and abs(found) < LEAST_DIVISOR:
+        if key in entry.divisors and abs(found) < LEAST_DIVISOR:
             raise refused(f"a number of at least {LEAST_DIVISOR:g} or at most {-LEAST_DIVISOR:g}")
         return found
 
     def resolve(self) -> Activation:
         """The table's entry with these arguments."""
-        return ACTIVATIONS[self.name].configured(self.arguments)
+        found = ACTIVATIONS[self.name].configured(self.arguments)
+        return replace(found, label=self.label or found.label)
 
 
 class ScheduleEntry(Entry):
     """A learning-rate schedule, by name or as a table with its arguments."""
 
+    table = SCHEDULES
     name: Annotated[str, name_of("schedule", "a", SCHEDULES, registered=False)]
 
     @classmethod
@@ -191,9 +218,12 @@ class ScheduleEntry(Entry):
 
 
 class OptimizerEntry(Entry):
-    """An optimizer, by name or as a table with its arguments, a schedule and a grid of its own."""
+    """An optimizer, by name or as a table with its arguments, a schedule and a grid of its own; `label` as above."""
 
+    table = OPTIMIZERS
     name: Annotated[str, name_of("optimizer", "an", OPTIMIZERS)]
+    label: Annotated[str, Field(pattern=NAME), _free(OPTIMIZERS)] | None = None
+    _swept: frozenset[str] = PrivateAttr(default=frozenset())  # the factors among its arguments
     learning_rates: LearningRates | None = None
     schedule: ScheduleEntry | None = None
 
@@ -228,7 +258,11 @@ class OptimizerEntry(Entry):
         """The table's entry with these arguments."""
         fixed = {key: value for key, value in self.arguments.items() if key not in self.ranges}
         schedule = self.schedule.resolve() if self.schedule else None
-        return OPTIMIZERS[self.name].configured(fixed, schedule, self.ranges)
+        found = OPTIMIZERS[self.name].configured(fixed, schedule, self.ranges)
+        if not self.label:
+            return found
+        told = {key: text for key, text in parts(found.label)[1].items() if key in self._swept}
+        return replace(found, label=called(self.label, told))
 
 
 Steps = Annotated[int, whole(1, 10_000_000)]
@@ -241,6 +275,7 @@ class TaskEntry(Entry):
     Or a file: arrays with a model family, or a Python file; it is then in the table of tasks from here on.
     """
 
+    table = TASKS
     name: Annotated[str, name_of("task", "a", TASKS)]
     file: str | None = None
     model: str | None = None
@@ -352,7 +387,10 @@ def with_values(entry: E, values: Mapping[str, Any]) -> E:
     if both := sorted(values.keys() & own.keys()):
         raise refused(f"a factor that no entry sets itself, as {entry.name} does", ", ".join(both))
     try:
-        return type(entry)(**own, **values) if values else entry
+        found = type(entry)(**own, **values) if values else entry
     except ValidationError as error:
         first = error.errors()[0]
         raise refused(str(first.get("ctx", {}).get("expected") or first["msg"]), short(first["input"])) from None
+    if isinstance(found, OptimizerEntry) and values:
+        found._swept = frozenset(values)
+    return found

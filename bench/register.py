@@ -50,6 +50,8 @@ def register_activation(
     shape of x: it is traced once.
     """
     _check_name(ACTIVATIONS, "activation", name)
+    if not isinstance(parameters, Mapping | None):
+        raise InputError(f"register_activation: parameters: got {parameters!r}; expected a dict of initial values")
     learned, signature = dict(parameters or {}), _signature("activation", function)
     if wrong := [key for key, value in learned.items() if type(value) not in (int, float) or not isfinite(value)]:
         raise InputError(
@@ -59,7 +61,10 @@ def register_activation(
         expected = nearest("one", str(initializer), DEVIATIONS)
         raise InputError(f"register_activation: initializer: got {initializer!r}; expected {expected}")
     if missing := sorted(learned.keys() - signature.keys()):
-        raise InputError(f"register_activation: got {name} without {', '.join(missing)}; expected its arguments")
+        raise InputError(
+            f"register_activation: parameters: got {', '.join(missing)}; expected arguments of the function, which "
+            f"takes {', '.join(signature) or 'none'}"
+        )
     arguments = {key: p.default for key, p in signature.items() if type(p.default) in TYPES and key not in learned}
     entry = Activation(name, function, learned, arguments, initializer, own=True)
     _check_traced(entry)

@@ -73,8 +73,19 @@ class TestActivation:
         assert "mine" not in ACTIVATIONS
 
     def test_must_take_its_parameters(self) -> None:
-        with pytest.raises(InputError, match="got ramp without slope; expected its arguments"):
+        with pytest.raises(
+            InputError, match="parameters: got slope; expected arguments of the function, which takes x"
+        ):
             register_activation("ramp", lambda x: x, {"slope": 0.1})
+
+    def test_says_what_parameters_must_be(self) -> None:
+        with pytest.raises(InputError, match=r"parameters: got \['slope'\]; expected a dict of initial values"):
+            register_activation("ramp", lambda x, slope: slope * x, ["slope"])  # type: ignore[arg-type]
+
+    def test_says_in_a_suite_that_a_parameter_is_learned(self) -> None:
+        register_activation("ramp", lambda x, slope: slope * x, {"slope": 0.1})
+        with pytest.raises(InputError, match=r"expected no such key, as slope is learned, from 0.1"):
+            parsed(activations=[{"name": "ramp", "slope": 0.3}])
 
     def test_is_asked_for_where_a_run_names_it_and_nobody_registered_it(self, tmp_path: Path) -> None:
         register_activation("half", lambda x: x / 2)
@@ -299,6 +310,16 @@ class TestTraced:
         with pytest.raises(InputError, match="value_fn"):
             register_optimizer("own", factory)
         assert register_optimizer("own", factory, extra=("value_fn",)).own
+
+
+def test_arguments_of_an_own_optimizer_mean_what_it_says() -> None:
+    register_optimizer("own", lambda learning_rate, decay=2.0: optax.sgd(learning_rate * decay))
+    (program,) = plan.make(parsed(optimizers=[{"name": "own", "decay": 1.5}])).programs
+    assert program.optimizers[0].arguments["decay"] == 1.5
+    with pytest.raises(InputError, match="clip_norm: got -1; expected a number of 0 or more"):
+        parsed(optimizers=[{"name": "own", "clip_norm": -1}])
+    with pytest.raises(InputError, match="decay: got inf"):
+        parsed(optimizers=[{"name": "own", "decay": float("inf")}])
 
 
 class TestAgain:

@@ -823,6 +823,49 @@ class TestFactors:
         assert found == ["factors.width: got width; expected a factor that no entry sets itself, as wine_mlp does"]
 
 
+class TestLabels:
+    def test_are_what_reports_call_an_entry(self) -> None:
+        given: dict[str, Any] = {
+            "activations": ["elu", {"name": "elu", "alpha": 0.5, "label": "half_elu"}],
+            "optimizers": ["adam", {"name": "adam", "b1": 0.5, "label": "calm"}],
+        }
+        made = parsed(**given)
+        assert [entry.resolve().label for entry in made.activations] == ["elu", "half_elu"]
+        assert made.activations[1].resolve().arguments == {"alpha": 0.5}
+        assert [optimizer.label for optimizer, _ in made.tuned_optimizers] == ["adam", "calm"]
+        assert suite.parse(made.described()) == made
+        one = suite.single(made.described(), "wine_mlp", "half_elu", "calm")
+        assert one.tuned_optimizers[0][0].arguments == {"b1": 0.5}
+        assert parsed(**given, reference="half_elu + calm").reference == "half_elu + calm"
+
+    def test_name_factors_and_hide_ranges(self) -> None:
+        swept = parsed(
+            optimizers=[{"name": "adam", "b1": 0.5, "label": "calm"}],
+            factors={"schedule": ["constant", "cosine"], "clip_norm": [0, 1]},
+        )
+        labels = [optimizer.label for optimizer, _ in swept.tuned_optimizers]
+        assert labels == ["calm", "calm(clip_norm=1)", "calm(schedule=cosine)", "calm(clip_norm=1,schedule=cosine)"]
+        ranged = {"name": "adam", "b1": {"low": 0.5, "high": 0.9}, "label": "tuned"}
+        searched = parsed(
+            optimizers=[ranged], tuning={"method": "sobol", "trials": 4}, learning_rates={"low": 1e-3, "high": 1.0}
+        )
+        assert [optimizer.label for optimizer, _ in searched.tuned_optimizers] == ["tuned"]
+
+    @pytest.mark.parametrize(
+        ("label", "expected"),
+        [
+            ("sgd", 'got "sgd"; expected a label that is not the name of an entry'),
+            ("a b", 'got "a b"; expected letters, digits and . _ -'),
+            (3, "got 3; expected a string"),
+        ],
+    )
+    def test_are_names_of_nothing_else(self, label: Any, expected: str) -> None:
+        (found,) = problems(optimizers=["adam", {"name": "adam", "b1": 0.5, "label": label}])
+        assert found.startswith(f"optimizers[1].label: {expected}")
+        (twice,) = problems(optimizers=[{"name": name, "label": "mine"} for name in ("adam", "sgd")])
+        assert twice == "optimizers: got mine more than once; expected each once"
+
+
 class TestTasks:
     def test_may_train_for_longer(self) -> None:
         made = parsed(
