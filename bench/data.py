@@ -6,12 +6,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bench.errors import BenchError, InputError
+from bench.labels import counted
 from bench.say import complain, say
+
+if TYPE_CHECKING:
+    from bench.datasets.table import Packed
 
 PLAIN_EVERY_S = 5.0
 Observer = Callable[[int, int | None], None]
@@ -104,7 +108,10 @@ _seed = partial(_number, int, "--seed", 0, 2**32 - 1)
 @app.command()
 def pack(
     table: Annotated[Path, typer.Argument(metavar="FILE", help="A table as text (CSV), with a header.")],
-    target: Annotated[str, typer.Option(metavar="COLUMN", help="The column to predict.")],
+    target: Annotated[str | None, typer.Option(metavar="COLUMN", help="The column to predict.")] = None,
+    like: Annotated[
+        Path | None, typer.Option(metavar="DATA.npz", help="Make x as in this one, for bench predict.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The .npz to write; by default beside the table.")] = None,
     leave_out: Annotated[
         list[str] | None, typer.Option(metavar="COLUMN", help="A column to do without, such as an id; again for more.")
@@ -118,22 +125,34 @@ def pack(
     """Turn a table into the .npz that suites and `bench train` take.
 
     Columns of texts become a feature for each text. A target of texts, or of few whole numbers, is one of classes.
+    With --like, the rows of a further table become the examples of bench predict.
     """
-    from bench.datasets.table import packed
+    from bench.datasets.table import packed, packed_like
     from bench.files import write
 
     file = out or table.with_suffix(".npz")
     if file.exists():
         raise InputError(f"--out {file}: got a file that is there; expected a new one")
-    found = packed(table, target, leave_out or (), test, seed, regression)
+    if (target is None) == (like is None):
+        raise InputError("--target: got neither or both of it and --like; expected one of them")
+    if target is not None:
+        found = packed(table, target, leave_out or (), test, seed, regression)
+        told, use = _split_told(found), f'a suite names it: tasks = [{{ file = "{file.name}", model = "mlp" }}]'
+    elif like is not None:
+        found = packed_like(table, like)
+        told = f"{counted(len(found.arrays['x']), 'sample')} of {counted(len(found.features), 'feature')}"
+        told, use = told + " and their y" * ("y" in found.arrays), f"bench predict MODEL {file} takes it"
     write(file, found.archive)
+    say(f"{file}: {told}")
+    say(use)
+
+
+def _split_told(found: "Packed") -> str:
+    """What was made of a table to train on."""
     rows = [len(found.arrays[f"y_{part}"]) for part in ("train", "test")]
     kinds = ", ".join(f"{place} = {name}" for place, name in enumerate(found.classes))
     what = f"{len(found.classes)} classes: {kinds}" if found.classes else "a number to predict"
-    say(
-        f"{file}: {rows[0]:,} samples for training and {rows[1]:,} for the test, {len(found.features)} features, {what}"
-    )
-    say(f'a suite names it: tasks = [{{ file = "{file.name}", model = "mlp" }}]')
+    return f"{rows[0]:,} samples for training and {rows[1]:,} for the test, {len(found.features)} features, {what}"
 
 
 def _downloads(names: list[str]) -> dict[str, Any]:

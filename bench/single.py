@@ -229,12 +229,17 @@ def _value(text: str) -> Any:
         return text
 
 
+TEXTS = (".csv", ".tsv", ".txt")
+PACKED = "bench data pack NEW.csv --like DATA.npz makes one of a table, as pack made DATA.npz for the training"
 FILES: dict[str, dict[str, Any]] = {".npz": {"model": "mlp"}, ".py": {}}  # by suffix, what a task has by default
 
 
 def _task(entry: dict[str, Any]) -> dict[str, Any]:
     """The entry with its name as a file where it is one; arrays are for a perceptron where no model is named."""
-    if (kind := Path(entry["name"]).suffix) not in FILES:
+    if (kind := Path(entry["name"]).suffix) in TEXTS:
+        told = f"TASK: got {entry['name']}, a table; expected a task's name, or a .npz or .py"
+        raise InputError(told, "bench data pack FILE.csv --target COLUMN makes a .npz of it")
+    if kind not in FILES:
         return entry
     return {"file": entry["name"], **FILES[kind], **{key: of for key, of in entry.items() if key != "name"}}
 
@@ -312,4 +317,6 @@ def _examples(path: Path) -> tuple[str, Any, Any]:
     except BenchError:
         raise
     except Exception as error:  # a damaged archive raises whatever its decoder does
-        raise InputError(f"{path}: got no archive that can be read ({type(error).__name__}); expected a .npz") from None
+        hint = PACKED if path.suffix in TEXTS else ""
+        told = f"got no archive that can be read ({type(error).__name__}); expected a .npz"
+        raise InputError(f"{path}: {told}", hint) from None

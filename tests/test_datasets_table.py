@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.datasets import own
-from bench.datasets.table import packed
+from bench.datasets.table import packed, packed_like
 from bench.errors import InputError
 
 ROWS = 40
@@ -183,3 +183,85 @@ def test_the_verb_writes_nothing_of_bad_input(
     assert done.exit_code == 2 and done.stdout == ""
     assert done.stderr == "error: mine.csv: got no column 'kind'; expected a column: one of x, y\n"
     assert [path.name for path in tmp_path.iterdir()] == ["mine.csv"]
+
+
+KINDS = ["north", "a=b"] * (ROWS // 2)
+
+
+@pytest.fixture
+def like(table: Callable[..., Path], tmp_path: Path) -> Path:
+    """An archive of a number, a column of texts and a target of classes."""
+    path = table(age=range(ROWS), place=KINDS, y=["no", "yes"] * (ROWS // 2))
+    (tmp_path / "mine.npz").write_bytes(packed(path, "y").archive)
+    return tmp_path / "mine.npz"
+
+
+def test_further_rows_become_what_the_training_has(table: Callable[..., Path], like: Path) -> None:
+    path = table(y=["yes"], place=["a=b"], extra=[1], age=[7])
+    found = packed_like(path, like)
+    assert found.features == ("age", "place=a=b", "place=north")
+    assert found.arrays["x"].tolist() == [[7, 1, 0]] and found.arrays["y"].tolist() == [1]
+    unknown = packed_like(table(place=["north", "north"], age=[1.5, 2]), like)
+    assert set(unknown.arrays) == {"x"} and unknown.arrays["x"].tolist() == [[1.5, 0, 1], [2, 0, 1]]
+
+
+def test_the_rows_of_the_training_come_out_as_they_were(table: Callable[..., Path], tmp_path: Path) -> None:
+    path = table(price=[i / 3 for i in range(ROWS)], place=KINDS, stars=[1, 2] * (ROWS // 2))
+    for target in ("price", "stars", "place"):
+        first = packed(path, target, test=0.25)
+        (tmp_path / f"{target}.npz").write_bytes(first.archive)
+        again = packed_like(path, tmp_path / f"{target}.npz").arrays
+        rows = {(*x, y) for x, y in zip(again["x"].tolist(), again["y"].tolist(), strict=True)}
+        trained = zip(first.arrays["x_train"].tolist(), first.arrays["y_train"].tolist(), strict=True)
+        assert {(*x, y) for x, y in trained} <= rows
+
+
+@pytest.mark.parametrize(
+    ("columns", "problem"),
+    [
+        ({"place": ["north"]}, "got no column 'age'; expected it, as "),
+        ({"age": [1]}, "got no column 'place'; expected it, as "),
+        ({"age": ["old"], "place": ["north"]}, "age: got old; expected numbers"),
+        ({"age": [1], "place": ["east"]}, "place: got east; expected one of a=b, north"),
+        ({"age": ["", 1], "place": ["north"] * 2}, "age: got 1 of 2 values that are missing; expected all"),
+        ({"age": [1], "place": ["north"], "y": ["maybe"]}, "y: got maybe; expected one of no, yes"),
+    ],
+)
+def test_rows_unlike_those_of_the_training(
+    table: Callable[..., Path], like: Path, columns: dict[str, object], problem: str
+) -> None:
+    path = table(**columns)
+    with pytest.raises(InputError) as error:
+        packed_like(path, like)
+    assert [text for text in error.value.problems if text.startswith(f"{path}: {problem}")], error.value.problems
+
+
+def test_what_has_no_names_of_columns_is_nothing_to_be_like(table: Callable[..., Path], tmp_path: Path) -> None:
+    np.savez(tmp_path / "plain.npz", x=np.zeros((3, 2)))
+    for name, told in (("plain.npz", "got a file without the names of columns"), ("none.npz", "got no such file")):
+        with pytest.raises(InputError, match=told):
+            packed_like(table(age=[1], place=["north"]), tmp_path / name)
+
+
+@pytest.mark.slow
+def test_a_table_is_trained_on_and_further_rows_are_predicted(
+    table: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    table(age=range(ROWS), place=KINDS, y=KINDS)
+    call = CliRunner().invoke
+    assert call(app, ["data", "pack", "mine.csv", "--target", "y"]).exit_code == 0
+    assert call(app, ["train", "mine.npz", "--steps", "60", "--batch-size", "16"]).exit_code == 0
+    table(place=["north", "a=b"], age=[3, 50], y=["north", "a=b"])
+    done = call(app, ["predict", "model", "mine.csv"])
+    assert done.exit_code == 2 and "bench data pack NEW.csv --like DATA.npz" in done.output
+    done = call(app, ["data", "pack", "mine.csv", "--like", "mine.npz", "--out", "new.npz"])
+    assert done.output.splitlines() == [
+        "new.npz: 2 samples of 3 features and their y", "bench predict MODEL new.npz takes it",
+    ]  # fmt: skip
+    done = call(app, ["predict", "model", "new.npz"])
+    assert done.exit_code == 0 and "accuracy: 100.0 %" in done.output
+    done = call(app, ["train", "mine.csv"])
+    assert done.exit_code == 2 and "bench data pack FILE.csv --target COLUMN" in done.output
+    done = call(app, ["data", "pack", "mine.csv", "--out", "other.npz"])
+    assert done.exit_code == 2 and "got neither or both of it and --like" in done.output

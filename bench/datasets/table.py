@@ -3,7 +3,7 @@
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.checks import listed, nearest
 from bench.errors import InputError
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 else:
     np, pd = Lazy("numpy"), Lazy("pandas")
 
+NAMES = ("features", "classes", "target")
 SEPARATORS = ",;\t"
 MOST_KINDS = 50  # different texts of a column that become a feature each
 MOST_CLASSES = 20  # different whole numbers of the target that are classes, and not numbers to predict
@@ -22,17 +23,19 @@ LEAST_OF_A_CLASS = 5  # samples: some for each of three parts
 
 
 class Packed(NamedTuple):
-    """Arrays by name, what stands in each column of x, and the classes of y, none of a regression."""
+    """Arrays by name, what stands in each column of x, the classes of y, none of a regression, and what y is called."""
 
     arrays: "dict[str, np.ndarray]"
     features: tuple[str, ...]
     classes: tuple[str, ...]
+    target: str
 
     @property
     def archive(self) -> bytes:
-        """The arrays as the bytes of a `.npz`."""
-        raw = io.BytesIO()
-        np.savez_compressed(raw, **self.arrays)  # type: ignore[arg-type]
+        """The arrays, and those names beside them, as the bytes of a `.npz`."""
+        raw, names = io.BytesIO(), self._asdict()
+        told = {key: np.array(names[key], dtype=str) for key in NAMES}
+        np.savez_compressed(raw, **self.arrays, **told)  # type: ignore[arg-type]
         return raw.getvalue()
 
 
@@ -58,7 +61,79 @@ def packed(
         raise InputError([f"{path}: {problem}" for problem in problems], "--leave-out COLUMN does without a column")
     x = features.to_numpy(np.float64)
     names = ("x_train", "x_test", "y_train", "y_test")
-    return Packed(dict(zip(names, _halves(x, y, test, seed, classes), strict=True)), tuple(features), classes)
+    return Packed(dict(zip(names, _halves(x, y, test, seed, classes), strict=True)), tuple(features), classes, target)
+
+
+def packed_like(path: Path, like: Path) -> Packed:
+    """The columns of a text file as the x that the archive `like` has, of `packed`; as y its target, where it is there.
+
+    For predictions: rows of any number, none split off. Raises `InputError` with all that is wrong.
+    """
+    features, classes, target = _names(like)
+    table = _read(path, least=1)
+    found, problems = {}, []
+    kinds: dict[str, list[str]] = {}
+    for name in features:
+        column, text = _source(name, table.columns)
+        kinds.setdefault(column, []).extend([text] if text is not None else [])
+        if column not in table:
+            continue
+        if text is not None:
+            found[name] = (table[column].astype(str) == text).astype(np.float64)
+        elif pd.api.types.is_numeric_dtype(table[column]):
+            found[name] = table[column].astype(np.float64)
+        else:
+            problems.append(f"{column}: got {listed(sorted(table[column].astype(str).unique())[:3])}; expected numbers")
+    missing = [column for column in kinds if column not in table]
+    problems += [f"got no column {name!r}; expected it, as {like} has" for name in missing]
+    problems += _incomplete(table[[column for column in kinds if column in table]])
+    for column, known in kinds.items():
+        if column in table and known:
+            strange = sorted(set(table[column].dropna().astype(str)) - set(known))
+            problems += [f"{column}: got {listed(strange)}; expected one of {listed(known)}"] if strange else []
+    y, wrong = _told_target(table, target, classes)
+    if problems or wrong:
+        raise InputError([f"{path}: {problem}" for problem in [*problems, *wrong]])
+    return Packed({"x": pd.DataFrame(found).to_numpy(np.float64), **y}, features, classes, target)
+
+
+def _names(like: Path) -> tuple[tuple[str, ...], tuple[str, ...], str]:
+    """What an archive that `packed` made says of its columns."""
+    try:
+        with like.open("rb") as raw, np.load(raw, allow_pickle=False) as held:
+            features, classes, target = (held[name] for name in NAMES)
+    except FileNotFoundError:
+        raise InputError(f"--like {like}: got no such file; expected a .npz of bench data pack") from None
+    except Exception:  # a damaged archive raises whatever its decoder does
+        raise InputError(f"--like {like}: got a file without the names of columns; expected a .npz of bench data pack",
+                         "bench data pack made anew from the same table has them") from None  # fmt: skip
+    return tuple(map(str, features)), tuple(map(str, classes)), str(target)
+
+
+def _source(feature: str, columns: "pd.Index[str]") -> tuple[str, str | None]:
+    """The column that a feature comes from and the text that it stands for, None of a number: `city=Bern`."""
+    if feature in columns or "=" not in feature:
+        return feature, None
+    at = [i for i, letter in enumerate(feature) if letter == "="]  # a column's name or its texts may have one too
+    pairs = [(feature[:i], feature[i + 1 :]) for i in at]
+    return next((pair for pair in pairs if pair[0] in columns), pairs[0])
+
+
+def _told_target(table: "pd.DataFrame", target: str, classes: Sequence[str]) -> "tuple[dict[str, Any], list[str]]":
+    """y, where the table has it, and what is wrong with it."""
+    if target not in table:
+        return {}, []
+    column = table[target]
+    numeric = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+    if column.isna().any() or (not classes and not numeric):
+        return {}, [f"{target}: got values that are missing or no numbers; expected all, or no such column"]
+    if not classes:
+        return {"y": column.to_numpy(np.float64)}, []
+    told = column.map(lambda kind: f"{kind:g}" if numeric else str(kind))
+    strange = sorted(set(told) - set(classes))
+    places = {name: place for place, name in enumerate(classes)}
+    wrong = [f"{target}: got {listed(strange)}; expected one of {listed(classes)}"] if strange else []
+    return {"y": told.map(places).fillna(-1).to_numpy(np.int64)}, wrong
 
 
 def _halves(x: "np.ndarray", y: "np.ndarray", test: float, seed: int, classes: Sequence[str]) -> "list[np.ndarray]":
@@ -69,8 +144,8 @@ def _halves(x: "np.ndarray", y: "np.ndarray", test: float, seed: int, classes: S
     return found
 
 
-def _read(path: Path) -> "pd.DataFrame":
-    """The table, whatever of a comma, a semicolon or a tab there is most of in its header."""
+def _read(path: Path, least: int = 4 * LEAST_OF_A_CLASS) -> "pd.DataFrame":
+    """The table of `least` rows or more, whatever of a comma, a semicolon or a tab its header has most of."""
     try:
         with path.open(encoding="utf-8-sig") as file:
             header = file.readline()
@@ -83,8 +158,8 @@ def _read(path: Path) -> "pd.DataFrame":
     except (ValueError, pd.errors.ParserError) as error:  # not UTF-8, no columns, lines of other lengths
         reason = str(error).strip().splitlines()[0][:100] if str(error).strip() else type(error).__name__
         raise InputError(f"{path}: got what is no table ({reason}); expected text in UTF-8, with a header") from None
-    if len(table) < 4 * LEAST_OF_A_CLASS:
-        raise InputError(f"{path}: got {len(table)} rows; expected at least {4 * LEAST_OF_A_CLASS}, and a header")
+    if len(table) < least:
+        raise InputError(f"{path}: got {len(table)} rows; expected at least {least}, and a header")
     return table.rename(columns=str)
 
 
