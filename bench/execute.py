@@ -196,10 +196,9 @@ def typical(rows: list[Row], metric: Metric) -> list[str]:
 
     A lane without a score counts as the worst; of two in the middle it is the better one.
     """
-    sign = 1 if metric.direction == "maximize" else -1
     cells: dict[tuple[str, str], list[tuple[float, str]]] = defaultdict(list)
     for row in rows:
-        score = sign * row["test_metric"]
+        score = metric.sign * row["test_metric"]
         cells[row["activation"], row["optimizer"]].append((-score if isfinite(score) else inf, row["lane"]))
     ranked = [sorted(own, key=itemgetter(0)) for own in cells.values()]
     return [own[(len(own) - 1) // 2][1] for own in ranked]

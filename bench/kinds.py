@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.checks import nearest
 from bench.errors import DataError, InputError
-from bench.lazy import Lazy
+from bench.lazy import Lazy, named
 from bench.suite import SuiteFile, contents, parse_as, stored
 
 if TYPE_CHECKING:
@@ -36,9 +36,7 @@ class Kind:
 
     def get(self, what: str) -> Callable[..., Any]:
         """The thing itself."""
-        module, _, name = getattr(self, what).partition(":")
-        found: Callable[..., Any] = getattr(import_module(module), name)
-        return found
+        return named(getattr(self, what))
 
 
 # fmt: off

@@ -4,8 +4,18 @@ The tables (activations, optimizers, tasks) name functions of jax, flax and opta
 Listing, planning and reporting need only the names, so the tables hold lazy modules.
 """
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
+
+
+def named(reference: str | Callable[..., Any]) -> Callable[..., Any]:
+    """The function that "module:function" names; of a function itself."""
+    if callable(reference):
+        return reference
+    module, _, function = reference.partition(":")
+    found: Callable[..., Any] = getattr(import_module(module), function)
+    return found
 
 
 class Lazy:

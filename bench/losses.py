@@ -92,6 +92,11 @@ class Metric:
     scale: float = 1.0
     best: float | None = None  # beyond which nothing goes: a floor or a ceiling
 
+    @property
+    def sign(self) -> int:
+        """+1 where more is better, -1 where less is."""
+        return 1 if self.direction == "maximize" else -1
+
     def described(self) -> dict[str, Any]:
         """The metric as plain values."""
         return {k: v for k, v in asdict(self).items() if k != "function"}
@@ -108,7 +113,7 @@ class Metric:
 
     def better(self, a: float, b: float) -> bool:
         """Whether a is better than b; not a number is never better."""
-        return a > b if self.direction == "maximize" else a < b
+        return self.sign * a > self.sign * b
 
 
 ACCURACY = Metric("accuracy", accuracy, "maximize", worst=0.0, unit="%", scale=100.0, best=1.0)

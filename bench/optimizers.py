@@ -6,14 +6,13 @@ Neither jax nor optax is imported before an optimizer is built.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from importlib import import_module
 from math import nan
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import InputError
 from bench.labels import called
-from bench.lazy import Lazy
+from bench.lazy import Lazy, named
 from bench.schedules import SCHEDULES, Schedule
 
 if TYPE_CHECKING:
@@ -112,12 +111,12 @@ class Optimizer:
         if self.mask and decay_mask is not None:
             given[self.mask] = decay_mask
         common = {name: arguments.get(name, off) for name, off in COMMON.items() if name not in self.accepts}
-        inner = resolve(self.factory)(**given, **{k: v for k, v in arguments.items() if k not in common})
+        inner = named(self.factory)(**given, **{k: v for k, v in arguments.items() if k not in common})
         return wrapped(inner, learning_rate, decay_mask, **common)
 
     def evaluated(self, state: Any, parameters: Any) -> Any:
         """The parameters to evaluate."""
-        return resolve(self.evaluation)(state, parameters) if self.evaluation else parameters
+        return named(self.evaluation)(state, parameters) if self.evaluation else parameters
 
 
 def wrapped(
@@ -153,15 +152,6 @@ COMMON = {"clip_norm": 0.0, "weight_decay": 0.0}  # what any entry takes that ha
 FACTORS: dict[str, Any] = {"schedule": "constant", **COMMON}  # what a suite sweeps over them, and what labels leave out
 _UNSET = object()
 _TYPES: dict[str, type] = {"": float, "int": int, "bool": bool}
-
-
-def resolve(reference: str | Callable[..., Any]) -> Callable[..., Any]:
-    """The function that "module:function" names."""
-    if callable(reference):
-        return reference
-    module, _, function = reference.partition(":")
-    found: Callable[..., Any] = getattr(import_module(module), function)
-    return found
 
 
 def rprop(learning_rate: Any, **arguments: Any) -> Any:

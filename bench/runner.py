@@ -237,13 +237,12 @@ def rank(plan: Plan, block: Block, rows: Sequence[Row]) -> dict[Cell, list[Trial
         name, _, _ = row["lane"].rpartition("/")  # without its seed
         by_cell[row["task"], row["activation"], row["optimizer"]][trial_of(row, block.program), name].append(row)
     metric = block.program.task.metric
-    sign = 1.0 if metric.direction == "minimize" else -1.0
 
     def badness(lanes: list[Row]) -> tuple[float, float]:
         ok = [lane for lane in lanes if lane["status"] == "ok"]
         scores = [metric.counted(lane["validation_metric"]) for lane in ok] + [metric.worst] * (len(lanes) - len(ok))
         loss = sum(lane["validation_loss"] for lane in ok) / len(lanes) if len(ok) == len(lanes) else float("inf")
-        return sign * rounded(sum(scores) / len(scores)), loss
+        return -metric.sign * rounded(sum(scores) / len(scores)), loss
 
     def ranked(trials: dict[tuple[Trial, str], list[Row]]) -> list[Trial]:
         return [trial for trial, _ in sorted(trials, key=lambda one: (*badness(trials[one]), one))]

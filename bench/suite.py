@@ -236,9 +236,13 @@ class Suite(SuiteFile):
     @cached_property
     def works(self) -> list[Work]:
         """The tasks with the factors that the suite sweeps over them, each with its length of training."""
-        entries = [with_values(entry, values) for entry in self.tasks for values in self.factors.of_tasks()]
-        plain = Counter(_label(entry, named=False) for entry in entries)
-        return [self._work(entry, named=plain[_label(entry, named=False)] > 1) for entry in entries]
+        plain = Counter(_label(entry, named=False) for entry in self.task_entries)
+        return [self._work(entry, named=plain[_label(entry, named=False)] > 1) for entry in self.task_entries]
+
+    @cached_property
+    def task_entries(self) -> list[TaskEntry]:
+        """The tasks with the factors that the suite sweeps over them."""
+        return [with_values(entry, values) for entry in self.tasks for values in self.factors.of_tasks()]
 
     def _work(self, entry: TaskEntry, named: bool) -> Work:
         steps = entry.steps or self.steps
@@ -311,10 +315,11 @@ def single(
     """
     with stored():
         suite = parse(described)
-    tasks = [with_values(entry, values) for entry in suite.tasks for values in suite.factors.of_tasks()]
     optimizers = [entry for entry in suite.optimizer_entries if same(entry.resolve().label, optimizer)]
     picked: dict[str, Sequence[Entry]] = {
-        "tasks": [entry for entry, work in zip(tasks, suite.works, strict=True) if same(work.task.name, task)],
+        "tasks": [
+            entry for entry, work in zip(suite.task_entries, suite.works, strict=True) if same(work.task.name, task)
+        ],
         "activations": [e for e in suite.activations if same(e.resolve().label, activation)] or suite.activations[:1],
         "optimizers": optimizers,
     }

@@ -18,7 +18,8 @@ import optax.contrib
 import pytest
 
 from bench.errors import InputError
-from bench.optimizers import COMMON, LEFT_OUT, OPTIMIZERS, Optimizer, resolve
+from bench.lazy import named
+from bench.optimizers import COMMON, LEFT_OUT, OPTIMIZERS, Optimizer
 
 PUBLIC = vars(optax) | vars(optax.contrib)
 ENTRIES = pytest.mark.parametrize("entry", OPTIMIZERS.values(), ids=OPTIMIZERS)
@@ -36,7 +37,7 @@ NOT_SETTABLE = {
 
 def parameters(entry: Optimizer) -> dict[str, inspect.Parameter]:
     """The arguments of an entry's factory; one of ours that takes any passes them to optax's of that name."""
-    factory = resolve(entry.factory)
+    factory = named(entry.factory)
     found = dict(inspect.signature(factory).parameters)
     if any(p.kind is p.VAR_KEYWORD for p in found.values()):
         found = dict(inspect.signature(PUBLIC[entry.name]).parameters) | found
