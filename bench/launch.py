@@ -81,7 +81,7 @@ def run(
     if not complete:
         raise Interrupted(
             f"{path}: got a signal with {progress.done:,} of {made.lanes:,} lanes done; expected to finish",
-            f"what is done is kept: {store.resuming(path)}",
+            f"what is done is kept: {store.resuming(path, python=not command)}",
             exit_code=128 + signals.received[0],
         )
     if manifest["status"] == INCOMPLETE:

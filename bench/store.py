@@ -217,9 +217,9 @@ def whole_journal(path: Path, manifest: Mapping[str, Any]) -> list[dict[str, Any
     return entries
 
 
-def resuming(path: str | Path) -> str:
-    """The line to type that goes on with a run."""
-    return shlex.join(["bench", "run", "--resume", str(path)])
+def resuming(path: str | Path, python: bool = False) -> str:
+    """The line to type, at a shell or in `python`, that goes on with a run."""
+    return f"bench.run(resume={str(path)!r})" if python else shlex.join(["bench", "run", "--resume", str(path)])
 
 
 def trains_again(path: str | Path) -> str:

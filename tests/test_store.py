@@ -166,6 +166,7 @@ def test_a_finished_run_holds_no_other_files(run: Path) -> None:
 
 def test_the_line_that_goes_on_with_a_run_can_be_pasted() -> None:
     assert store.resuming(Path("sp ä/run 1")) == "bench run --resume 'sp ä/run 1'"
+    assert store.resuming(Path("sp ä/run 1"), python=True) == "bench.run(resume='sp ä/run 1')"
     assert store.trains_again("a;b").startswith("bench run --resume 'a;b' trains again")
 
 
