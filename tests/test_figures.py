@@ -450,7 +450,7 @@ def test_a_flat_rate_looks_flat_and_has_intervals() -> None:
     setting = {"task": "t", "activation": "relu", "optimizer": "sgd", "device": "cpu", "workers": 1}
     steps = {"step_s_median": 1.0, "step_s_low": 0.8, "step_s_high": 1.25}
     frame = pd.DataFrame([{**setting, **steps, "width": w, "lane_steps_per_s": r} for w, r in ((1, 34e3), (4, 34.5e3))])
-    figure = rates(frame, "width")
+    figure = rates("width", frame, "width")
     assert figure is not None and {"10 k", "100 k"} <= set(texts(figure))
     assert "95 % interval" in figure.reading
     found = figures.stats.throughput.scaling(frame, "width")

@@ -1,6 +1,7 @@
 """A throughput run end to end: measured in workers, stored, verified, resumed, reported, compared."""
 
 import html
+import io
 import json
 import multiprocessing
 import shutil
@@ -23,7 +24,7 @@ from bench.errors import DataError, InputError, Interrupted, ResourceError
 from bench.stats import throughput as stats
 from bench.tasks import TASKS
 from bench.throughput import launch, page, plan
-from bench.throughput.compare import compare, lines, render
+from bench.throughput.compare import as_json, compare, lines, render
 from bench.throughput.results import BUCKETS, COLUMNS, ThroughputRun, times
 from bench.throughput.suite import ThroughputSuite
 
@@ -250,7 +251,7 @@ def test_nothing_that_fits_is_told_in_words_alone(timed: Path) -> None:
     entry = {**run.journal[1], "untimed": [["relu", "sgd", "out of memory"], ["tanh", "sgd", "ValueError: no"]]}
     entry["workers"] = [{**told, "cells": []} for told in entry["workers"]]
     run.journal[:] = [entry]
-    assert page.verdicts([run])[0] == "Nothing was measured."
+    assert page.verdicts([run])[1] == "Nothing was measured."
     text = page.render([run])["index.html"].decode()
     assert "Memory was too small for 1 of the timings" in text and "Fastest" not in text
 
@@ -444,6 +445,51 @@ def test_two_devices_are_set_against_each_other(timed: Path, smoke_run: Path) ->
     assert "pays after lane-steps" in text and "tables/break_even.csv" in both
     assert "Seconds to the target" not in text
     assert "Seconds to the target" in page.render([run, kinds.load(smoke_run)])["index.html"].decode()
+
+
+def test_runs_of_one_device_are_reported_each_for_itself(timed: Path) -> None:
+    run = kinds.load(timed)
+    files = page.render([run, MadeUp(run, "cpu", 2.0, "slow"), MadeUp(run, "cpu", 3.0, "slow")])
+    rows = pd.read_csv(io.BytesIO(files["tables/throughput.csv"]))
+    assert rows["run"].value_counts().to_dict() == {"tiny": 4, "slow": 4, "slow (2)": 4}
+    assert set(pd.read_csv(io.BytesIO(files["tables/activation_cost.csv"]))["run"]) == set(rows["run"])
+    assert "run" not in pd.read_csv(io.BytesIO(page.render([run])["tables/throughput.csv"])).columns
+    rates = [f"{factor * run.throughput['lane_steps_per_s'].max():,.0f} lane-steps a second" for factor in (1, 1 / 2)]
+    text = files["index.html"].decode()
+    told = [text.index(f"{name}: Fastest: ") for name in ("tiny", "slow", "slow (2)")]
+    assert told == sorted(told) and all(rate in text[: text.index("<main>")] for rate in rates)
+    assert "What activations and optimizers cost: slow (2)" in text and text.count("No GPU has been measured.") == 1
+    assert {"figures/tiny-throughput-costs.svg", "figures/slow-throughput-costs.svg"} <= files.keys()
+    assert (
+        sum(line.startswith("slow: Fastest: ") for line in page.verdicts([run, MadeUp(run, "cpu", 2.0, "slow")])) == 1
+    )
+
+
+def test_a_gpu_stands_against_the_cpu_of_every_run_that_it_does_not_share(timed: Path) -> None:
+    run = kinds.load(timed)
+    both = MadeUp(run, "cpu", 1.0, "both")
+    both.throughput = pd.concat([run.throughput, MadeUp(run, "gpu", 0.5).throughput], ignore_index=True)
+    files = page.render([run, MadeUp(run, "gpu", 0.1, "gpu"), both])
+    rows = pd.read_csv(io.BytesIO(files["tables/gpu_against_cpu.csv"]))
+    found = rows.groupby(["gpu_run", "cpu_run"])["ratio"].median().to_dict()
+    expected = {("gpu", "tiny"): 10, ("gpu", "both"): 10, ("both", "tiny"): 2, ("both", "both"): 2}
+    assert found == pytest.approx(expected)
+    text = files["report.md"].decode()
+    assert "## GPU against CPU: gpu against tiny" in text and "## GPU against CPU: both\n" in text
+
+
+def test_what_a_run_lacks_is_said_first(timed: Path, copied: Path, tmp_path: Path) -> None:
+    run = kinds.load(timed)
+    assert page.doubts(run) == []
+    run.manifest["status"], run.journal[:] = "interrupted", run.journal[:1]
+    told = "This run is interrupted; 1 of its 2 groups was not measured."
+    files = page.render([run])
+    assert page.verdicts([run])[0] == told
+    assert files["report.md"].decode().split("\n\n")[2] == f"**{told}**"
+    whole = kinds.load(copied)
+    found = compare(whole, run)
+    assert found.sentences[0] == f"tiny: {told}" and f"tiny: {told}" in lines(found)
+    assert json.loads(as_json(found))["sentences"][0] == f"tiny: {told}"
 
 
 def test_a_run_against_itself_and_against_one_half_as_fast(timed: Path) -> None:

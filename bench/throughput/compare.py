@@ -14,7 +14,7 @@ from bench.errors import DataError
 from bench.labels import counted
 from bench.stats import CELL, cell_label
 from bench.stats import throughput as stats
-from bench.throughput.page import Section, page, ran
+from bench.throughput.page import Section, doubts, page, ran
 from bench.throughput.tables import SETTING, TASK, count, number, table, text, times, varied
 
 REPEAT = 0.05  # two runs of the same on a quiet machine differ by up to this
@@ -39,6 +39,7 @@ class SpeedComparison:
     cells: pd.DataFrame
     missing: int
     gone: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()  # what a run lacks
 
     @property
     def speed(self) -> stats.Speedup:
@@ -54,10 +55,18 @@ class SpeedComparison:
         doubt = int((~self.cells["sure"]).sum())
         if doubt == len(self.cells):
             every = "the only timing was" if doubt == 1 else f"all {doubt:,} timings were"
-            return f"No verdict, as {every} {DOUBTED} in one of the runs: run both again on an idle machine.", *rest
+            none = f"No verdict, as {every} {DOUBTED} in one of the runs: run both again on an idle machine."
+            return *self.doubts, none, *rest
         were, them = ("was", "it") if doubt == 1 else ("were", "them")
         noise = (f"{counted(doubt, 'timing')} {were} {DOUBTED}: no verdict on {them}.",) if doubt else ()
-        return self._counts(len(self.cells) - doubt), self.speed.sentence(*self.names), *across, *rest, *noise
+        return (
+            *self.doubts,
+            self._counts(len(self.cells) - doubt),
+            self.speed.sentence(*self.names),
+            *across,
+            *rest,
+            *noise,
+        )
 
     def _counts(self, judged: int) -> str:
         """How many of those that were judged are faster and slower."""
@@ -104,7 +113,8 @@ def compare(a: Any, b: Any) -> SpeedComparison:
     both = pd.MultiIndex.from_frame(pairs[JOINED])
     gone = timed[0][~pd.MultiIndex.from_frame(timed[0][JOINED]).isin(both)]
     told = tuple(_name(row) for row in gone.rename(columns={name: f"{name}_a" for name in OWN}).to_dict("records"))
-    return SpeedComparison(names, shown.assign(sure=sure, verdict=verdict), missing, told)
+    doubted = tuple(f"{name}: {doubt}" for name, run in zip(names, (a, b), strict=True) for doubt in doubts(run))
+    return SpeedComparison(names, shown.assign(sure=sure, verdict=verdict), missing, told, doubted)
 
 
 def _refuse(a: Any, b: Any, tasks: set[str]) -> None:
@@ -160,8 +170,7 @@ def render(found: SpeedComparison, runs: Sequence[Any]) -> dict[str, bytes]:
     head = {
         "title": f"{found.names[1]} against {found.names[0]}",
         "kicker": f"A: {found.names[0]}; B: {found.names[1]}",
-        "sentences": list(found.sentences),
-        "tops": None,
+        "heads": [(found.sentences, None)],
         "sections": [section],
         "runs": ran(found.names, runs),
         "numbers": "tables/compare.csv",

@@ -3,8 +3,9 @@
 Convergence runs given beside them lend their steps to target.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,13 @@ import pandas as pd
 from markupsafe import Markup
 
 from bench import reporting, templating
+from bench.audit import ENDED
 from bench.commands import commands
 from bench.figures import speed as drawn
 from bench.figures import svg
 from bench.figures.bars import times as draw_times
+from bench.labels import counted
+from bench.page import slugs
 from bench.stats import CELL, cell_label
 from bench.stats import throughput as stats
 from bench.tables import Table
@@ -40,6 +44,36 @@ class Section:
     figures: tuple[svg.Figure, ...] = ()
 
 
+@dataclass(frozen=True)
+class Part:
+    """One throughput run of a report; where it has `several`, what is said and shown of this one names it."""
+
+    run: Any
+    name: str
+    slug: str
+    several: bool
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """Its measurements."""
+        frame: pd.DataFrame = self.run.throughput
+        return frame
+
+    @property
+    def devices(self) -> set[str]:
+        """Those of which it has timings."""
+        return set(stats.timed(self.frame)["device"])
+
+    @property
+    def told(self) -> list[str]:
+        """Its sentences on the first screen."""
+        return [*doubts(self.run), *headline(self.frame)]
+
+    def figure(self, name: str) -> str:
+        """What its figure of this name is called."""
+        return f"{self.slug}-{name}" if self.several else name
+
+
 def report(runs: Sequence[Any], out: str | Path) -> Path:
     """Write the report of `runs`, at least one of them a throughput run, and return its page."""
     out = Path(out)
@@ -47,33 +81,36 @@ def report(runs: Sequence[Any], out: str | Path) -> Path:
 
 
 def verdicts(runs: Sequence[Any]) -> list[str]:
-    """What is fastest and costliest, a sentence each."""
-    return list(headline(joined(runs)))
+    """What to doubt, what is fastest and costliest, a sentence each; of several runs each says of which."""
+    parts = parts_of(runs)
+    return [f"{part.name}: {told}" if part.several else told for part in parts for told in part.told] + _no_gpu(parts)
 
 
-def joined(runs: Sequence[Any]) -> pd.DataFrame:
-    """The measurements of all throughput runs; the later run's where two have the same cell and setting."""
-    frames = [run.throughput for run in runs if _timed(run)]
-    return pd.concat(frames).drop_duplicates(stats.KEY, keep="last", ignore_index=True)
+def parts_of(runs: Sequence[Any]) -> list["Part"]:
+    """A part for each throughput run of `runs`: timings of two runs, maybe of two machines, are never pooled."""
+    timed = [run for run in runs if _timed(run)]
+    before = [[earlier.name for earlier in timed[:place]].count(run.name) for place, run in enumerate(timed)]
+    names = [f"{run.name} ({same + 1})" if same else run.name for run, same in zip(timed, before, strict=True)]
+    several = len(timed) > 1
+    return [Part(*one, several) for one in zip(timed, names, slugs(names), strict=True)]
 
 
 def render(runs: Sequence[Any]) -> dict[str, bytes]:
     """All files of the report by name, the page last."""
-    timed = [run for run in runs if _timed(run)]
-    frame = joined(runs)
-    sections = [section for section in _sections(frame, runs) if section]
-    sentences = list(headline(frame))
+    parts = parts_of(runs)
+    lent = [run.convergence for run in runs if not _timed(run)]
+    timed = [part.run for part in parts]
+    sections = [*map(_crossed, _pairs(parts)), *(section for part in parts for section in _of_part(part, lent))]
     head = {
         "title": "; ".join(dict.fromkeys(run.manifest["suite"]["description"] or run.name for run in timed)),
-        "kicker": "; ".join(f"{run.name}, {run.manifest['created'][:10]}" for run in timed),
-        "sentences": sentences,
-        "tops": _tops(frame),
+        "kicker": "; ".join(f"{part.name}, {part.run.manifest['created'][:10]}" for part in parts),
+        "heads": _heads(parts),
         "sections": sections,
-        "runs": ran([run.name for run in timed], timed),
+        "runs": ran([part.name for part in parts], timed),
         "numbers": "tables/throughput.csv",
     }
     files = {name: file for section in sections for figure in section.figures for name, file in figure.files.items()}
-    files |= {f"tables/{name}.csv": _csv(table).encode() for name, table in _frames(frame, runs).items()}
+    files |= {f"tables/{name}.csv": _csv(table).encode() for name, table in _frames(parts).items()}
     files["report.md"] = templating.markdown("throughput.md", **head).encode()
     return reporting.listed(files) | {"index.html": page(head)}
 
@@ -83,8 +120,33 @@ def page(head: Mapping[str, Any]) -> bytes:
     return templating.page("throughput.html", **head, data=Markup("[]")).encode()
 
 
+def doubts(run: Any) -> list[str]:
+    """What a run lacks: the report and a comparison begin with it."""
+    status, planned = run.manifest["status"], len(run.manifest["plan"]["groups"])
+    missing = planned - len({entry["shard"] for entry in run.journal if "workers" in entry})
+    failed = int((run.throughput["status"] == "failed").sum())
+    were = "was" if missing == 1 else "were"
+    left = [f"{missing:,} of its {counted(planned, 'group')} {were} not measured"] if missing else []
+    left += [f"{counted(failed, 'timing')} failed"] if failed else []
+    if status in ("complete", "failed") and not left:
+        return []
+    return ["; ".join([f"This run {ENDED.get(status, f'is {status}')}", *left]) + "."]
+
+
+def _heads(parts: Sequence[Part]) -> list[tuple[list[str], Section | None]]:
+    """Of each run what the first screen says, and the table of its tasks."""
+    told = [[f"{part.name}: {part.told[0]}" if part.several else part.told[0], *part.told[1:]] for part in parts]
+    told[-1] += _no_gpu(parts)
+    return [(sentences, _tops(part.frame)) for sentences, part in zip(told, parts, strict=True)]
+
+
+def _no_gpu(parts: Sequence[Part]) -> list[str]:
+    measured = set().union(*(part.devices for part in parts))
+    return ["No GPU has been measured."] if measured and "gpu" not in measured else []
+
+
 def headline(frame: pd.DataFrame) -> Iterator[str]:
-    """The first screen: the fastest cell, what costs most, what to doubt."""
+    """The fastest cell, what costs most, what to doubt of the timings."""
     timed = stats.timed(frame)
     if timed.empty:
         yield "Nothing was measured."
@@ -92,8 +154,6 @@ def headline(frame: pd.DataFrame) -> Iterator[str]:
         yield from _fastest(timed)
         yield from _costliest(timed)
         yield from _noise(timed)
-        if "gpu" not in set(timed["device"]):
-            yield "No GPU has been measured."
     yield from _lacking(_too_large(frame))
 
 
@@ -180,19 +240,26 @@ def _lacking(frame: pd.DataFrame) -> Iterator[str]:
         )
 
 
-def _sections(frame: pd.DataFrame, runs: Sequence[Any]) -> Iterator[Section | None]:
-    timed, lacking = stats.timed(frame), _too_large(frame)
+def _of_part(part: Part, lent: Sequence[pd.DataFrame]) -> Iterator[Section]:
+    """The sections of a run; of several each says of which."""
+    for section in filter(None, _sections(part, lent)):
+        named = replace(section, slug=f"{part.slug}-{section.slug}", title=f"{section.title}: {part.name}")
+        yield named if part.several else section
+
+
+def _sections(part: Part, lent: Sequence[pd.DataFrame]) -> Iterator[Section | None]:
+    timed, lacking = stats.timed(part.frame), _too_large(part.frame)
     if len(timed):
-        yield from _speeds(timed, runs)
+        yield from _speeds(timed, part, lent)
     if len(lacking):
         yield Section("memory", "Out of memory", tables=(("What did not fit", table(lacking, tables.LACKING)),))
 
 
-def _speeds(frame: pd.DataFrame, runs: Sequence[Any]) -> Iterator[Section | None]:
+def _speeds(frame: pd.DataFrame, part: Part, lent: Sequence[pd.DataFrame]) -> Iterator[Section | None]:
     costs = [
         (side, ref, stats.mean_cost(stats.relative_cost(frame, side, ref), side)) for side, ref in REFERENCES.items()
     ]
-    figure = drawn.costs(costs)
+    figure = drawn.costs(part.figure("throughput-costs"), costs)
     yield Section(
         "costs",
         "What activations and optimizers cost",
@@ -207,14 +274,14 @@ def _speeds(frame: pd.DataFrame, runs: Sequence[Any]) -> Iterator[Section | None
         ),
         (figure,) if figure else (),
     )
-    lines = [drawn.rates(frame, axis) for axis in drawn.AXES]
+    lines = [drawn.rates(part.figure(f"throughput-{axis.replace('_', '-')}"), frame, axis) for axis in drawn.AXES]
     if any(lines):
         yield Section("speed", "Speed", figures=tuple(line for line in lines if line))
-    if len(set(frame["device"])) > 1:
+    if len(part.devices) > 1:
         yield Section("devices", "GPU against CPU", *_devices(frame))
-    if found := _targets(frame, runs):
-        yield found
-    roofline = drawn.roofline(frame)
+    if lent:
+        yield _targets(frame, lent)
+    roofline = drawn.roofline(part.figure("throughput-roofline"), frame)
     yield Section(
         "roofline",
         "How near the machine's limits",
@@ -227,7 +294,7 @@ def _speeds(frame: pd.DataFrame, runs: Sequence[Any]) -> Iterator[Section | None
     )
     compiled = ("By task and optimizer", table(_compiles(frame), tables.COMPILE))
     yield Section("compile", "What compiling takes", tables=(compiled,))
-    yield _where(runs)
+    yield _where(part)
     readers, alike = varied(frame, tables.EVERY, tables.SETTINGS)
     yield Section("cells", "Every timing", alike, (("Cell by cell, setting by setting", table(frame, readers)),))
 
@@ -247,10 +314,25 @@ def _devices(frame: pd.DataFrame) -> tuple[tuple[str, ...], tuple[tuple[str, Tab
     return tuple(told), (("Cell by cell", table(rows, tables.DEVICES)),)
 
 
-def _targets(frame: pd.DataFrame, runs: Sequence[Any]) -> Section | None:
-    lent = [run.convergence for run in runs if not _timed(run)]
-    if not lent:
-        return None
+def _pairs(parts: Sequence[Part]) -> list[tuple[Part, Part]]:
+    """Runs of a GPU, each with those of a CPU; those of both devices stand for themselves."""
+    every = [(gpu, cpu) for gpu in parts for cpu in parts if "gpu" in gpu.devices and "cpu" in cpu.devices]
+    return [(gpu, cpu) for gpu, cpu in every if len(gpu.devices) + len(cpu.devices) < 4]
+
+
+def _both(gpu: Part, cpu: Part) -> pd.DataFrame:
+    """The timings of one run's GPU and another's CPU."""
+    frames = {"gpu": gpu, "cpu": cpu}
+    return pd.concat([part.frame[part.frame["device"] == device] for device, part in frames.items()], ignore_index=True)
+
+
+def _crossed(pair: tuple[Part, Part]) -> Section:
+    gpu, cpu = pair
+    title = f"GPU against CPU: {gpu.name} against {cpu.name}"
+    return Section(f"{gpu.slug}-against-{cpu.slug}", title, *_devices(stats.timed(_both(*pair))))
+
+
+def _targets(frame: pd.DataFrame, lent: Sequence[pd.DataFrame]) -> Section:
     rows = stats.seconds_to_target(pd.concat(lent), frame)
     sentence = "Steps to target of the convergence runs given beside, times the amortized time of a lane-step."
     return Section("target", "Seconds to the target", (sentence,), (("Cell by cell", table(rows, tables.TARGET)),))
@@ -261,23 +343,43 @@ def _compiles(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.groupby(["device", "task", "optimizer"], sort=False)[parts].median().reset_index()
 
 
-def _where(runs: Sequence[Any]) -> Section:
-    figures = []
-    for run in (run for run in runs if _timed(run)):
-        workers = max((len(entry.get("workers", [])) for entry in run.journal), default=1)
-        spent = run.times[run.times["seconds"] > 0].reset_index(drop=True)
-        figures.append(draw_times(run.name.lower().replace(".", "-"), spent, [workers]))
-    return Section("times", "What the run took", figures=tuple(figures))
+def _where(part: Part) -> Section:
+    workers = max((len(entry.get("workers", [])) for entry in part.run.journal), default=1)
+    times = part.run.times
+    spent = times[times["seconds"] > 0].reset_index(drop=True)
+    return Section("times", "What the run took", figures=(draw_times(part.slug, spent, [workers]),))
 
 
-def _frames(frame: pd.DataFrame, runs: Sequence[Any]) -> dict[str, pd.DataFrame]:
-    """What stands under tables/."""
-    times = pd.concat([run.times.assign(run=run.name) for run in runs if _timed(run)])
-    timed = stats.timed(frame)
-    costs = {f"{side}_cost": stats.relative_cost(timed, side, ref) for side, ref in REFERENCES.items()}
-    found = {"throughput": frame, **costs, "times": times}
-    devices = {"gpu_against_cpu": stats.against(timed), "break_even": stats.break_even(timed)}
-    return found | {name: rows for name, rows in devices.items() if len(rows)}
+def _frames(parts: Sequence[Part]) -> dict[str, pd.DataFrame]:
+    """What stands under tables/: the rows of all runs, in a column `run` whose they are where there are several."""
+    found = {"throughput": _stacked(parts, lambda part: part.frame)}
+    for side, ref in REFERENCES.items():
+        found[f"{side}_cost"] = _stacked(parts, partial(_costs, side=side, reference=ref))
+    found["times"] = pd.concat([part.run.times.assign(run=part.name) for part in parts])
+    own = [(part, part) for part in parts if len(part.devices) > 1]
+    for name, of in {"gpu_against_cpu": stats.against, "break_even": stats.break_even}.items():
+        rows = [_of_pair(pair, of(stats.timed(_both(*pair)))) for pair in [*own, *_pairs(parts)]]
+        if any(map(len, rows)):
+            found[name] = pd.concat(rows)
+    return found
+
+
+def _costs(part: Part, side: str, reference: str) -> pd.DataFrame:
+    return stats.relative_cost(stats.timed(part.frame), side, reference)
+
+
+def _stacked(parts: Sequence[Part], read: Callable[[Part], pd.DataFrame]) -> pd.DataFrame:
+    frames = [(part, read(part)) for part in parts]
+    return pd.concat(
+        frame.assign(run=part.name)[["run", *frame.columns]] if part.several else frame for part, frame in frames
+    )
+
+
+def _of_pair(pair: tuple[Part, Part], frame: pd.DataFrame) -> pd.DataFrame:
+    """With whose GPU and whose CPU, where there are several runs."""
+    if pair[0].several:
+        frame = frame.assign(gpu_run=pair[0].name, cpu_run=pair[1].name)
+    return frame
 
 
 def _csv(frame: pd.DataFrame) -> str:
