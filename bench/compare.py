@@ -17,11 +17,12 @@ from bench.stats.moderated import resolution
 from bench.stats.pairs import holm
 from bench.stats.throughput import Speedup, log_half, repeated
 
+SPEED = ["speed_ratio", "speed_ratio_low", "speed_ratio_high"]
 COLUMNS = [
     *CELL,
     *("metric_a", "metric_b", "difference", "difference_low", "difference_high", "paired", "p_value", "verdict"),
     *("steps_a", "steps_b", "seconds_a", "seconds_b", "seconds_ratio"),
-    *("speed_a", "speed_b", "speed_ratio", "speed_ratio_low", "speed_ratio_high", "sure"),
+    *("speed_a", "speed_b", *SPEED, "sure"),
 ]
 LEVEL = 0.01  # of the whole family: a comparison is made again and again, and one alarm in twenty would be ignored
 SAME = ("version", "data_sha256", "metric", "target")  # of a task, or its numbers mean different things
@@ -36,7 +37,8 @@ class Comparison:
 
     `gone` are the cells that only the first has, by name; `renewed` what is registered under the same name in both
     runs and does not compute the same. `of` is whose times these are: one worker's or, where the runs are of two
-    devices, the whole machine's. `machines` are what they trained on, `walls` the seconds that the whole runs took.
+    devices or had unlike numbers of workers, the whole machine's; then `workers` are these numbers and `each` the
+    speeds of one worker. `machines` are what they trained on, `walls` the seconds that the whole runs took.
     """
 
     names: tuple[str, str]
@@ -50,6 +52,8 @@ class Comparison:
     machines: tuple[str, str] = ("", "")
     walls: tuple[float, float] | None = None  # of two runs that trained the same
     identical: bool = False  # every score, seed by seed
+    workers: tuple[int, int] | None = None
+    each: Speedup | None = None
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -72,10 +76,18 @@ class Comparison:
         only = (f"{counted(self.missing, 'cell')} {are} in one run only and left out.",) if self.missing else ()
         renewed = (f"Not the same in both runs, whatever the name: {', '.join(self.renewed)}.",) if self.renewed else ()
         speed = self.speed.sentence(a, b)
-        if self.of == ONE:
-            return *renewed, first + rest, speed, *self._soonest(), *self._whole(), *only
+        if self.workers or self.of == ONE:
+            return *renewed, first + rest, speed, *self._each(), *self._soonest(), *self._whole(), *only
         across = "On two devices speeds and seconds are of the whole machine."
         return *renewed, speed, *self._whole(), first + rest, *self._soonest(), across, *only
+
+    def _each(self) -> Iterator[str]:
+        if self.workers and self.each:
+            first, second = self.workers
+            yield (
+                f"Speeds and seconds are of the whole machine, {counted(first, 'worker')} against {second:,}; per "
+                f"worker {self.names[1]} trains {self.each}."
+            )
 
     def _whole(self) -> Iterator[str]:
         if self.walls:
@@ -135,8 +147,8 @@ def compare(a: Run, b: Run) -> Comparison:
     Scores: mean difference `b - a` of the test metric with its 95 % t interval; paired by seed where both evaluated
     the same seeds, otherwise Welch's; p-values adjusted by Holm over all cells. Speeds: the ratio of the medians of
     the time of a step, `a / b`, for one worker and one network, with the interval that the two medians' intervals and
-    `REPEAT` give on a log scale; between two devices, one of which may have many workers, for all workers together, and
-    seconds likewise. `seconds_ratio` is seconds to target of `a` over `b`: above 1, `b` is sooner.
+    `REPEAT` give on a log scale; between two devices, or where the numbers of workers differ, for all workers together,
+    and seconds likewise. `seconds_ratio` is seconds to target of `a` over `b`: above 1, `b` is sooner.
     Raises `DataError` where the two cannot be compared. Source: Welch, The Generalization of Student's Problem, 1947;
     Holm 1979.
     """
@@ -147,22 +159,27 @@ def compare(a: Run, b: Run) -> Comparison:
     rows = [dict(zip(CELL, cell, strict=True)) for cell in shared]
     found = [_scores(run, tasks) for run in (a, b)]
     tested, identical = _tests(found, shared, tasks), _identical(*found)
-    of = ALL if len({_device(run) for run in (a, b)} - {""}) > 1 else ONE
     timings = [_timings(run.throughput, shared) for run in (a, b)]
-    busy = [frame["workers"].astype(float).to_numpy() if of == ALL else np.ones(len(shared)) for frame in timings]
+    one = len({_device(run) for run in (a, b)} - {""}) < 2
+    workers = _unlike(timings) if one else None
+    of = ONE if one and not workers else ALL
+    alone = [np.ones(len(shared))] * 2
+    busy = alone if of == ONE else [frame["workers"].astype(float).to_numpy() for frame in timings]
     timed = _times(timings, busy)
     steps = _steps(tables, shared, busy)
     cells = pd.concat([pd.DataFrame(rows), tested, steps, timed], axis=1)[COLUMNS]
     missing = len(tables[0]) + len(tables[1]) - 2 * len(shared)
     metrics = {task: Metric.of(entry) for task, entry in tasks.items()}
-    speed = Speedup.over(cells[["speed_ratio", "speed_ratio_low", "speed_ratio_high"]], REPEAT)
+    speed = Speedup.over(cells[SPEED], REPEAT)
+    each = Speedup.over(_times(timings, alone)[SPEED], REPEAT) if workers else None
     gone = tuple(_called(*cell) for cell in tables[0].index.difference(shared, sort=False))
     renewed = tuple(_renewed(a, b, shared))
     machines, walls = (trained_on(a), trained_on(b)), (wall_s(a), wall_s(b))
     alike = all(run.manifest["status"] == "complete" for run in (a, b)) and _work(a).equals(_work(b))
     return Comparison(
-        _names(a, b), cells, metrics, speed, missing, gone, renewed, of, machines, walls if alike else None, identical
-    )
+        _names(a, b), cells, metrics, speed, missing, gone, renewed, of, machines, walls if alike else None, identical,
+        workers, each,
+    )  # fmt: skip
 
 
 def percent(text: str, where: str) -> float:
@@ -327,6 +344,13 @@ def _steps(tables: list[pd.DataFrame], shared: list[Any], busy: list[Floats]) ->
 
 def _timings(frame: pd.DataFrame, shared: list[Any]) -> pd.DataFrame:
     return frame.drop_duplicates(CELL).set_index(CELL).reindex(pd.MultiIndex.from_tuples(shared))
+
+
+def _unlike(timings: list[pd.DataFrame]) -> tuple[int, int] | None:
+    """How many workers each run had, where the same cells were timed with unlike numbers of them."""
+    both = pd.concat([frame["workers"].astype(float) for frame in timings], axis=1).dropna()
+    differ = both[both.iloc[:, 0] != both.iloc[:, 1]]
+    return (int(differ.iloc[0, 0]), int(differ.iloc[0, 1])) if len(differ) else None
 
 
 def _times(frames: list[pd.DataFrame], busy: list[Floats]) -> pd.DataFrame:

@@ -249,8 +249,23 @@ def test_runs_on_two_devices_are_compared_by_the_whole_machine(run: SyntheticRun
     page = render(found, [run, gpu])["index.html"].decode()
     assert "2 × NVIDIA H100" in page and "seconds of the whole machine" in page and "of one worker" not in page
     assert "mathdefault" not in page and re.search(r">\d+ ms<", page), "figures do not read formulas"
-    alike = compare(run, changed(run, throughput=run.throughput.assign(workers=1)))
-    assert (alike.cells["speed_ratio"] == 1).all() and not any("whole machine" in text for text in alike.sentences)
+    assert not any("whole machine" in text for text in compare(run, run).sentences)
+
+
+def test_runs_with_unlike_numbers_of_workers_are_compared_by_the_whole_machine(run: SyntheticRun) -> None:
+    wide = slowed(run, 2.0, workers=16)
+    found = compare(run, wide)
+    assert found.cells["speed_ratio"].to_numpy() == pytest.approx(4), "eight times the workers, each half as fast"
+    reached = np.isfinite(found.cells["steps_a"])
+    assert found.cells.loc[reached, "seconds_ratio"].to_numpy() == pytest.approx(4)
+    assert found.sentences[1].startswith("other trains 4.00 times as fast as synthetic (")
+    assert found.sentences[2] == (
+        "Speeds and seconds are of the whole machine, 2 workers against 16; per worker other trains 0.500 times as "
+        "fast (0.455 to 0.550)."
+    )
+    assert (
+        found.slower(0.1) == [] and "seconds of the whole machine" in render(found, [run, wide])["index.html"].decode()
+    )
 
 
 def test_seconds_to_target_are_set_against_each_other(run: SyntheticRun) -> None:
