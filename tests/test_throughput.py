@@ -557,6 +557,48 @@ def test_each_device_is_compared_with_itself_and_with_another_only_where_it_must
     assert len(half.cells) == 4 and set(half.cells["device_b"]) == {"cpu"} and half.missing == 4
 
 
+def cored(run: ThroughputRun, cores: int, asked: int | None = None, workers: Any = ("all",)) -> MadeUp:
+    """The run as if made on so many cores, all of them busy, each as fast as before."""
+    found = MadeUp(run, "cpu", 1.0, f"cores{cores}")
+    manifest = {"suite": run.manifest["suite"] | {"workers": list(workers)}, "execution": {"asked": asked}}
+    found.manifest = run.manifest | manifest | {"environment": run.manifest["environment"] | {"cores": cores}}
+    frame = run.throughput
+    found.throughput = frame.assign(workers=cores, lanes=cores * frame["width"], noisy="no")
+    return found
+
+
+def test_all_workers_are_compared_with_all_workers_as_whole_machines(timed: Path) -> None:
+    run = kinds.load(timed)
+    found = compare(cored(run, 2), cored(run, 16))
+    assert len(found.cells) == 4 and found.missing == 0 and found.untimed() == []
+    assert found.cells["ratio"].tolist() == pytest.approx([8.0] * 4)
+    assert (
+        "Settings with all of a machine's workers are compared by the rate of the whole machine: 2 against 16 workers."
+        in found.sentences
+    )
+    both = cored(run, 2)
+    both.throughput = pd.concat([both.throughput, run.throughput.assign(noisy="no")], ignore_index=True)
+    assert len(compare(both, cored(run, 16)).cells) == 4, "one worker has no partner"
+    assert len(compare(cored(run, 2), cored(run, 2, asked=2)).cells) == 4, "as many, whatever was asked"
+
+
+def test_runs_without_a_setting_in_common_are_told_what_differs(timed: Path) -> None:
+    run = kinds.load(timed)
+    with pytest.raises(DataError) as error:
+        compare(cored(run, 2, asked=2), cored(run, 16, asked=16))
+    assert str(error.value.problems) == "['cores16: workers: got 16; expected some of 2 as in cores2']"
+    assert "bench plan" not in str(error.value)
+    narrow, wide = (MadeUp(run, "cpu", 1.0, name) for name in ("narrow", "wide"))
+    narrow.throughput, wide.throughput = (run.throughput[run.throughput["width"] == n] for n in (1, 2))
+    wide.throughput = wide.throughput.assign(batch_size=99)
+    with pytest.raises(DataError) as error:
+        compare(narrow, wide)
+    assert error.value.problems == [
+        "wide: batch_size: got 99; expected some of 16 as in narrow",
+        "wide: width: got 2; expected some of 1 as in narrow",
+    ]
+
+
 def test_two_devices_are_compared_each_at_its_best_by_the_rate_of_the_whole_machine(timed: Path) -> None:
     cpu, gpu = (MadeUp(kinds.load(timed), device, 1.0, device) for device in ("cpu", "gpu"))
     cpu.throughput = cpu.throughput.assign(workers=4, lanes=4 * cpu.throughput["width"], noisy="no")

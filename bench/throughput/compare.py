@@ -1,7 +1,7 @@
 """Two throughput runs side by side, cell by cell and setting by setting: frames in, frames and sentences out."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +11,11 @@ import pandas as pd
 from bench import reporting
 from bench.compare import others
 from bench.errors import DataError
-from bench.labels import counted
+from bench.labels import counted, few, joined
 from bench.stats import CELL, cell_label
 from bench.stats import throughput as stats
 from bench.throughput.page import Section, doubts, page, ran
+from bench.throughput.suite import ALL
 from bench.throughput.tables import SETTING, TASK, count, number, table, text, times, varied
 
 REPEAT = 0.05  # two runs of the same on a quiet machine differ by up to this
@@ -23,6 +24,7 @@ UNSURE, DOUBTED = "unsure", "unstable or had few samples"  # what is not judged
 SAME = ("parameters", "version", "data_sha256")  # of a task, or its steps are other work
 OWN = ("width", "workers")  # what one device is at its best with says nothing of another
 ACROSS = "Two devices are compared each at its best width and number of workers, by the rate of the whole machine."
+WHOLE = "Settings with all of a machine's workers are compared by the rate of the whole machine: {} against {} workers."
 SHARED = [*CELL, "precision", "batch_size"]
 EACH = ("device", *OWN, "step_s_median")
 JOINED = [*SHARED, "side", *(f"same_{name}" for name in OWN)]
@@ -49,7 +51,7 @@ class SpeedComparison:
     @property
     def sentences(self) -> tuple[str, ...]:
         """What it comes to, in words."""
-        across = (ACROSS,) if (self.cells["device_a"] != self.cells["device_b"]).any() else ()
+        across = *self._whole(), *((ACROSS,) if (self.cells["device_a"] != self.cells["device_b"]).any() else ())
         are = "is" if self.missing == 1 else "are"
         rest = (f"{counted(self.missing, 'timing')} {are} in one run only and left out.",) if self.missing else ()
         doubt = int((~self.cells["sure"]).sum())
@@ -67,6 +69,13 @@ class SpeedComparison:
             *rest,
             *noise,
         )
+
+    def _whole(self) -> Iterator[str]:
+        """Whose rates are compared, where all of one machine's workers stand against all of another's."""
+        cells = self.cells[self.cells["device_a"] == self.cells["device_b"]]
+        unlike = cells[cells["workers_a"] != cells["workers_b"]]
+        if len(unlike):
+            yield WHOLE.format(*(joined([str(n) for n in unlike[f"workers_{end}"].unique()]) for end in "ab"))
 
     def _counts(self, judged: int) -> str:
         """How many of those that were judged are faster and slower."""
@@ -98,10 +107,10 @@ def compare(a: Any, b: Any) -> SpeedComparison:
     not hold 1 and neither timing was unstable. Raises `DataError` where they have no setting in common, or where a task
     of the same name is another one.
     """
-    timed = _sided(*[stats.timed(run.throughput) for run in (a, b)])
+    timed = _sided(*_asked(a, b))
     pairs = timed[0].merge(timed[1], on=JOINED, suffixes=("_a", "_b"))
     if pairs.empty:
-        raise DataError(f"{b.name}: got no cell and setting that {a.name} has; expected the same suite", "bench plan")
+        raise DataError(list(_apart(a, b)), "only timings of the same cells and settings can be compared")
     _refuse(a, b, set(pairs["task"]))
     found = stats.ratios(pairs, "_a", "_b", REPEAT)
     sure = found["noisy_a"].isin(TRUSTED) & found["noisy_b"].isin(TRUSTED)
@@ -115,6 +124,41 @@ def compare(a: Any, b: Any) -> SpeedComparison:
     told = tuple(_name(row) for row in gone.rename(columns={name: f"{name}_a" for name in OWN}).to_dict("records"))
     doubted = tuple(f"{name}: {doubt}" for name, run in zip(names, (a, b), strict=True) for doubt in doubts(run))
     return SpeedComparison(names, shown.assign(sure=sure, verdict=verdict), missing, told, doubted)
+
+
+def _asked(a: Any, b: Any) -> Iterator[pd.DataFrame]:
+    """The timings of each with a column `asked`: how many workers, or `all` where both asked that of their machines."""
+    frames = [stats.timed(run.throughput) for run in (a, b)]
+    every = [_everyone(frame, run.manifest) for frame, run in zip(frames, (a, b), strict=True)]
+    shared = set.intersection(*(set(frame["device"][of]) for frame, of in zip(frames, every, strict=True)))
+    for frame, of in zip(frames, every, strict=True):
+        yield frame.assign(asked=frame["workers"].astype(str).mask(of & frame["device"].isin(shared), ALL))
+
+
+def _everyone(frame: pd.DataFrame, manifest: Mapping[str, Any]) -> "pd.Series[bool]":
+    """Which timings are of all workers that the machine could have busy, as the suite asked."""
+    most = {"gpu": 1, "cpu": manifest["environment"]["cores"]}
+    wanted = manifest["execution"].get("asked") is None and ALL in manifest["suite"]["workers"]
+    return (frame["workers"] == frame["device"].map(most)) & wanted
+
+
+def _apart(a: Any, b: Any) -> Iterator[str]:
+    """Why the two have no timing of the same: in what all of one's differ from all of the other's."""
+    frames = [stats.timed(run.throughput) for run in (a, b)]
+    if unlike := [run.name for run, frame in zip((a, b), frames, strict=True) if frame.empty]:
+        yield f"{joined(unlike)}: got no timing; expected some"
+        return
+    own = OWN if set(frames[0]["device"]) & set(frames[1]["device"]) else ()
+    told = list(_disjoint(a.name, b.name, frames, [*SHARED, *own]))
+    yield from told or [f"{b.name}: got no cell in a setting that {a.name} has it in; expected the same suite"]
+
+
+def _disjoint(a: str, b: str, frames: Sequence[pd.DataFrame], names: Sequence[str]) -> Iterator[str]:
+    for name in names:
+        first, second = (sorted(frame[name].unique()) for frame in frames)
+        if not set(first) & set(second):
+            told, expected = (few([str(value) for value in values]) for values in (second, first))
+            yield f"{b}: {name}: got {told}; expected some of {expected} as in {a}"
 
 
 def _refuse(a: Any, b: Any, tasks: set[str]) -> None:
@@ -140,7 +184,7 @@ def _sided(a: pd.DataFrame, b: pd.DataFrame) -> list[pd.DataFrame]:
 
 def _fastest(frame: pd.DataFrame, alike: "pd.Series[bool]") -> pd.DataFrame:
     """All timings `alike`; of the rest the fastest of those that differ in the device's own settings alone."""
-    same = {f"same_{name}": frame[name].where(alike, 0) for name in OWN}
+    same = {"same_width": frame["width"].where(alike, 0), "same_workers": frame["asked"].where(alike, "")}
     sided = frame.assign(side=frame["device"].where(alike, ""), rate=stats.machine_rate(frame), **same)
     return sided.loc[sided.groupby(JOINED, sort=False)["rate"].idxmax()]
 
