@@ -513,9 +513,12 @@ def test_what_is_unsure_is_not_counted_among_what_was_judged(timed: Path) -> Non
     run, unsure = kinds.load(timed), MadeUp(kinds.load(timed), "cpu", 20.0)
     run.throughput["noisy"], unsure.throughput["noisy"] = "no", ["no", "no", "no", "few"]
     found = compare(run, unsure)
-    assert found.cells["verdict"].tolist() == ["slower"] * 3 + [""]
-    assert found.sentences[0].startswith("Of 3 timings that both have 0 faster and 3 slower in made-up than in tiny")
-    assert found.sentences[-1] == "1 timing was unstable or had few samples: no verdict on it."
+    assert found.cells["verdict"].tolist() == ["slower"] * 3 + ["unsure"]
+    assert found.sentences[0].startswith(
+        "Of 4 timings that both have 1 was set aside, as it was unstable or had few samples; of the rest 0 faster "
+        "and 3 slower in made-up than in tiny"
+    )
+    assert [cell["verdict"] for cell in json.loads(as_json(found))["cells"]] == ["slower"] * 3 + ["unsure"]
     page = html.unescape(render(found, [run, unsure])["index.html"].decode())
     assert page.count(">unsure<") == sum(line.endswith(" unsure") for line in lines(found)) == 1
     unsure.throughput["noisy"] = "unstable"
@@ -599,6 +602,21 @@ def test_runs_without_a_setting_in_common_are_told_what_differs(timed: Path) -> 
     ]
 
 
+def test_the_ratio_of_all_is_of_those_that_were_judged(timed: Path) -> None:
+    run, unsure = kinds.load(timed), MadeUp(kinds.load(timed), "cpu", 1.0)
+    slow = MadeUp(kinds.load(timed), "cpu", 20.0).throughput.assign(noisy="unstable")
+    run.throughput["noisy"] = "no"
+    unsure.throughput = pd.concat([run.throughput.iloc[:2], slow.iloc[2:]], ignore_index=True)
+    found = compare(run, unsure)
+    assert found.speed.cells == 2 and found.speed.middle == pytest.approx(1)
+    assert found.slower(0.1) == found.untimed() == [] and " are not told apart" in found.sentences[1]
+    unsure.throughput = slow
+    found = compare(run, unsure)
+    assert found.slower(0.1) == [] and found.untimed() == [
+        "any of 4 timings, as all were unstable or had few samples in one of the runs"
+    ], "a gate that tested nothing does not pass"
+
+
 def test_two_devices_are_compared_each_at_its_best_by_the_rate_of_the_whole_machine(timed: Path) -> None:
     cpu, gpu = (MadeUp(kinds.load(timed), device, 1.0, device) for device in ("cpu", "gpu"))
     cpu.throughput = cpu.throughput.assign(workers=4, lanes=4 * cpu.throughput["width"], noisy="no")
@@ -632,7 +650,9 @@ def test_runs_without_scores_cannot_fail_for_being_worse(timed: Path, tmp_path: 
 
 def test_comparing_at_the_command_line(timed: Path, smoke_run: Path, tmp_path: Path) -> None:
     done = bench("compare", timed, timed, "--fail-if-slower", "10%", "--out", tmp_path / "page")
-    assert done.exit_code == 0 and ("none can be told apart" in done.stdout or "No verdict, as " in done.stdout)
+    untested = "No verdict, as " in done.stdout
+    assert "none can be told apart" in done.stdout or untested
+    assert done.exit_code == (7 if untested else 0) and ("no speed to compare of any" in done.stderr) == untested
     assert (tmp_path / "page" / "index.html").exists()
     assert len(json.loads(bench("compare", timed, timed, "--json").stdout)["cells"]) == 4
     mixed = bench("compare", timed, smoke_run)

@@ -45,8 +45,8 @@ class SpeedComparison:
 
     @property
     def speed(self) -> stats.Speedup:
-        """All timings together."""
-        return stats.Speedup.over(self.cells[list(stats.RATIO)], REPEAT)
+        """All timings together that are judged."""
+        return stats.Speedup.over(self.cells.loc[self.cells["sure"], list(stats.RATIO)], REPEAT)
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -59,16 +59,7 @@ class SpeedComparison:
             every = "the only timing was" if doubt == 1 else f"all {doubt:,} timings were"
             none = f"No verdict, as {every} {DOUBTED} in one of the runs: run both again on an idle machine."
             return *self.doubts, none, *rest
-        were, them = ("was", "it") if doubt == 1 else ("were", "them")
-        noise = (f"{counted(doubt, 'timing')} {were} {DOUBTED}: no verdict on {them}.",) if doubt else ()
-        return (
-            *self.doubts,
-            self._counts(len(self.cells) - doubt),
-            self.speed.sentence(*self.names),
-            *across,
-            *rest,
-            *noise,
-        )
+        return *self.doubts, self._counts(doubt), self.speed.sentence(*self.names), *across, *rest
 
     def _whole(self) -> Iterator[str]:
         """Whose rates are compared, where all of one machine's workers stand against all of another's."""
@@ -77,15 +68,18 @@ class SpeedComparison:
         if len(unlike):
             yield WHOLE.format(*(joined([str(n) for n in unlike[f"workers_{end}"].unique()]) for end in "ab"))
 
-    def _counts(self, judged: int) -> str:
-        """How many of those that were judged are faster and slower."""
+    def _counts(self, doubt: int) -> str:
+        """How many are faster and slower of those that were judged, and how many were not."""
         counts = self.cells["verdict"].value_counts()
         faster, slower = (int(counts.get(word, 0)) for word in ("faster", "slower"))
         a, b = self.names
         told = (
             f"{faster} faster and {slower} slower in {b} than in {a}" if faster + slower else "none can be told apart"
         )
-        of = f"{counted(judged, 'timing')} that both have"
+        of = f"{counted(len(self.cells), 'timing')} that both have"
+        if doubt:
+            were, they = ("was", "it was") if doubt == 1 else ("were", "they were")
+            of += f" {doubt:,} {were} set aside, as {they} {DOUBTED}; of the rest"
         return f"Of {of} {told} (95 %, with {REPEAT * 100:.0f} % from run to run)."
 
     def slower(self, share: float) -> list[str]:
@@ -95,9 +89,14 @@ class SpeedComparison:
         return self.speed.slower(share, "timings") + each
 
     def untimed(self) -> list[str]:
-        """What A has timed and B has not, or where a single timing cannot be trusted."""
-        doubted = self.cells[~self.cells["sure"]] if self.speed.cells < 2 else self.cells[:0]
-        return [*map(_name, doubted.to_dict("records")), *self.gone]
+        """What A has timed and B has not; where no timing can be trusted, that nothing could be tested."""
+        if self.cells["sure"].any():
+            return list(self.gone)
+        names = [_name(row) for row in self.cells.to_dict("records")]
+        return [
+            names[0] if len(names) == 1 else f"any of {len(names):,} timings, as all were {DOUBTED} in one of the runs",
+            *self.gone,
+        ]
 
 
 def compare(a: Any, b: Any) -> SpeedComparison:
@@ -115,7 +114,7 @@ def compare(a: Any, b: Any) -> SpeedComparison:
     found = stats.ratios(pairs, "_a", "_b", REPEAT)
     sure = found["noisy_a"].isin(TRUSTED) & found["noisy_b"].isin(TRUSTED)
     faster, slower = found["ratio_low"] > 1, found["ratio_high"] < 1
-    verdict = np.select([~sure, faster, slower], ["", "faster", "slower"], "level")
+    verdict = np.select([~sure, faster, slower], [UNSURE, "faster", "slower"], "level")
     shown = found[[*SHARED, *(f"{name}_{end}" for name in EACH for end in "ab"), *stats.RATIO]]
     names = (a.name, b.name) if a.name != b.name else (f"{a.name} (first)", f"{b.name} (second)")
     missing = sum(map(len, timed)) - 2 * len(pairs)
@@ -193,7 +192,7 @@ def lines(found: SpeedComparison, _width: float = np.inf) -> list[str]:
     """The comparison as lines of plain text, its sentences last: as they are, no table, for any terminal."""
     rows = [
         f"{_name(row)}: {row['ratio']:.3g} times as fast ({row['ratio_low']:.3g} to {row['ratio_high']:.3g})"
-        f" {row['verdict'] or UNSURE}"
+        f" {row['verdict']}"
         for row in found.cells.to_dict("records")
     ]
     return [*rows, "", *found.sentences]
@@ -208,9 +207,8 @@ def as_json(found: SpeedComparison) -> str:
 
 def render(found: SpeedComparison, runs: Sequence[Any]) -> dict[str, bytes]:
     """The files of a comparison's page, by name; the page last."""
-    shown = found.cells.assign(verdict=found.cells["verdict"].replace("", UNSURE))
-    readers, alike = varied(shown, READERS, SETTINGS)
-    section = Section("cells", "Timing by timing", alike, (("Above 1: B is faster", table(shown, readers)),))
+    readers, alike = varied(found.cells, READERS, SETTINGS)
+    section = Section("cells", "Timing by timing", alike, (("Above 1: B is faster", table(found.cells, readers)),))
     head = {
         "title": f"{found.names[1]} against {found.names[0]}",
         "kicker": f"A: {found.names[0]}; B: {found.names[1]}",
