@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtr, stdtrit
 
-from bench.audit import Run
+from bench.audit import Run, timing
 from bench.effort import trained_on, wall_s
 from bench.errors import DataError, InputError
-from bench.labels import counted, duration, significant
+from bench.labels import counted, duration, joined, significant
 from bench.stats import CELL, Floats, Metric, cell_label, finished, scores
 from bench.stats.moderated import resolution
 from bench.stats.pairs import holm
@@ -54,6 +54,7 @@ class Comparison:
     identical: bool = False  # every score, seed by seed
     workers: tuple[int, int] | None = None
     each: Speedup | None = None
+    doubts: tuple[str, ...] = ()  # about the timings of each
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -77,9 +78,9 @@ class Comparison:
         renewed = (f"Not the same in both runs, whatever the name: {', '.join(self.renewed)}.",) if self.renewed else ()
         speed = self.speed.sentence(a, b)
         if self.workers or self.of == ONE:
-            return *renewed, first + rest, speed, *self._each(), *self._soonest(), *self._whole(), *only
+            return *renewed, first + rest, speed, *self._each(), *self._soonest(), *self._whole(), *self.doubts, *only
         across = "On two devices speeds and seconds are of the whole machine."
-        return *renewed, speed, *self._whole(), first + rest, *self._soonest(), across, *only
+        return *renewed, speed, *self._whole(), first + rest, *self._soonest(), across, *self.doubts, *only
 
     def _each(self) -> Iterator[str]:
         if self.workers and self.each:
@@ -176,10 +177,18 @@ def compare(a: Run, b: Run) -> Comparison:
     renewed = tuple(_renewed(a, b, shared))
     machines, walls = (trained_on(a), trained_on(b)), (wall_s(a), wall_s(b))
     alike = all(run.manifest["status"] == "complete" for run in (a, b)) and _work(a).equals(_work(b))
+    names = _names(a, b)
     return Comparison(
-        _names(a, b), cells, metrics, speed, missing, gone, renewed, of, machines, walls if alike else None, identical,
-        workers, each,
+        names, cells, metrics, speed, missing, gone, renewed, of, machines, walls if alike else None, identical,
+        workers, each, _doubts(names, (a, b)),
     )  # fmt: skip
+
+
+def _doubts(names: tuple[str, str], runs: tuple[Run, Run]) -> tuple[str, ...]:
+    """What is to be doubted of the speeds of each run; once where it is the same of both."""
+    found = [(name, finding.text) for name, run in zip(names, runs, strict=True) for finding in timing(run.throughput)]
+    texts = dict.fromkeys(text for _, text in found)
+    return tuple(f"{joined([name for name, of in found if of == text])}: {text}" for text in texts)
 
 
 def percent(text: str, where: str) -> float:

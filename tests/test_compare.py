@@ -298,6 +298,15 @@ def test_other_budgets_and_other_cells_are_refused(run: SyntheticRun) -> None:
         compare(run, make_run(["gelu"], ["lion"]))
 
 
+def test_what_is_to_be_doubted_of_the_timings_is_told(run: SyntheticRun) -> None:
+    few = changed(run, throughput=run.throughput.assign(noisy="few"))
+    sure = changed(run, throughput=run.throughput.assign(noisy="no"))
+    told = "All 4 timings rest on few samples: compare speeds with care."
+    assert compare(sure, sure).doubts == ()
+    assert compare(few, replace(few, name="third")).sentences[-1] == f"other and third: {told}"
+    assert compare(replace(sure, name="third"), few).sentences[-1] == f"other: {told}"
+
+
 def test_what_only_one_run_has_is_left_out_and_counted(run: SyntheticRun) -> None:
     found = compare(run, make_run(["relu"], ["sgd", "adam", "lion"], evaluate=10))
     assert len(found.cells) == 2

@@ -381,6 +381,18 @@ def test_settings_that_all_timings_share_are_told_once_and_take_no_columns(timed
     assert "| activation | optimizer | width | step, ms |" in text  # two widths
 
 
+def test_the_fastest_is_told_with_those_as_fast(timed: Path) -> None:
+    run = kinds.load(timed)
+    ends = {"step_s_median": 1.0, "step_s_low": 0.9, "step_s_high": 1.1}
+    frame = run.throughput.assign(**ends, lane_steps_per_s=run.throughput["width"])
+    frame.loc[frame["activation"] == "tanh", ["step_s_median", "lane_steps_per_s"]] *= [1.01, 1 / 1.01]
+    assert next(page.headline(frame)).endswith("; 1 other cannot be told from it.")
+    several = pd.concat([frame.assign(task=task) for task in "ab"])
+    found = page._tops(several)
+    assert found is not None and found.tables[0][1].columns[-3].title == "as fast"
+    assert [row.entries[-3].text for row in found.tables[0][1].rows] == ["1", "1"]
+
+
 def of_tasks(run: ThroughputRun, **slower: float) -> MadeUp:
     """A run of several tasks, each as many times as slow as the first run's."""
     made = [MadeUp(run, "cpu", factor).throughput.assign(task=task) for task, factor in slower.items()]

@@ -169,7 +169,8 @@ def _fastest(frame: pd.DataFrame) -> Iterator[str]:
     else:
         yield (
             f"Fastest: {tables.name(first.to_dict())} on {first['task']}, {first['rate']:,.0f} lane-steps a second "
-            f"of {_together(first)} ({first['device']}, batch {first['batch_size']}, width {first['width']})."
+            f"of {_together(first)} ({first['device']}, batch {first['batch_size']}, width {first['width']})"
+            f"{stats.Beside.fastest(frame[frame['device'] == first['device']])}."
         )
 
 
@@ -181,9 +182,13 @@ def _best(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _tops(frame: pd.DataFrame) -> Section | None:
     """The fastest cell of each task, in the order of the suite; None for a single task."""
-    best = _best(stats.timed(frame)).sort_index()
+    timed = stats.timed(frame)
+    best = _best(timed).sort_index()
     if best["task"].nunique() < 2:
         return None
+    groups = {key: stats.Beside.fastest(rows) for key, rows in timed.groupby(["task", "device"])}
+    beside = [groups[key] for key in best[["task", "device"]].itertuples(index=False, name=None)]
+    best = best.assign(level=[one.shared + one.level for one in beside])
     readers, alike = varied(best, tables.TOP, tables.MACHINE)
     return Section("tasks", "The fastest cell of each task", alike, (("By task", table(best, readers)),))
 
