@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,28 @@ from bench.reference import Reference
 def commands(run: Run, reference: Reference | None = None) -> tuple[str, ...]:
     """Lines that make a run anew, check it and report it; of one from Python they write its suite first."""
     asked = reference and reference.label != run.manifest["suite"].get("reference")
-    against = f" --reference {shlex.quote(reference.label)}" if reference and asked else ""
+    *lines, last = together([run], "report")
+    return *lines, f"{last} --reference {shlex.quote(reference.label)}" if reference and asked else last
+
+
+def together(runs: Sequence[Run], verb: str) -> tuple[str, ...]:
+    """Lines that make runs anew and check them, and one that reports or compares them, as `verb` says."""
+    made = [line for lines in dict.fromkeys(_made(run) for run in runs) for line in lines]
+    return "pip install -c constraints.txt -e .", *made, " ".join(["bench", verb, *(_place(run.path) for run in runs)])
+
+
+def _made(run: Run) -> tuple[str, ...]:
     stored, command = _place(run.path), run.manifest["command"]
-    start = [command] if command else _from_python(run.manifest, stored)
-    start = [*_needed(run.manifest["suite"]), *start]
-    return "pip install -c constraints.txt -e .", *start, f"bench verify {stored}", f"bench report {stored}{against}"
+    start = [_written_to(command, stored)] if command else _from_python(run.manifest, stored)
+    return *_needed(run.manifest["suite"]), *start, f"bench verify {stored}"
+
+
+def _written_to(command: str, stored: str) -> str:
+    """The command with the directory that the lines after it name, wherever it wrote to at the time."""
+    words = shlex.split(command)
+    place = next((i for i, word in enumerate(words) if word.partition("=")[0] == "--out"), len(words))
+    after = place + (1 if "=" in "".join(words[place : place + 1]) else 2)
+    return " ".join([shlex.join(words[:place]), "--out", stored, *map(shlex.quote, words[after:])])
 
 
 def _needed(set_: Mapping[str, Any]) -> list[str]:

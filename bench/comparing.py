@@ -9,6 +9,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from bench import reporting, templating
+from bench.commands import together
 from bench.compare import Comparison
 from bench.figures import styles
 from bench.figures.scatter import seconds_scatter
@@ -57,8 +58,9 @@ def render(found: Comparison, runs: Sequence[Any]) -> dict[str, bytes]:
     figure = seconds_scatter("compare", found.cells, found.names, found.of, styles(_ranked(found.cells)))
     machines = [(name, _machine(run)) for name, run in zip(found.names, runs, strict=True)]
     page = templating.page(
-        "compare.html", found=found, table=as_table(found), figure=figure, machines=machines, data=Markup("[]")
-    )
+        "compare.html", found=found, table=as_table(found), figure=figure, machines=machines,
+        commands=together(runs, "compare"), data=Markup("[]"),
+    )  # fmt: skip
     csv = found.cells.to_csv(index=False, lineterminator="\n")
     drawn = figure.files if figure else {}
     return reporting.listed(drawn | {"tables/compare.csv": csv.encode()}) | {"index.html": page.encode()}

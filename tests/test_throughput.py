@@ -4,6 +4,7 @@ import html
 import io
 import json
 import multiprocessing
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -384,7 +385,7 @@ def test_settings_that_all_timings_share_are_told_once_and_take_no_columns(timed
 def test_the_fastest_is_told_with_those_as_fast(timed: Path) -> None:
     run = kinds.load(timed)
     ends = {"step_s_median": 1.0, "step_s_low": 0.9, "step_s_high": 1.1}
-    frame = run.throughput.assign(**ends, lane_steps_per_s=run.throughput["width"])
+    frame = run.throughput.assign(**ends, lane_steps_per_s=run.throughput["width"].astype(float))
     frame.loc[frame["activation"] == "tanh", ["step_s_median", "lane_steps_per_s"]] *= [1.01, 1 / 1.01]
     assert next(page.headline(frame)).endswith("; 1 other cannot be told from it.")
     several = pd.concat([frame.assign(task=task) for task in "ab"])
@@ -417,6 +418,10 @@ def test_the_page_says_how_to_reproduce_it_and_names_a_cpu_once(timed: Path) -> 
     files = page.render([kinds.load(timed)])
     assert all("How to reproduce it" in files[name].decode() for name in ("index.html", "report.md"))
     assert "    bench run tiny.toml --out " in files["report.md"].decode()
+    run = kinds.load(timed)
+    found = html.unescape(render(compare(run, run), [run, run])["index.html"].decode())
+    (path,) = set(re.findall(r"bench verify (\S+)", found))
+    assert f"\nbench compare {path} {path}</pre>" in found
     assert "cpu: cpu" not in files["index.html"].decode()
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bench import reporting
+from bench.commands import together
 from bench.compare import others
 from bench.errors import DataError
 from bench.labels import counted, few, joined
@@ -215,6 +216,7 @@ def render(found: SpeedComparison, runs: Sequence[Any]) -> dict[str, bytes]:
         "heads": [(found.sentences, None)],
         "sections": [section],
         "runs": ran(found.names, runs),
+        "commands": together(runs, "compare"),
         "numbers": "tables/compare.csv",
     }
     csv = found.cells.to_csv(index=False, lineterminator="\n").encode()

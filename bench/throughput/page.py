@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from bench import reporting, templating
 from bench.audit import ENDED
-from bench.commands import commands
+from bench.commands import together
 from bench.figures import speed as drawn
 from bench.figures import svg
 from bench.figures.bars import times as draw_times
@@ -107,6 +107,7 @@ def render(runs: Sequence[Any]) -> dict[str, bytes]:
         "heads": _heads(parts),
         "sections": sections,
         "runs": ran([part.name for part in parts], timed),
+        "commands": together(runs, "report"),
         "numbers": "tables/throughput.csv",
     }
     files = {name: file for section in sections for figure in section.figures for name, file in figure.files.items()}
@@ -405,9 +406,9 @@ def _interval(row: "pd.Series[Any]") -> str:
     return f" ({row['ratio_low']:.2f} to {row['ratio_high']:.2f})"
 
 
-def ran(names: Sequence[str], runs: Sequence[Any]) -> list[tuple[str, str, tuple[str, ...]]]:
-    """Of each run: what it is called here, its machine in a line, and the lines that reproduce it."""
-    return [(name, _machine(run), commands(run)) for name, run in zip(names, runs, strict=True)]
+def ran(names: Sequence[str], runs: Sequence[Any]) -> list[tuple[str, str]]:
+    """Of each run: what it is called here, and its machine in a line."""
+    return [(name, _machine(run)) for name, run in zip(names, runs, strict=True)]
 
 
 def _machine(run: Any) -> str:
