@@ -454,6 +454,19 @@ def test_the_reference_itself_may_be_the_costliest(timed: Path) -> None:
     assert "The costliest activation is relu, then tanh: 0.98 times the step of relu." in text
 
 
+def test_without_relu_costs_are_relative_to_what_the_suite_names_first(timed: Path) -> None:
+    run = kinds.load(timed)
+    run.throughput = run.throughput.replace({"activation": {"relu": "silu"}})
+    files = page.render([run])
+    assert "### Activation against silu" in files["report.md"].decode()
+    assert any(told.startswith("Costliest activation: ") and "silu" in told for told in page.verdicts([run]))
+    assert set(pd.read_csv(io.BytesIO(files["tables/activation_cost.csv"]))["reference"]) == {"silu"}
+    run.throughput = run.throughput[run.throughput["activation"] == "tanh"]
+    files = page.render([run])
+    assert "What activations and optimizers cost" not in files["index.html"].decode()
+    assert not any(name.startswith("figures/throughput-costs") for name in files)
+
+
 def test_two_devices_are_set_against_each_other(timed: Path, smoke_run: Path) -> None:
     run = kinds.load(timed)
     both = page.render([run, MadeUp(run, "gpu", 0.1)])

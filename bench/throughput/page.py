@@ -19,7 +19,7 @@ from bench.commands import together
 from bench.figures import speed as drawn
 from bench.figures import svg
 from bench.figures.bars import times as draw_times
-from bench.labels import counted
+from bench.labels import NO_ACTIVATION, counted
 from bench.page import slugs
 from bench.stats import CELL, cell_label
 from bench.stats import throughput as stats
@@ -28,7 +28,7 @@ from bench.throughput import tables
 from bench.throughput.plan import OUT_OF_MEMORY
 from bench.throughput.tables import table, varied
 
-REFERENCES = {"activation": "relu", "optimizer": "sgd"}
+REFERENCES = {"activation": "relu", "optimizer": "sgd"}  # where a suite lacks one, the first that it names
 NOISY = ("noisy", "unstable")
 SKEWED = 1.1  # a mean over tasks so many times the median task is made by few of them
 
@@ -194,17 +194,32 @@ def _tops(frame: pd.DataFrame) -> Section | None:
     return Section("tasks", "The fastest cell of each task", alike, (("By task", table(best, readers)),))
 
 
+def references(frame: pd.DataFrame) -> dict[str, str]:
+    """What costs are relative to, by side: what `REFERENCES` names or else what the suite names first."""
+    names = {side: list(dict.fromkeys(frame.loc[frame[side] != NO_ACTIVATION, side])) for side in REFERENCES}
+    return {
+        side: usual if usual in names[side] else names[side][0] for side, usual in REFERENCES.items() if names[side]
+    }
+
+
+def _mean_costs(frame: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
+    """Of each side with something to compare: its name, its reference, and the mean cost of each entry."""
+    found = [
+        (side, ref, stats.mean_cost(stats.relative_cost(frame, side, ref), side))
+        for side, ref in references(frame).items()
+    ]
+    return [one for one in found if len(one[2])]
+
+
 def _costliest(frame: pd.DataFrame) -> Iterator[str]:
-    for side, reference in REFERENCES.items():
-        costs = stats.mean_cost(stats.relative_cost(frame, side, reference), side)
-        if len(costs):
-            dear = costs.iloc[-1]
-            # the reference is not among those that are compared with it
-            first = dear[side] if dear["ratio"] >= 1 else f"{reference}, then {dear[side]}"
-            yield (
-                f"Costliest {side}: {first}, a step {dear['ratio']:.2f} times as long as with {reference}"
-                f"{_interval(dear)}{_spread(dear)}."
-            )
+    for side, reference, costs in _mean_costs(frame):
+        dear = costs.iloc[-1]
+        # the reference is not among those that are compared with it
+        first = dear[side] if dear["ratio"] >= 1 else f"{reference}, then {dear[side]}"
+        yield (
+            f"Costliest {side}: {first}, a step {dear['ratio']:.2f} times as long as with {reference}"
+            f"{_interval(dear)}{_spread(dear)}."
+        )
 
 
 def _spread(cost: "pd.Series[Any]") -> str:
@@ -262,24 +277,7 @@ def _sections(part: Part, lent: Sequence[pd.DataFrame]) -> Iterator[Section | No
 
 
 def _speeds(frame: pd.DataFrame, part: Part, lent: Sequence[pd.DataFrame]) -> Iterator[Section | None]:
-    costs = [
-        (side, ref, stats.mean_cost(stats.relative_cost(frame, side, ref), side)) for side, ref in REFERENCES.items()
-    ]
-    figure = drawn.costs(part.figure("throughput-costs"), costs)
-    yield Section(
-        "costs",
-        "What activations and optimizers cost",
-        (
-            "Time and memory of a step against those of the reference, all else alike. Memory is what XLA plans for a "
-            "program to work in; state is what a step hands to the next: parameters, moments, running means.",
-        ),
-        tuple(
-            (f"{side.capitalize()} against {ref}", table(found, tables.costs(side)))
-            for side, ref, found in costs
-            if len(found)
-        ),
-        (figure,) if figure else (),
-    )
+    yield _costs_of(part, _mean_costs(frame))
     lines = [drawn.rates(part.figure(f"throughput-{axis.replace('_', '-')}"), frame, axis) for axis in drawn.AXES]
     if any(lines):
         yield Section("speed", "Speed", figures=tuple(line for line in lines if line))
@@ -303,6 +301,20 @@ def _speeds(frame: pd.DataFrame, part: Part, lent: Sequence[pd.DataFrame]) -> It
     yield _where(part)
     readers, alike = varied(frame, tables.EVERY, tables.SETTINGS)
     yield Section("cells", "Every timing", alike, (("Cell by cell, setting by setting", table(frame, readers)),))
+
+
+def _costs_of(part: Part, costs: Sequence[tuple[str, str, pd.DataFrame]]) -> Section | None:
+    figure = drawn.costs(part.figure("throughput-costs"), costs)
+    if figure is None:  # of a single cell nothing is relative
+        return None
+    told = (
+        "Time and memory of a step against those of the reference, all else alike. Memory is what XLA plans for a "
+        "program to work in; state is what a step hands to the next: parameters, moments, running means."
+    )
+    shown = tuple(
+        (f"{side.capitalize()} against {ref}", table(found, tables.costs(side))) for side, ref, found in costs
+    )
+    return Section("costs", "What activations and optimizers cost", (told,), shown, (figure,))
 
 
 def _devices(frame: pd.DataFrame) -> tuple[tuple[str, ...], tuple[tuple[str, Table], ...]]:
@@ -359,8 +371,8 @@ def _where(part: Part) -> Section:
 def _frames(parts: Sequence[Part]) -> dict[str, pd.DataFrame]:
     """What stands under tables/: the rows of all runs, in a column `run` whose they are where there are several."""
     found = {"throughput": _stacked(parts, lambda part: part.frame)}
-    for side, ref in REFERENCES.items():
-        found[f"{side}_cost"] = _stacked(parts, partial(_costs, side=side, reference=ref))
+    for side in REFERENCES:
+        found[f"{side}_cost"] = _stacked(parts, partial(_costs, side=side))
     found["times"] = pd.concat([part.run.times.assign(run=part.name) for part in parts])
     own = [(part, part) for part in parts if len(part.devices) > 1]
     for name, of in {"gpu_against_cpu": stats.against, "break_even": stats.break_even}.items():
@@ -370,8 +382,10 @@ def _frames(parts: Sequence[Part]) -> dict[str, pd.DataFrame]:
     return found
 
 
-def _costs(part: Part, side: str, reference: str) -> pd.DataFrame:
-    return stats.relative_cost(stats.timed(part.frame), side, reference)
+def _costs(part: Part, side: str) -> pd.DataFrame:
+    timed = stats.timed(part.frame)
+    reference = references(timed).get(side, "")
+    return stats.relative_cost(timed, side, reference).assign(reference=reference)
 
 
 def _stacked(parts: Sequence[Part], read: Callable[[Part], pd.DataFrame]) -> pd.DataFrame:
