@@ -193,13 +193,19 @@ def _doubts(names: tuple[str, str], runs: tuple[Run, Run]) -> tuple[str, ...]:
 
 def percent(text: str, where: str) -> float:
     """A share from a text such as `10%`. Raises `InputError`."""
-    number = text.strip().removesuffix("%").strip()
+    stripped = text.strip()
+    number = stripped.removesuffix("%").strip()
     try:
         share = float(number) / 100
     except ValueError:
         share = np.nan
     if not 0 <= share < 1:
         raise InputError(f"{where}: got {text!r}; expected a percentage from 0% to below 100%, such as 10%")
+    if 0 < share < 0.01 and stripped == number:
+        raise InputError(
+            f"{where}: got {text!r}; expected a percentage with its sign: {number}% or {share * 1e4:g}%",
+            "below 1 a number without a sign may be meant as a share",
+        )
     return share
 
 

@@ -362,6 +362,13 @@ def test_a_percentage_is_read(text: str, share: float) -> None:
     assert percent(text, "--x") == pytest.approx(share)
 
 
+def test_what_may_be_a_percentage_or_a_share_is_refused() -> None:
+    with pytest.raises(InputError, match=r"--x: got '0.1'; expected a percentage with its sign: 0.1% or 10%"):
+        percent("0.1", "--x")
+    assert percent("0.1%", "--x") == pytest.approx(0.001)
+    assert percent("0", "--x") == 0
+
+
 @pytest.mark.parametrize("text", ["", "%", "ten", "-1%", "100%", "nan", "inf%", "10%%"])
 def test_what_is_no_percentage_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="--x: got"):
