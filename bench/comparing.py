@@ -17,6 +17,7 @@ from bench.labels import joined, significant
 from bench.stats import cell_label
 from bench.tables import LEADER, LEVEL, WORDS, Column, Entry, Row, Table
 
+MACHINE = ("processor", "processor_model", "vectors", "device", "device_kind", "precision")  # of its environment
 READS = "the second run less the first, of the mean test metric"
 LEAST = ("its interval", "s to target A", "s to target B", "p", "95 % interval", "A / B")  # the first is missed least
 
@@ -115,7 +116,7 @@ def _ranked(cells: pd.DataFrame) -> pd.DataFrame:
 
 def _machine(run: Any) -> str:
     environment = run.manifest["environment"]
-    parts = [environment.get(key, "") for key in ("processor", "device", "device_kind", "precision")]
+    parts = [environment.get(key, "") for key in MACHINE]
     packages = environment.get("packages", {})
     versions = [f"{name} {packages[name]}" for name in ("optact", "jax") if name in packages]
     return ", ".join([*dict.fromkeys(str(part) for part in parts if part), *versions])

@@ -431,4 +431,5 @@ def _machine(run: Any) -> str:
     devices = [f"{name}: {kind}" for name, kind in kinds.items() if kind != name]
     packages = [f"{name} {of}" for name, of in environment["packages"].items() if name in ("optact", "jax", "jaxlib")]
     cores = f"{environment['cores']} cores"
-    return ", ".join([str(environment["processor"]), cores, *devices, *packages])
+    details = [str(environment[key]) for key in ("processor_model", "vectors") if key in environment]
+    return ", ".join([str(environment["processor"]), *details, cores, *devices, *packages])
