@@ -27,7 +27,8 @@ COLUMNS = [
 LEVEL = 0.01  # of the whole family: a comparison is made again and again, and one alarm in twenty would be ignored
 SAME = ("version", "data_sha256", "metric", "target")  # of a task, or its numbers mean different things
 TRUSTED = ("no", "noisy")  # timings that a single cell may be judged by
-ONE, ALL = "one worker", "the whole machine"
+ALL = "the whole machine"  # whose times are compared, or else one worker's or, as workers take turns there, one GPU's
+UNITS = {"gpu": "GPU"}
 REPEAT = 0.10  # the speeds of two equal runs differ by up to this: those of three of `quick` by up to 8.7 %
 
 
@@ -48,11 +49,12 @@ class Comparison:
     missing: int
     gone: tuple[str, ...] = ()
     renewed: tuple[str, ...] = ()
-    of: str = ONE
+    of: str = "one worker"
     machines: tuple[str, str] = ("", "")
     walls: tuple[float, float] | None = None  # of two runs that trained the same
     identical: bool = False  # every score, seed by seed
     workers: tuple[int, int] | None = None
+    unit: str = "worker"
     each: Speedup | None = None
     doubts: tuple[str, ...] = ()  # about the timings of each
 
@@ -77,7 +79,7 @@ class Comparison:
         only = (f"{counted(self.missing, 'cell')} {are} in one run only and left out.",) if self.missing else ()
         renewed = (f"Not the same in both runs, whatever the name: {', '.join(self.renewed)}.",) if self.renewed else ()
         speed = self.speed.sentence(a, b)
-        if self.workers or self.of == ONE:
+        if self.workers or self.of != ALL:
             return *renewed, first + rest, speed, *self._each(), *self._soonest(), *self._whole(), *self.doubts, *only
         across = "On two devices speeds and seconds are of the whole machine."
         return *renewed, speed, *self._whole(), first + rest, *self._soonest(), across, *self.doubts, *only
@@ -86,8 +88,8 @@ class Comparison:
         if self.workers and self.each:
             first, second = self.workers
             yield (
-                f"Speeds and seconds are of the whole machine, {counted(first, 'worker')} against {second:,}; per "
-                f"worker {self.names[1]} trains {self.each}."
+                f"Speeds and seconds are of the whole machine, {counted(first, self.unit)} against {second:,}; per "
+                f"{self.unit} {self.names[1]} trains {self.each}."
             )
 
     def _whole(self) -> Iterator[str]:
@@ -162,10 +164,10 @@ def compare(a: Run, b: Run) -> Comparison:
     tested, identical = _tests(found, shared, tasks), _identical(*found)
     timings = [_timings(run.throughput, shared) for run in (a, b)]
     one = len({_device(run) for run in (a, b)} - {""}) < 2
-    workers = _unlike(timings) if one else None
-    of = ONE if one and not workers else ALL
+    workers, unit = _unlike(timings) if one else None, UNITS.get(_device(a), "worker")
+    of = f"one {unit}" if one and not workers else ALL
     alone = [np.ones(len(shared))] * 2
-    busy = alone if of == ONE else [frame["workers"].astype(float).to_numpy() for frame in timings]
+    busy = alone if of != ALL else [frame["workers"].astype(float).to_numpy() for frame in timings]
     timed = _times(timings, busy)
     steps = _steps(tables, shared, busy)
     cells = pd.concat([pd.DataFrame(rows), tested, steps, timed], axis=1)[COLUMNS]
@@ -180,7 +182,7 @@ def compare(a: Run, b: Run) -> Comparison:
     names = _names(a, b)
     return Comparison(
         names, cells, metrics, speed, missing, gone, renewed, of, machines, walls if alike else None, identical,
-        workers, each, _doubts(names, (a, b)),
+        workers, unit, each, _doubts(names, (a, b)),
     )  # fmt: skip
 
 

@@ -250,6 +250,9 @@ def test_runs_on_two_devices_are_compared_by_the_whole_machine(run: SyntheticRun
     assert "2 × NVIDIA H100" in page and "seconds of the whole machine" in page and "of one worker" not in page
     assert "mathdefault" not in page and re.search(r">\d+ ms<", page), "figures do not read formulas"
     assert not any("whole machine" in text for text in compare(run, run).sentences)
+    assert compare(gpu, gpu).of == "one GPU", "on which workers take turns"
+    more = changed(gpu, throughput=gpu.throughput.assign(workers=2))
+    assert "1 GPU against 2; per GPU other (second) trains 1.00 times as fast" in compare(gpu, more).sentences[2]
 
 
 def test_runs_with_unlike_numbers_of_workers_are_compared_by_the_whole_machine(run: SyntheticRun) -> None:
