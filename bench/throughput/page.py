@@ -30,6 +30,7 @@ from bench.throughput.tables import table, varied
 
 REFERENCES = {"activation": "relu", "optimizer": "sgd"}  # where a suite lacks one, the first that it names
 NOISY = ("noisy", "unstable")
+Lent = tuple[str, pd.DataFrame]  # a convergence run's name and its table
 SKEWED = 1.1  # a mean over tasks so many times the median task is made by few of them
 
 
@@ -98,7 +99,7 @@ def parts_of(runs: Sequence[Any]) -> list["Part"]:
 def render(runs: Sequence[Any]) -> dict[str, bytes]:
     """All files of the report by name, the page last."""
     parts = parts_of(runs)
-    lent = [run.convergence for run in runs if not _timed(run)]
+    lent = [(run.name, run.convergence) for run in runs if not _timed(run)]
     timed = [part.run for part in parts]
     sections = [*map(_crossed, _pairs(parts)), *(section for part in parts for section in _of_part(part, lent))]
     head = {
@@ -261,14 +262,14 @@ def _lacking(frame: pd.DataFrame) -> Iterator[str]:
         )
 
 
-def _of_part(part: Part, lent: Sequence[pd.DataFrame]) -> Iterator[Section]:
+def _of_part(part: Part, lent: Sequence[Lent]) -> Iterator[Section]:
     """The sections of a run; of several each says of which."""
     for section in filter(None, _sections(part, lent)):
         named = replace(section, slug=f"{part.slug}-{section.slug}", title=f"{section.title}: {part.name}")
         yield named if part.several else section
 
 
-def _sections(part: Part, lent: Sequence[pd.DataFrame]) -> Iterator[Section | None]:
+def _sections(part: Part, lent: Sequence[Lent]) -> Iterator[Section | None]:
     timed, lacking = stats.timed(part.frame), _too_large(part.frame)
     if len(timed):
         yield from _speeds(timed, part, lent)
@@ -276,7 +277,7 @@ def _sections(part: Part, lent: Sequence[pd.DataFrame]) -> Iterator[Section | No
         yield Section("memory", "Out of memory", tables=(("What did not fit", table(lacking, tables.LACKING)),))
 
 
-def _speeds(frame: pd.DataFrame, part: Part, lent: Sequence[pd.DataFrame]) -> Iterator[Section | None]:
+def _speeds(frame: pd.DataFrame, part: Part, lent: Sequence[Lent]) -> Iterator[Section | None]:
     yield _costs_of(part, _mean_costs(frame))
     lines = [drawn.rates(part.figure(f"throughput-{axis.replace('_', '-')}"), frame, axis) for axis in drawn.AXES]
     if any(lines):
@@ -350,10 +351,11 @@ def _crossed(pair: tuple[Part, Part]) -> Section:
     return Section(f"{gpu.slug}-against-{cpu.slug}", title, *_devices(stats.timed(_both(*pair))))
 
 
-def _targets(frame: pd.DataFrame, lent: Sequence[pd.DataFrame]) -> Section:
-    rows = stats.seconds_to_target(pd.concat(lent), frame)
+def _targets(frame: pd.DataFrame, lent: Sequence[Lent]) -> Section:
+    rows = pd.concat(stats.seconds_to_target(reached, frame).assign(trained=name) for name, reached in lent)
+    readers = [*tables.TARGET, *[tables.text("trained by", "trained")] * (len(lent) > 1)]
     sentence = "Steps to target of the convergence runs given beside, times the amortized time of a lane-step."
-    return Section("target", "Seconds to the target", (sentence,), (("Cell by cell", table(rows, tables.TARGET)),))
+    return Section("target", "Seconds to the target", (sentence,), (("Cell by cell", table(rows, readers)),))
 
 
 def _compiles(frame: pd.DataFrame) -> pd.DataFrame:
