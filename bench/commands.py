@@ -1,6 +1,7 @@
 """How to reproduce a run: the lines to type."""
 
 import json
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,8 @@ from bench import toml
 from bench.audit import Run
 from bench.labels import joined
 from bench.reference import Reference
+
+OUT = re.compile(r"""(?<=\s)--out(?:=|\s+)(?:'[^']*'|"[^"]*"|[^\s'"])+""")  # with its word, as a shell reads it
 
 
 def commands(run: Run, reference: Reference | None = None) -> tuple[str, ...]:
@@ -33,10 +36,8 @@ def _made(run: Run) -> tuple[str, ...]:
 
 def _written_to(command: str, stored: str) -> str:
     """The command with the directory that the lines after it name, wherever it wrote to at the time."""
-    words = shlex.split(command)
-    place = next((i for i, word in enumerate(words) if word.partition("=")[0] == "--out"), len(words))
-    after = place + (1 if "=" in "".join(words[place : place + 1]) else 2)
-    return " ".join([shlex.join(words[:place]), "--out", stored, *map(shlex.quote, words[after:])])
+    said, count = OUT.subn(lambda _: f"--out {stored}", command)
+    return said if count or not command.startswith("bench run") else f"{command} --out {stored}"
 
 
 def _needed(set_: Mapping[str, Any]) -> list[str]:

@@ -30,7 +30,7 @@ def test_a_run_is_named_by_where_it_lies(tmp_path: Path, monkeypatch: pytest.Mon
         assert together([run, run], "compare")[1:] == (*made, f"bench compare {told} {told}")
 
 
-@pytest.mark.parametrize("typed", ["bench run", "bench run --out=a", "bench run --out a"])
+@pytest.mark.parametrize("typed", ["bench run", "bench run --out=a", "bench run --out 'it'\"'\"'s a'"])
 def test_every_line_names_the_same_directory(typed: str) -> None:
     run = make_run(["relu"], ["sgd"], evaluations=4)
     run.manifest["command"], run.path = f"{typed} s.toml", Path("runs/mine")
