@@ -63,7 +63,7 @@ LEVELS = ("fault", "warning", "note")
 
 def audit(run: Run) -> list[Finding]:
     """All findings about `run`, the gravest first; an empty list means that nothing was found."""
-    found = [*_completeness(run), *_blocks(run.convergence), *_seeds(run.convergence), *_timing(run.throughput)]
+    found = [*_completeness(run), *_blocks(run.convergence), *_seeds(run.convergence), *timing(run.throughput)]
     found += [*_sessions(run), *_under_tuned(run)]
     tasks = list(run.manifest["tasks"])
     found += folded([(task, finding) for task in tasks for finding in audit_task(run, task)], len(tasks))
@@ -363,7 +363,8 @@ DOUBTS = {  # what is wrong with one timing, and with several
 }
 
 
-def _timing(throughput: pd.DataFrame) -> Iterator[Finding]:
+def timing(throughput: pd.DataFrame) -> Iterator[Finding]:
+    """How sure the speeds of a run are."""
     total, counts = len(throughput), throughput["noisy"].value_counts()
     known = [(counts[key], words[int(counts[key] > 1)]) for key, words in DOUBTS.items() if key in counts]
     if known:

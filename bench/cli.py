@@ -400,18 +400,31 @@ def _measured(one: Any, device: str) -> dict[str, Any]:
         for each in pool:
             each.shutdown()
     together = {name: sum(rate[name] for rate in rates) for name in rates[0]}
-    return {"one_worker": alone, "all_workers": {"workers": count, **together}}
+    return {"one_worker": alone, "all_workers": {"workers": count, **alone.pop("ceilings_of"), **together}}
 
 
-def _flat(found: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+def _flat(found: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in found.items():
+        path = f"{above}{key}"
         nested = isinstance(value, dict) and any(isinstance(inner, dict) for inner in value.values())
         if nested or key == "all_workers":
-            yield from ((f"{key}.{name}", inner) for name, inner in _flat(value))
+            yield from _flat(value, f"{path}.")
         elif isinstance(value, dict):
-            yield key, ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in value.items())
+            pairs = ((_sized(path, k), v) for k, v in value.items())
+            yield path, ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in pairs)
+        elif isinstance(value, list):
+            yield path, ", ".join(_sized(path, str(one)) for one in value)
         else:
-            yield key, value
+            yield path, value
+
+
+def _sized(path: str, size: str) -> str:
+    """The size of a matrix, or of an array of a stream, with its unit; anything else as it is."""
+    if ".gemm_" in path:
+        return f"{size} x {size}"
+    if ".triad_" in path:
+        return f"{int(size) // 2**10:,} KiB" if int(size) < 2**20 else f"{int(size) // 2**20:,} MiB"
+    return size
 
 
 @app.callback(invoke_without_command=True)

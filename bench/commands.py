@@ -1,8 +1,9 @@
 """How to reproduce a run: the lines to type."""
 
 import json
+import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,32 @@ from bench.audit import Run
 from bench.labels import joined
 from bench.reference import Reference
 
+OUT = re.compile(r"""(?<=\s)--out(?:=|\s+)(?:'[^']*'|"[^"]*"|[^\s'"])+""")  # with its word, as a shell reads it
+
 
 def commands(run: Run, reference: Reference | None = None) -> tuple[str, ...]:
     """Lines that make a run anew, check it and report it; of one from Python they write its suite first."""
     asked = reference and reference.label != run.manifest["suite"].get("reference")
-    against = f" --reference {shlex.quote(reference.label)}" if reference and asked else ""
+    *lines, last = together([run], "report")
+    return *lines, f"{last} --reference {shlex.quote(reference.label)}" if reference and asked else last
+
+
+def together(runs: Sequence[Run], verb: str) -> tuple[str, ...]:
+    """Lines that make runs anew and check them, and one that reports or compares them, as `verb` says."""
+    made = [line for lines in dict.fromkeys(_made(run) for run in runs) for line in lines]
+    return "pip install -c constraints.txt -e .", *made, " ".join(["bench", verb, *(_place(run.path) for run in runs)])
+
+
+def _made(run: Run) -> tuple[str, ...]:
     stored, command = _place(run.path), run.manifest["command"]
-    start = [command] if command else _from_python(run.manifest, stored)
-    start = [*_needed(run.manifest["suite"]), *start]
-    return "pip install -c constraints.txt -e .", *start, f"bench verify {stored}", f"bench report {stored}{against}"
+    start = [_written_to(command, stored)] if command else _from_python(run.manifest, stored)
+    return *_needed(run.manifest["suite"]), *start, f"bench verify {stored}"
+
+
+def _written_to(command: str, stored: str) -> str:
+    """The command with the directory that the lines after it name, wherever it wrote to at the time."""
+    said, count = OUT.subn(lambda _: f"--out {stored}", command)
+    return said if count or not command.startswith("bench run") else f"{command} --out {stored}"
 
 
 def _needed(set_: Mapping[str, Any]) -> list[str]:

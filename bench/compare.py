@@ -8,25 +8,27 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtr, stdtrit
 
-from bench.audit import Run
+from bench.audit import Run, timing
 from bench.effort import trained_on, wall_s
 from bench.errors import DataError, InputError
-from bench.labels import counted, duration, significant
+from bench.labels import counted, duration, joined, significant
 from bench.stats import CELL, Floats, Metric, cell_label, finished, scores
 from bench.stats.moderated import resolution
 from bench.stats.pairs import holm
 from bench.stats.throughput import Speedup, log_half, repeated
 
+SPEED = ["speed_ratio", "speed_ratio_low", "speed_ratio_high"]
 COLUMNS = [
     *CELL,
     *("metric_a", "metric_b", "difference", "difference_low", "difference_high", "paired", "p_value", "verdict"),
     *("steps_a", "steps_b", "seconds_a", "seconds_b", "seconds_ratio"),
-    *("speed_a", "speed_b", "speed_ratio", "speed_ratio_low", "speed_ratio_high", "sure"),
+    *("speed_a", "speed_b", *SPEED, "sure"),
 ]
 LEVEL = 0.01  # of the whole family: a comparison is made again and again, and one alarm in twenty would be ignored
 SAME = ("version", "data_sha256", "metric", "target")  # of a task, or its numbers mean different things
 TRUSTED = ("no", "noisy")  # timings that a single cell may be judged by
-ONE, ALL = "one worker", "the whole machine"
+ALL = "the whole machine"  # whose times are compared, or else one worker's or, as workers take turns there, one GPU's
+UNITS = {"gpu": "GPU"}
 REPEAT = 0.10  # the speeds of two equal runs differ by up to this: those of three of `quick` by up to 8.7 %
 
 
@@ -36,7 +38,8 @@ class Comparison:
 
     `gone` are the cells that only the first has, by name; `renewed` what is registered under the same name in both
     runs and does not compute the same. `of` is whose times these are: one worker's or, where the runs are of two
-    devices, the whole machine's. `machines` are what they trained on, `walls` the seconds that the whole runs took.
+    devices or had unlike numbers of workers, the whole machine's; then `workers` are these numbers and `each` the
+    speeds of one worker. `machines` are what they trained on, `walls` the seconds that the whole runs took.
     """
 
     names: tuple[str, str]
@@ -46,10 +49,14 @@ class Comparison:
     missing: int
     gone: tuple[str, ...] = ()
     renewed: tuple[str, ...] = ()
-    of: str = ONE
+    of: str = "one worker"
     machines: tuple[str, str] = ("", "")
     walls: tuple[float, float] | None = None  # of two runs that trained the same
     identical: bool = False  # every score, seed by seed
+    workers: tuple[int, int] | None = None
+    unit: str = "worker"
+    each: Speedup | None = None
+    doubts: tuple[str, ...] = ()  # about the timings of each
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -72,10 +79,18 @@ class Comparison:
         only = (f"{counted(self.missing, 'cell')} {are} in one run only and left out.",) if self.missing else ()
         renewed = (f"Not the same in both runs, whatever the name: {', '.join(self.renewed)}.",) if self.renewed else ()
         speed = self.speed.sentence(a, b)
-        if self.of == ONE:
-            return *renewed, first + rest, speed, *self._soonest(), *self._whole(), *only
+        if self.workers or self.of != ALL:
+            return *renewed, first + rest, speed, *self._each(), *self._soonest(), *self._whole(), *self.doubts, *only
         across = "On two devices speeds and seconds are of the whole machine."
-        return *renewed, speed, *self._whole(), first + rest, *self._soonest(), across, *only
+        return *renewed, speed, *self._whole(), first + rest, *self._soonest(), across, *self.doubts, *only
+
+    def _each(self) -> Iterator[str]:
+        if self.workers and self.each:
+            first, second = self.workers
+            yield (
+                f"Speeds and seconds are of the whole machine, {counted(first, self.unit)} against {second:,}; per "
+                f"{self.unit} {self.names[1]} trains {self.each}."
+            )
 
     def _whole(self) -> Iterator[str]:
         if self.walls:
@@ -135,8 +150,8 @@ def compare(a: Run, b: Run) -> Comparison:
     Scores: mean difference `b - a` of the test metric with its 95 % t interval; paired by seed where both evaluated
     the same seeds, otherwise Welch's; p-values adjusted by Holm over all cells. Speeds: the ratio of the medians of
     the time of a step, `a / b`, for one worker and one network, with the interval that the two medians' intervals and
-    `REPEAT` give on a log scale; between two devices, one of which may have many workers, for all workers together, and
-    seconds likewise. `seconds_ratio` is seconds to target of `a` over `b`: above 1, `b` is sooner.
+    `REPEAT` give on a log scale; between two devices, or where the numbers of workers differ, for all workers together,
+    and seconds likewise. `seconds_ratio` is seconds to target of `a` over `b`: above 1, `b` is sooner.
     Raises `DataError` where the two cannot be compared. Source: Welch, The Generalization of Student's Problem, 1947;
     Holm 1979.
     """
@@ -147,33 +162,52 @@ def compare(a: Run, b: Run) -> Comparison:
     rows = [dict(zip(CELL, cell, strict=True)) for cell in shared]
     found = [_scores(run, tasks) for run in (a, b)]
     tested, identical = _tests(found, shared, tasks), _identical(*found)
-    of = ALL if len({_device(run) for run in (a, b)} - {""}) > 1 else ONE
     timings = [_timings(run.throughput, shared) for run in (a, b)]
-    busy = [frame["workers"].astype(float).to_numpy() if of == ALL else np.ones(len(shared)) for frame in timings]
+    one = len({_device(run) for run in (a, b)} - {""}) < 2
+    workers, unit = _unlike(timings) if one else None, UNITS.get(_device(a), "worker")
+    of = f"one {unit}" if one and not workers else ALL
+    alone = [np.ones(len(shared))] * 2
+    busy = alone if of != ALL else [frame["workers"].astype(float).to_numpy() for frame in timings]
     timed = _times(timings, busy)
     steps = _steps(tables, shared, busy)
     cells = pd.concat([pd.DataFrame(rows), tested, steps, timed], axis=1)[COLUMNS]
     missing = len(tables[0]) + len(tables[1]) - 2 * len(shared)
     metrics = {task: Metric.of(entry) for task, entry in tasks.items()}
-    speed = Speedup.over(cells[["speed_ratio", "speed_ratio_low", "speed_ratio_high"]], REPEAT)
+    speed = Speedup.over(cells[SPEED], REPEAT)
+    each = Speedup.over(_times(timings, alone)[SPEED], REPEAT) if workers else None
     gone = tuple(_called(*cell) for cell in tables[0].index.difference(shared, sort=False))
     renewed = tuple(_renewed(a, b, shared))
     machines, walls = (trained_on(a), trained_on(b)), (wall_s(a), wall_s(b))
     alike = all(run.manifest["status"] == "complete" for run in (a, b)) and _work(a).equals(_work(b))
+    names = _names(a, b)
     return Comparison(
-        _names(a, b), cells, metrics, speed, missing, gone, renewed, of, machines, walls if alike else None, identical
-    )
+        names, cells, metrics, speed, missing, gone, renewed, of, machines, walls if alike else None, identical,
+        workers, unit, each, _doubts(names, (a, b)),
+    )  # fmt: skip
+
+
+def _doubts(names: tuple[str, str], runs: tuple[Run, Run]) -> tuple[str, ...]:
+    """What is to be doubted of the speeds of each run; once where it is the same of both."""
+    found = [(name, finding.text) for name, run in zip(names, runs, strict=True) for finding in timing(run.throughput)]
+    texts = dict.fromkeys(text for _, text in found)
+    return tuple(f"{joined([name for name, of in found if of == text])}: {text}" for text in texts)
 
 
 def percent(text: str, where: str) -> float:
     """A share from a text such as `10%`. Raises `InputError`."""
-    number = text.strip().removesuffix("%").strip()
+    stripped = text.strip()
+    number = stripped.removesuffix("%").strip()
     try:
         share = float(number) / 100
     except ValueError:
         share = np.nan
     if not 0 <= share < 1:
         raise InputError(f"{where}: got {text!r}; expected a percentage from 0% to below 100%, such as 10%")
+    if 0 < share < 0.01 and stripped == number:
+        raise InputError(
+            f"{where}: got {text!r}; expected a percentage with its sign: {number}% or {share * 1e4:g}%",
+            "below 1 a number without a sign may be meant as a share",
+        )
     return share
 
 
@@ -327,6 +361,13 @@ def _steps(tables: list[pd.DataFrame], shared: list[Any], busy: list[Floats]) ->
 
 def _timings(frame: pd.DataFrame, shared: list[Any]) -> pd.DataFrame:
     return frame.drop_duplicates(CELL).set_index(CELL).reindex(pd.MultiIndex.from_tuples(shared))
+
+
+def _unlike(timings: list[pd.DataFrame]) -> tuple[int, int] | None:
+    """How many workers each run had, where the same cells were timed with unlike numbers of them."""
+    both = pd.concat([frame["workers"].astype(float) for frame in timings], axis=1).dropna()
+    differ = both[both.iloc[:, 0] != both.iloc[:, 1]]
+    return (int(differ.iloc[0, 0]), int(differ.iloc[0, 1])) if len(differ) else None
 
 
 def _times(frames: list[pd.DataFrame], busy: list[Floats]) -> pd.DataFrame:

@@ -9,6 +9,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from bench import reporting, templating
+from bench.commands import together
 from bench.compare import Comparison
 from bench.figures import styles
 from bench.figures.scatter import seconds_scatter
@@ -17,6 +18,7 @@ from bench.stats import cell_label
 from bench.tables import WORDS, Column, Entry, Row, Table
 from bench.verdicts import LEADER, TIED
 
+MACHINE = ("processor", "processor_model", "vectors", "device", "device_kind", "precision")  # of its environment
 READS = "the second run less the first, of the mean test metric"
 LEAST = ("its interval", "s to target A", "s to target B", "p", "95 % interval", "A / B")  # the first is missed least
 
@@ -58,8 +60,9 @@ def render(found: Comparison, runs: Sequence[Any]) -> dict[str, bytes]:
     figure = seconds_scatter("compare", found.cells, found.names, found.of, styles(_ranked(found.cells)))
     machines = [(name, _machine(run)) for name, run in zip(found.names, runs, strict=True)]
     page = templating.page(
-        "compare.html", found=found, table=as_table(found), figure=figure, machines=machines, data=Markup("[]")
-    )
+        "compare.html", found=found, table=as_table(found), figure=figure, machines=machines,
+        commands=together(runs, "compare"), data=Markup("[]"),
+    )  # fmt: skip
     csv = found.cells.to_csv(index=False, lineterminator="\n")
     drawn = figure.files if figure else {}
     return reporting.listed(drawn | {"tables/compare.csv": csv.encode()}, "comparison") | {"index.html": page.encode()}
@@ -114,7 +117,7 @@ def _ranked(cells: pd.DataFrame) -> pd.DataFrame:
 
 def _machine(run: Any) -> str:
     environment = run.manifest["environment"]
-    parts = [environment.get(key, "") for key in ("processor", "device", "device_kind", "precision")]
+    parts = [environment.get(key, "") for key in MACHINE]
     packages = environment.get("packages", {})
     versions = [f"{name} {packages[name]}" for name in ("optact", "jax") if name in packages]
     return ", ".join([*dict.fromkeys(str(part) for part in parts if part), *versions])

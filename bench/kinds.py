@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.checks import nearest
 from bench.errors import DataError, InputError
+from bench.labels import joined
 from bench.lazy import Lazy, named
 from bench.suite import SuiteFile, contents, parse_as, stored
 
@@ -68,8 +69,22 @@ def parse(values: dict[str, Any], where: str = "suite") -> SuiteFile:
     if kind == CONVERGENCE:
         values = {key: value for key, value in values.items() if key != "kind"}
     suite: Any = KINDS[kind].get("suite")
-    found: SuiteFile = parse_as(suite, values, where)
+    try:
+        found: SuiteFile = parse_as(suite, values, where)
+    except InputError as error:
+        raise type(error)(error.problems, error.hint or _meant(values, suite)) from None
     return found
+
+
+def _meant(values: dict[str, Any], suite: Any) -> str:
+    """The hint where a suite names no kind and has keys that only another kind knows."""
+    for name, kind in KINDS.items():
+        model: Any = kind.get("suite")
+        known = model.model_fields.keys() - suite.model_fields.keys() - {"kind"}
+        theirs = [key for key in values if key in known]
+        if theirs and "kind" not in values:
+            return f'{joined(theirs)} {"is a key" if len(theirs) == 1 else "are keys"} of suites with kind = "{name}"'
+    return ""
 
 
 def kind_of(suite: SuiteFile) -> str:

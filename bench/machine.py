@@ -15,6 +15,9 @@ COMPARABLE = (
     "optact", "jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn",
     "jax-cuda13-plugin", "nvidia-cublas", "nvidia-cudnn-cu13",
 )  # fmt: skip
+CPUINFO = Path("/proc/cpuinfo")
+NUMBERS = {"family": "cpu family", "model": "model", "stepping": "stepping", "part": "CPU part"}  # the last on ARM
+VECTORS = {"avx512f": "AVX-512", "avx2": "AVX2", "avx": "AVX", "sve": "SVE", "asimd": "NEON"}  # the widest first
 PACKAGES = (*COMPARABLE, "pandas", "scipy")
 
 
@@ -23,6 +26,7 @@ def describe() -> dict[str, Any]:
     known = commit()
     return {
         "processor": processor(),
+        **processor_details(),
         "architecture": platform.machine(),
         "cores": len(cores()),
         "memory_bytes": psutil.virtual_memory().total,
@@ -60,12 +64,28 @@ def caches(folder: Path = Path("/sys/devices/system/cpu/cpu0/cache")) -> dict[st
 
 def processor() -> str:
     """Its name, as the system tells it."""
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text(errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    return _first_core(CPUINFO).get("model name") or platform.processor() or platform.machine()
+
+
+def processor_details(info: Path = CPUINFO) -> dict[str, str]:
+    """Family and model as numbers, for a virtual machine may tell but a brand, and the widest vectors; what is known.
+
+    Beside the name and not in it: a run goes on where the name is the same.
+    """
+    core = _first_core(info)
+    told = " ".join(f"{word} {core[key]}" for word, key in NUMBERS.items() if key in core)
+    flags = core.get("flags", core.get("Features", "")).split()
+    widest = next((name for flag, name in VECTORS.items() if flag in flags), "")
+    return {key: of for key, of in {"processor_model": told, "vectors": widest}.items() if of}
+
+
+def _first_core(info: Path) -> dict[str, str]:
+    """What Linux tells of the first core; nothing elsewhere."""
+    if not info.exists():
+        return {}
+    lines = info.read_text(errors="replace").partition("\n\n")[0].splitlines()
+    pairs = (line.partition(":") for line in lines)
+    return {key.strip(): value.strip() for key, _, value in pairs}
 
 
 def _git(checkout: Path, *arguments: str) -> str:

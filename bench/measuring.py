@@ -27,6 +27,7 @@ def one_worker() -> dict[str, Any]:
         "triad_bytes_per_s": {str(size): kernels.triad_bandwidth(size) for size in streams},
         "dispatch_s": dispatch(),
         "scan_step_s": scan_step(),
+        "ceilings_of": {"gemm_sizes": list(kernels.PRODUCTS[device]), "triad_bytes": [kernels.STREAMS[device]]},
         "devices": [str(device) for device in jax.devices()],
     }
 

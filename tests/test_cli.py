@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from bench import __version__, launch, reporting, store
 from bench.activations import ACTIVATIONS
-from bench.cli import KINDS, app
+from bench.cli import KINDS, _flat, app
 from bench.errors import DataError, InputError, Interrupted, LockedError, ResourceError
 from bench.locate import suite_files
 from bench.optimizers import OPTIMIZERS
@@ -510,11 +510,26 @@ class TestProcess:
         assert (here / written).exists()
 
 
+def test_sizes_that_were_measured_have_units() -> None:
+    rates = {"gemm_flops_per_s": {"float32": {"64": 1e9}}, "triad_bytes_per_s": {"16384": 2e9, "67108864": 1e9}}
+    shared = {"workers": 2, "gemm_sizes": [512, 1024], "triad_bytes": [2**26], "triad_bytes_per_s": 3e9}
+    assert dict(_flat({"one_worker": rates, "all_workers": shared, "cores": 2})) == {
+        "one_worker.gemm_flops_per_s.float32": "64 x 64 1e+09",
+        "one_worker.triad_bytes_per_s": "16 KiB 2e+09, 64 MiB 1e+09",
+        "all_workers.workers": 2,
+        "all_workers.gemm_sizes": "512 x 512, 1024 x 1024",
+        "all_workers.triad_bytes": "64 MiB",
+        "all_workers.triad_bytes_per_s": 3e9,
+        "cores": 2,
+    }
+
+
 @pytest.mark.slow
 def test_info_measures_one_worker_and_all_at_once() -> None:
     result = bench("info", "--measure", "--json")
     found = json.loads(result.stdout)  # progress goes to the other stream
     assert "measuring" in result.stderr
     assert found["all_workers"]["workers"] >= 1
+    assert found["all_workers"]["triad_bytes"] == [2**26]
     assert min(found["one_worker"]["gemm_flops_per_s"]["float32"].values()) > 1e6
     assert found["one_worker"]["dispatch_s"] > found["one_worker"]["scan_step_s"] > 0

@@ -7,13 +7,13 @@ import pytest
 from synthetic import make_run
 
 from bench import suite
-from bench.commands import commands
+from bench.commands import commands, together
 from bench.reporting import render
 
 
 def test_a_run_is_named_by_where_it_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make_run(["relu"], ["sgd"], evaluations=4)
-    run.manifest["command"] = "bench run mine.toml --out 'runs/my run'"
+    run.manifest["command"] = "bench run mine.toml --out 'runs/my run' --report"
     monkeypatch.chdir(tmp_path)
     places = {
         Path("runs/my run"): "'runs/my run'",
@@ -25,7 +25,17 @@ def test_a_run_is_named_by_where_it_lies(tmp_path: Path, monkeypatch: pytest.Mon
         run.path = path
         first, *rest = commands(run)
         assert first.startswith("pip install")
-        assert rest == [run.manifest["command"], f"bench verify {told}", f"bench report {told}"]
+        made = [f"bench run mine.toml --out {told} --report", f"bench verify {told}"]
+        assert rest == [*made, f"bench report {told}"], "all of the same directory, wherever the run was written"
+        assert together([run, run], "compare")[1:] == (*made, f"bench compare {told} {told}")
+
+
+@pytest.mark.parametrize("typed", ["bench run", "bench run --out=a", "bench run --out 'it'\"'\"'s a'"])
+def test_every_line_names_the_same_directory(typed: str) -> None:
+    run = make_run(["relu"], ["sgd"], evaluations=4)
+    run.manifest["command"], run.path = f"{typed} s.toml", Path("runs/mine")
+    assert sorted(commands(run)[1].split()) == ["--out", "bench", "run", "runs/mine", "s.toml"]
+    assert "--out runs/mine" in commands(run)[1] and commands(run)[2] == "bench verify runs/mine"
 
 
 def test_a_run_from_python_is_reproduced_by_its_suite_as_a_file(tmp_path: Path) -> None:
@@ -57,4 +67,5 @@ def test_files_of_one_s_own_are_named() -> None:
     run = make_run(["relu"], ["sgd"], evaluations=4)
     own = {"python": ["/somewhere/own.py"], "tasks": [{"name": "mine", "file": "/somewhere/mine.npz"}, {"name": "t"}]}
     run.manifest |= {"command": "bench run mine.toml --out run", "suite": run.manifest["suite"] | own}
+    run.path = Path("run")
     assert commands(run)[1:3] == ("# needs own.py and mine.npz, where the suite says", "bench run mine.toml --out run")

@@ -249,8 +249,26 @@ def test_runs_on_two_devices_are_compared_by_the_whole_machine(run: SyntheticRun
     page = render(found, [run, gpu])["index.html"].decode()
     assert "2 × NVIDIA H100" in page and "seconds of the whole machine" in page and "of one worker" not in page
     assert "mathdefault" not in page and re.search(r">\d+ ms<", page), "figures do not read formulas"
-    alike = compare(run, changed(run, throughput=run.throughput.assign(workers=1)))
-    assert (alike.cells["speed_ratio"] == 1).all() and not any("whole machine" in text for text in alike.sentences)
+    assert not any("whole machine" in text for text in compare(run, run).sentences)
+    assert compare(gpu, gpu).of == "one GPU", "on which workers take turns"
+    more = changed(gpu, throughput=gpu.throughput.assign(workers=2))
+    assert "1 GPU against 2; per GPU other (second) trains 1.00 times as fast" in compare(gpu, more).sentences[2]
+
+
+def test_runs_with_unlike_numbers_of_workers_are_compared_by_the_whole_machine(run: SyntheticRun) -> None:
+    wide = slowed(run, 2.0, workers=16)
+    found = compare(run, wide)
+    assert found.cells["speed_ratio"].to_numpy() == pytest.approx(4), "eight times the workers, each half as fast"
+    reached = np.isfinite(found.cells["steps_a"])
+    assert found.cells.loc[reached, "seconds_ratio"].to_numpy() == pytest.approx(4)
+    assert found.sentences[1].startswith("other trains 4.00 times as fast as synthetic (")
+    assert found.sentences[2] == (
+        "Speeds and seconds are of the whole machine, 2 workers against 16; per worker other trains 0.500 times as "
+        "fast (0.455 to 0.550)."
+    )
+    assert (
+        found.slower(0.1) == [] and "seconds of the whole machine" in render(found, [run, wide])["index.html"].decode()
+    )
 
 
 def test_seconds_to_target_are_set_against_each_other(run: SyntheticRun) -> None:
@@ -281,6 +299,15 @@ def test_other_budgets_and_other_cells_are_refused(run: SyntheticRun) -> None:
         compare(run, changed(run, lanes=run.lanes.assign(steps=900)))
     with pytest.raises(DataError, match=r"got no cell .*, on digits_mlp; expected some of those on digits_mlp"):
         compare(run, make_run(["gelu"], ["lion"]))
+
+
+def test_what_is_to_be_doubted_of_the_timings_is_told(run: SyntheticRun) -> None:
+    few = changed(run, throughput=run.throughput.assign(noisy="few"))
+    sure = changed(run, throughput=run.throughput.assign(noisy="no"))
+    told = "All 4 timings rest on few samples: compare speeds with care."
+    assert compare(sure, sure).doubts == ()
+    assert compare(few, replace(few, name="third")).sentences[-1] == f"other and third: {told}"
+    assert compare(replace(sure, name="third"), few).sentences[-1] == f"other: {told}"
 
 
 def test_what_only_one_run_has_is_left_out_and_counted(run: SyntheticRun) -> None:
@@ -336,6 +363,13 @@ def test_one_seed_is_not_tested() -> None:
 @pytest.mark.parametrize(("text", "share"), [("10%", 0.1), ("10 %", 0.1), ("2.5", 0.025), ("0%", 0.0)])
 def test_a_percentage_is_read(text: str, share: float) -> None:
     assert percent(text, "--x") == pytest.approx(share)
+
+
+def test_what_may_be_a_percentage_or_a_share_is_refused() -> None:
+    with pytest.raises(InputError, match=r"--x: got '0.1'; expected a percentage with its sign: 0.1% or 10%"):
+        percent("0.1", "--x")
+    assert percent("0.1%", "--x") == pytest.approx(0.001)
+    assert percent("0", "--x") == 0
 
 
 @pytest.mark.parametrize("text", ["", "%", "ten", "-1%", "100%", "nan", "inf%", "10%%"])

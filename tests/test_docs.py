@@ -129,6 +129,37 @@ def test_the_columns_of_every_frame_are_told(name: str) -> None:
     assert [column.strip("`") for column in told] == columns
 
 
+def test_the_columns_of_comparisons_and_costs_are_told() -> None:
+    from bench import load
+    from bench.compare import COLUMNS
+    from bench.throughput.compare import compare
+    from bench.throughput.page import _frames, parts_of
+
+    run = load(ROOT / "results" / "throughput_quick")
+    shown = {
+        "`compare.csv` of two runs that trained": COLUMNS,
+        "`compare.csv` of two throughput runs": list(compare(run, run).cells),
+        "`activation_cost.csv` and `optimizer_cost.csv`": list(_frames(parts_of([run]))["activation_cost"]),
+    }
+    text = (ROOT / "docs" / "results.md").read_text("utf-8")
+    for title, columns in shown.items():
+        section = text.partition(f"### {title}\n")[2].partition("\n### ")[0]
+        told = [column for cell in re.findall(r"^\| (`[^|]*) \|", section, re.MULTILINE) for column in cell.split(", ")]
+        assert sorted(column.strip("`") for column in told) == sorted(columns), title
+
+
+def test_the_keys_of_throughput_suites_are_told_with_their_defaults() -> None:
+    from bench.suite import SuiteFile
+    from bench.throughput.suite import ThroughputSuite
+
+    text = (ROOT / "docs" / "throughput.md").read_text("utf-8")
+    told = {key: default for key, _, default in re.findall(r"^\| `(\w+)` \| (.+?) \| (.+?) \|", text, re.MULTILINE)}
+    same = {*SuiteFile.model_fields, "tasks", "activations", "optimizers"}
+    fields = {key: of for key, of in ThroughputSuite.model_fields.items() if key not in same}
+    shown = {k: "required" if of.is_required() else f"`{json.dumps(of.default)}`" for k, of in fields.items()}
+    assert told == shown
+
+
 def in_scripts(program: str, text: str) -> Iterator[list[str]]:
     """The command lines of this program in the bash and yaml blocks, each without the program's name."""
     lines = [shlex.split(line, comments=True) for line in "".join(blocks("bash", text)).splitlines()]

@@ -430,6 +430,18 @@ def test_a_side_with_one_entry_has_no_panel_and_large_rates_have_short_ticks() -
     assert "by optimizer" in shown and "by activation" not in shown and "20 M" in shown
 
 
+def test_speeds_say_whose_they_are_and_who_is_as_fast() -> None:
+    run = make_run(["relu", "tanh"], ["sgd", "adam"])
+    ends = {"step_s_median": 1.0, "step_s_low": 1.0, "step_s_high": 1.0, "lane_steps_per_s": 5.0}
+    run.throughput = run.throughput.assign(**ends)
+    found = draw(run)["throughput"]
+    assert found.finding.endswith("; 3 others share its measurement.")
+    assert found.reading.startswith("Lane-steps a second of one worker while all were busy; ")
+    run.throughput = run.throughput.assign(device="gpu")
+    told = draw(run)["throughput"].reading
+    assert told.startswith("Lane-steps a second of the whole GPU, on which workers take turns; ")
+
+
 @pytest.mark.parametrize("buckets", [BUCKETS, TIMED_BUCKETS], ids=["convergence", "throughput"])
 def test_parts_of_the_time_look_different_and_are_explained(buckets: tuple[str, ...]) -> None:
     figure = times("t", pd.DataFrame({"bucket": buckets, "seconds": np.arange(1.0, 1 + len(buckets))}), [2])
@@ -450,7 +462,7 @@ def test_a_flat_rate_looks_flat_and_has_intervals() -> None:
     setting = {"task": "t", "activation": "relu", "optimizer": "sgd", "device": "cpu", "workers": 1}
     steps = {"step_s_median": 1.0, "step_s_low": 0.8, "step_s_high": 1.25}
     frame = pd.DataFrame([{**setting, **steps, "width": w, "lane_steps_per_s": r} for w, r in ((1, 34e3), (4, 34.5e3))])
-    figure = rates(frame, "width")
+    figure = rates("width", frame, "width")
     assert figure is not None and {"10 k", "100 k"} <= set(texts(figure))
     assert "95 % interval" in figure.reading
     found = figures.stats.throughput.scaling(frame, "width")

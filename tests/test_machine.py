@@ -17,6 +17,26 @@ def test_it_describes_host_and_software_as_plain_values() -> None:
     assert {"jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn"} <= found["packages"].keys()
 
 
+AMD = "cpu family\t: 25\nmodel\t\t: 17\nmodel name\t: AMD EPYC\nstepping\t: 1\nflags\t\t: fpu avx avx2{}\n"
+NUMBERS = "family 25 model 17 stepping 1"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (AMD.format(" avx512f"), {"processor_model": NUMBERS, "vectors": "AVX-512"}),
+        (AMD.format("") + "\n" + AMD.format(" avx512f"), {"processor_model": NUMBERS, "vectors": "AVX2"}),
+        ("Features : fp asimd\nCPU part : 0xd0c\n", {"processor_model": "part 0xd0c", "vectors": "NEON"}),
+        ("", {}),
+    ],
+)  # fmt: skip
+def test_a_processor_is_told_by_its_numbers_and_its_vectors(tmp_path: Path, text: str, told: dict[str, str]) -> None:
+    (tmp_path / "cpuinfo").write_text(text)
+    assert machine.processor_details(tmp_path / "cpuinfo") == told
+    assert machine.processor_details(tmp_path / "none") == {}
+    assert machine.describe().items() >= machine.processor_details().items()
+
+
 def test_the_commit_is_told_of_a_checkout_and_where_its_code_was_edited(tmp_path: Path) -> None:
     def git(*arguments: str) -> str:
         identity = ("-c", "user.name=n", "-c", "user.email=e@x.org")

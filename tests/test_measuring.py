@@ -32,4 +32,5 @@ def test_every_size_and_type_is_measured(monkeypatch: pytest.MonkeyPatch) -> Non
     found = measuring.one_worker()
     assert found["gemm_flops_per_s"]["bfloat16"]["1024"] == (1024, "bfloat16")
     assert found["triad_bytes_per_s"]["16384"] == 32768
+    assert found["ceilings_of"] == {"gemm_sizes": [512, 1024], "triad_bytes": [2**26]}
     assert found["devices"] == [str(device) for device in jax.devices()]

@@ -110,6 +110,23 @@ def test_devices_are_compared_each_at_its_best() -> None:
     assert stats.against(two_devices().query("device == 'cpu'")).empty
 
 
+def test_the_fastest_cell_stands_beside_those_that_share_its_measurement_or_cannot_be_told_from_it() -> None:
+    frame = pd.DataFrame(
+        [
+            row(1e-3), row(1.1e-3, width=2), row(1e-3, activation="gelu"), row(1.1e-3, activation="tanh"),
+            row(1.2e-3, activation="tanh"), row(1.05e-3, optimizer="adam"), row(2e-3, activation="silu"),
+        ]
+    )  # fmt: skip
+    found = stats.Beside.fastest(frame)
+    assert (found.shared, found.level) == (1, 2)
+    assert str(found) == "; 1 other shares its measurement and 2 more cannot be told from it"
+    assert str(stats.Beside(3, 0)) == "; 3 others share its measurement"
+    assert str(stats.Beside(0, 1)) == "; 1 other cannot be told from it"
+    assert str(stats.Beside.fastest(frame[:1])) == ""
+    once = frame.assign(step_s_low=np.nan, step_s_high=np.nan)
+    assert stats.Beside.fastest(once) == stats.Beside(1, 0), "one sample has no interval"
+
+
 def test_where_one_device_overtakes_the_other() -> None:
     (found,) = stats.overtakes(two_devices(), "lanes").to_dict("records")
     assert found["lanes"] == 100  # at 10 lanes it makes 1,000 of the CPU's 2,000

@@ -1,8 +1,10 @@
 """A throughput run end to end: measured in workers, stored, verified, resumed, reported, compared."""
 
 import html
+import io
 import json
 import multiprocessing
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -23,7 +25,7 @@ from bench.errors import DataError, InputError, Interrupted, ResourceError
 from bench.stats import throughput as stats
 from bench.tasks import TASKS
 from bench.throughput import launch, page, plan
-from bench.throughput.compare import compare, lines, render
+from bench.throughput.compare import as_json, compare, lines, render
 from bench.throughput.results import BUCKETS, COLUMNS, ThroughputRun, times
 from bench.throughput.suite import ThroughputSuite
 
@@ -155,6 +157,8 @@ def test_it_goes_on_with_the_data_it_began_with_as_far_as_it_says(
 def rewrite(path: Path, manifest: dict[str, Any], **told: Any) -> None:
     """The manifest with no checksum of the task's data, but with what is told here."""
     task = {key: of for key, of in manifest["tasks"]["wine_mlp"].items() if key != "data_sha256"}
+    for key in ("processor_model", "vectors"):
+        manifest["environment"].pop(key, None)
     with store.Store(path) as held:
         held.write_manifest(manifest | {"tasks": {"wine_mlp": task | told}})
 
@@ -250,7 +254,7 @@ def test_nothing_that_fits_is_told_in_words_alone(timed: Path) -> None:
     entry = {**run.journal[1], "untimed": [["relu", "sgd", "out of memory"], ["tanh", "sgd", "ValueError: no"]]}
     entry["workers"] = [{**told, "cells": []} for told in entry["workers"]]
     run.journal[:] = [entry]
-    assert page.verdicts([run])[0] == "Nothing was measured."
+    assert page.verdicts([run])[1] == "Nothing was measured."
     text = page.render([run])["index.html"].decode()
     assert "Memory was too small for 1 of the timings" in text and "Fastest" not in text
 
@@ -380,6 +384,18 @@ def test_settings_that_all_timings_share_are_told_once_and_take_no_columns(timed
     assert "| activation | optimizer | width | step, ms |" in text  # two widths
 
 
+def test_the_fastest_is_told_with_those_as_fast(timed: Path) -> None:
+    run = kinds.load(timed)
+    ends = {"step_s_median": 1.0, "step_s_low": 0.9, "step_s_high": 1.1}
+    frame = run.throughput.assign(**ends, lane_steps_per_s=run.throughput["width"].astype(float))
+    frame.loc[frame["activation"] == "tanh", ["step_s_median", "lane_steps_per_s"]] *= [1.01, 1 / 1.01]
+    assert next(page.headline(frame)).endswith("; 1 other cannot be told from it.")
+    several = pd.concat([frame.assign(task=task) for task in "ab"])
+    found = page._tops(several)
+    assert found is not None and found.tables[0][1].columns[-3].title == "as fast"
+    assert [row.entries[-3].text for row in found.tables[0][1].rows] == ["1", "1"]
+
+
 def of_tasks(run: ThroughputRun, **slower: float) -> MadeUp:
     """A run of several tasks, each as many times as slow as the first run's."""
     made = [MadeUp(run, "cpu", factor).throughput.assign(task=task) for task, factor in slower.items()]
@@ -404,6 +420,10 @@ def test_the_page_says_how_to_reproduce_it_and_names_a_cpu_once(timed: Path) -> 
     files = page.render([kinds.load(timed)])
     assert all("How to reproduce it" in files[name].decode() for name in ("index.html", "report.md"))
     assert "    bench run tiny.toml --out " in files["report.md"].decode()
+    run = kinds.load(timed)
+    found = html.unescape(render(compare(run, run), [run, run])["index.html"].decode())
+    (path,) = set(re.findall(r"bench verify (\S+)", found))
+    assert f"\nbench compare {path} {path}</pre>" in found
     assert "cpu: cpu" not in files["index.html"].decode()
 
 
@@ -436,6 +456,19 @@ def test_the_reference_itself_may_be_the_costliest(timed: Path) -> None:
     assert "The costliest activation is relu, then tanh: 0.98 times the step of relu." in text
 
 
+def test_without_relu_costs_are_relative_to_what_the_suite_names_first(timed: Path) -> None:
+    run = kinds.load(timed)
+    run.throughput = run.throughput.replace({"activation": {"relu": "silu"}})
+    files = page.render([run])
+    assert "### Activation against silu" in files["report.md"].decode()
+    assert any(told.startswith("Costliest activation: ") and "silu" in told for told in page.verdicts([run]))
+    assert set(pd.read_csv(io.BytesIO(files["tables/activation_cost.csv"]))["reference"]) == {"silu"}
+    run.throughput = run.throughput[run.throughput["activation"] == "tanh"]
+    files = page.render([run])
+    assert "What activations and optimizers cost" not in files["index.html"].decode()
+    assert not any(name.startswith("figures/throughput-costs") for name in files)
+
+
 def test_two_devices_are_set_against_each_other(timed: Path, smoke_run: Path) -> None:
     run = kinds.load(timed)
     both = page.render([run, MadeUp(run, "gpu", 0.1)])
@@ -443,7 +476,54 @@ def test_two_devices_are_set_against_each_other(timed: Path, smoke_run: Path) ->
     assert "The GPU trains 10 times as fast" in text and "No GPU has been measured" not in text
     assert "pays after lane-steps" in text and "tables/break_even.csv" in both
     assert "Seconds to the target" not in text
-    assert "Seconds to the target" in page.render([run, kinds.load(smoke_run)])["index.html"].decode()
+    trained = kinds.load(smoke_run)
+    one, two = (page.render([run, *[trained] * number])["index.html"].decode() for number in (1, 2))
+    assert "Seconds to the target" in one and "trained by" not in one and "trained by" in two
+
+
+def test_runs_of_one_device_are_reported_each_for_itself(timed: Path) -> None:
+    run = kinds.load(timed)
+    files = page.render([run, MadeUp(run, "cpu", 2.0, "slow"), MadeUp(run, "cpu", 3.0, "slow")])
+    rows = pd.read_csv(io.BytesIO(files["tables/throughput.csv"]))
+    assert rows["run"].value_counts().to_dict() == {"tiny": 4, "slow": 4, "slow (2)": 4}
+    assert set(pd.read_csv(io.BytesIO(files["tables/activation_cost.csv"]))["run"]) == set(rows["run"])
+    assert "run" not in pd.read_csv(io.BytesIO(page.render([run])["tables/throughput.csv"])).columns
+    rates = [f"{factor * run.throughput['lane_steps_per_s'].max():,.0f} lane-steps a second" for factor in (1, 1 / 2)]
+    text = files["index.html"].decode()
+    told = [text.index(f"{name}: Fastest: ") for name in ("tiny", "slow", "slow (2)")]
+    assert told == sorted(told) and all(rate in text[: text.index("<main>")] for rate in rates)
+    assert "What activations and optimizers cost: slow (2)" in text and text.count("No GPU has been measured.") == 1
+    assert {"figures/tiny-throughput-costs.svg", "figures/slow-throughput-costs.svg"} <= files.keys()
+    assert (
+        sum(line.startswith("slow: Fastest: ") for line in page.verdicts([run, MadeUp(run, "cpu", 2.0, "slow")])) == 1
+    )
+
+
+def test_a_gpu_stands_against_the_cpu_of_every_run_that_it_does_not_share(timed: Path) -> None:
+    run = kinds.load(timed)
+    both = MadeUp(run, "cpu", 1.0, "both")
+    both.throughput = pd.concat([run.throughput, MadeUp(run, "gpu", 0.5).throughput], ignore_index=True)
+    files = page.render([run, MadeUp(run, "gpu", 0.1, "gpu"), both])
+    rows = pd.read_csv(io.BytesIO(files["tables/gpu_against_cpu.csv"]))
+    found = rows.groupby(["gpu_run", "cpu_run"])["ratio"].median().to_dict()
+    expected = {("gpu", "tiny"): 10, ("gpu", "both"): 10, ("both", "tiny"): 2, ("both", "both"): 2}
+    assert found == pytest.approx(expected)
+    text = files["report.md"].decode()
+    assert "## GPU against CPU: gpu against tiny" in text and "## GPU against CPU: both\n" in text
+
+
+def test_what_a_run_lacks_is_said_first(timed: Path, copied: Path, tmp_path: Path) -> None:
+    run = kinds.load(timed)
+    assert page.doubts(run) == []
+    run.manifest["status"], run.journal[:] = "interrupted", run.journal[:1]
+    told = "This run is interrupted; 1 of its 2 groups was not measured."
+    files = page.render([run])
+    assert page.verdicts([run])[0] == told
+    assert files["report.md"].decode().split("\n\n")[2] == f"**{told}**"
+    whole = kinds.load(copied)
+    found = compare(whole, run)
+    assert found.sentences[0] == f"tiny: {told}" and f"tiny: {told}" in lines(found)
+    assert json.loads(as_json(found))["sentences"][0] == f"tiny: {told}"
 
 
 def test_a_run_against_itself_and_against_one_half_as_fast(timed: Path) -> None:
@@ -467,9 +547,12 @@ def test_what_is_unsure_is_not_counted_among_what_was_judged(timed: Path) -> Non
     run, unsure = kinds.load(timed), MadeUp(kinds.load(timed), "cpu", 20.0)
     run.throughput["noisy"], unsure.throughput["noisy"] = "no", ["no", "no", "no", "few"]
     found = compare(run, unsure)
-    assert found.cells["verdict"].tolist() == ["slower"] * 3 + [""]
-    assert found.sentences[0].startswith("Of 3 timings that both have 0 faster and 3 slower in made-up than in tiny")
-    assert found.sentences[-1] == "1 timing was unstable or had few samples: no verdict on it."
+    assert found.cells["verdict"].tolist() == ["slower"] * 3 + ["unsure"]
+    assert found.sentences[0].startswith(
+        "Of 4 timings that both have 1 was set aside, as it was unstable or had few samples; of the rest 0 faster "
+        "and 3 slower in made-up than in tiny"
+    )
+    assert [cell["verdict"] for cell in json.loads(as_json(found))["cells"]] == ["slower"] * 3 + ["unsure"]
     page = html.unescape(render(found, [run, unsure])["index.html"].decode())
     assert page.count(">unsure<") == sum(line.endswith(" unsure") for line in lines(found)) == 1
     unsure.throughput["noisy"] = "unstable"
@@ -511,6 +594,63 @@ def test_each_device_is_compared_with_itself_and_with_another_only_where_it_must
     assert len(half.cells) == 4 and set(half.cells["device_b"]) == {"cpu"} and half.missing == 4
 
 
+def cored(run: ThroughputRun, cores: int, asked: int | None = None, workers: Any = ("all",)) -> MadeUp:
+    """The run as if made on so many cores, all of them busy, each as fast as before."""
+    found = MadeUp(run, "cpu", 1.0, f"cores{cores}")
+    manifest = {"suite": run.manifest["suite"] | {"workers": list(workers)}, "execution": {"asked": asked}}
+    found.manifest = run.manifest | manifest | {"environment": run.manifest["environment"] | {"cores": cores}}
+    frame = run.throughput
+    found.throughput = frame.assign(workers=cores, lanes=cores * frame["width"], noisy="no")
+    return found
+
+
+def test_all_workers_are_compared_with_all_workers_as_whole_machines(timed: Path) -> None:
+    run = kinds.load(timed)
+    found = compare(cored(run, 2), cored(run, 16))
+    assert len(found.cells) == 4 and found.missing == 0 and found.untimed() == []
+    assert found.cells["ratio"].tolist() == pytest.approx([8.0] * 4)
+    assert (
+        "Settings with all of a machine's workers are compared by the rate of the whole machine: 2 against 16 workers."
+        in found.sentences
+    )
+    both = cored(run, 2)
+    both.throughput = pd.concat([both.throughput, run.throughput.assign(noisy="no")], ignore_index=True)
+    assert len(compare(both, cored(run, 16)).cells) == 4, "one worker has no partner"
+    assert len(compare(cored(run, 2), cored(run, 2, asked=2)).cells) == 4, "as many, whatever was asked"
+
+
+def test_runs_without_a_setting_in_common_are_told_what_differs(timed: Path) -> None:
+    run = kinds.load(timed)
+    with pytest.raises(DataError) as error:
+        compare(cored(run, 2, asked=2), cored(run, 16, asked=16))
+    assert str(error.value.problems) == "['cores16: workers: got 16; expected some of 2 as in cores2']"
+    assert "bench plan" not in str(error.value)
+    narrow, wide = (MadeUp(run, "cpu", 1.0, name) for name in ("narrow", "wide"))
+    narrow.throughput, wide.throughput = (run.throughput[run.throughput["width"] == n] for n in (1, 2))
+    wide.throughput = wide.throughput.assign(batch_size=99)
+    with pytest.raises(DataError) as error:
+        compare(narrow, wide)
+    assert error.value.problems == [
+        "wide: batch_size: got 99; expected some of 16 as in narrow",
+        "wide: width: got 2; expected some of 1 as in narrow",
+    ]
+
+
+def test_the_ratio_of_all_is_of_those_that_were_judged(timed: Path) -> None:
+    run, unsure = kinds.load(timed), MadeUp(kinds.load(timed), "cpu", 1.0)
+    slow = MadeUp(kinds.load(timed), "cpu", 20.0).throughput.assign(noisy="unstable")
+    run.throughput["noisy"] = "no"
+    unsure.throughput = pd.concat([run.throughput.iloc[:2], slow.iloc[2:]], ignore_index=True)
+    found = compare(run, unsure)
+    assert found.speed.cells == 2 and found.speed.middle == pytest.approx(1)
+    assert found.slower(0.1) == found.untimed() == [] and " are not told apart" in found.sentences[1]
+    unsure.throughput = slow
+    found = compare(run, unsure)
+    assert found.slower(0.1) == [] and found.untimed() == [
+        "any of 4 timings, as all were unstable or had few samples in one of the runs"
+    ], "a gate that tested nothing does not pass"
+
+
 def test_two_devices_are_compared_each_at_its_best_by_the_rate_of_the_whole_machine(timed: Path) -> None:
     cpu, gpu = (MadeUp(kinds.load(timed), device, 1.0, device) for device in ("cpu", "gpu"))
     cpu.throughput = cpu.throughput.assign(workers=4, lanes=4 * cpu.throughput["width"], noisy="no")
@@ -544,7 +684,9 @@ def test_runs_without_scores_cannot_fail_for_being_worse(timed: Path, tmp_path: 
 
 def test_comparing_at_the_command_line(timed: Path, smoke_run: Path, tmp_path: Path) -> None:
     done = bench("compare", timed, timed, "--fail-if-slower", "10%", "--out", tmp_path / "page")
-    assert done.exit_code == 0 and ("none can be told apart" in done.stdout or "No verdict, as " in done.stdout)
+    untested = "No verdict, as " in done.stdout
+    assert "none can be told apart" in done.stdout or untested
+    assert done.exit_code == (7 if untested else 0) and ("no speed to compare of any" in done.stderr) == untested
     assert (tmp_path / "page" / "index.html").exists()
     assert len(json.loads(bench("compare", timed, timed, "--json").stdout)["cells"]) == 4
     mixed = bench("compare", timed, smoke_run)

@@ -58,6 +58,16 @@ def test_the_kind_picks_the_model() -> None:
         kinds.parse(VALUES | {"kind": "speed"})
 
 
+def test_keys_of_a_throughput_suite_without_its_kind_are_told_apart() -> None:
+    values = {key: value for key, value in VALUES.items() if key != "kind"}
+    with pytest.raises(InputError) as error:
+        kinds.parse(values)
+    assert error.value.hint == 'batch_sizes and widths are keys of suites with kind = "throughput"'
+    with pytest.raises(InputError) as error:
+        kinds.parse(VALUES | {"steps": 5})
+    assert error.value.hint == ""
+
+
 def test_a_described_suite_is_the_same_suite() -> None:
     assert kinds.parse(made(seconds=0.5).described()) == made(seconds=0.5)
 

@@ -15,11 +15,13 @@ from bench.figures import svg
 from bench.figures.style import PALETTE, Style, ink_on
 from bench.labels import counted
 from bench.stats import cell_label, noun
+from bench.stats.throughput import Beside
 
 PLAIN = "#7d8590"
 ROW, LETTER = 0.24, 0.08  # inches a bar, and a letter of its label
 LEAST_LABELLED = 0.12  # of the whole bar
 HATCHES = ("", "////", "....")  # of parts that have the colour of an earlier one
+WHOSE = {"cpu": "one worker while all were busy", "gpu": "the whole GPU, on which workers take turns"}
 PARTS = {  # of a worker's time: what it does, as a sentence calls it, and what that means
     "start": ("starting", "processes and imports"),
     "load": ("loading", "reading data"),
@@ -50,10 +52,10 @@ def throughput(prefix: str, speeds: pd.DataFrame, styles: Mapping[str, Style]) -
     first, last = (cell_label(row["activation"], row["optimizer"]) for row in (fast, slow))
     speed, ratio = fast["lane_steps_per_s"], fast["lane_steps_per_s"] / slow["lane_steps_per_s"]
     rest = f", {ratio:.1f} times as fast as {last}" if len(timed) > 1 else ""
-    finding = f"{first} is fastest at {speed:,.0f} lane-steps a second{rest}."
+    finding = f"{first} is fastest at {speed:,.0f} lane-steps a second{rest}{Beside.fastest(timed)}."
     spread = "Bar: median over the other side of the grid; line: its slowest to its fastest. " * (len(sides) > 1)
     reading = (
-        f"Lane-steps a second of one worker while all were busy; a lane is one {noun(speeds)} in training. "
+        f"Lane-steps a second of {WHOSE[timed['device'].iloc[0]]}; a lane is one {noun(speeds)} in training. "
         f"{spread}Longer is cheaper."
     )
     return svg.figure(

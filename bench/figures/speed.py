@@ -15,7 +15,7 @@ from bench.stats.throughput import scaling
 AXES = {"width": "width, lanes a chunk", "batch_size": "batch size"}
 
 
-def costs(costs_by_side: Sequence[tuple[str, str, pd.DataFrame]]) -> svg.Figure | None:
+def costs(name: str, costs_by_side: Sequence[tuple[str, str, pd.DataFrame]]) -> svg.Figure | None:
     """Step time relative to the reference: a point and interval an entry, a panel for each (side, reference, costs)."""
     shown = [one for one in costs_by_side if not one[2].empty]
     if not shown:
@@ -50,10 +50,10 @@ def costs(costs_by_side: Sequence[tuple[str, str, pd.DataFrame]]) -> svg.Figure 
             ax.grid(axis="y", visible=False)
         return canvas
 
-    return svg.figure("throughput-costs", "What a step costs", draw, finding, reading)
+    return svg.figure(name, "What a step costs", draw, finding, reading)
 
 
-def rates(frame: pd.DataFrame, axis: str) -> svg.Figure | None:
+def rates(name: str, frame: pd.DataFrame, axis: str) -> svg.Figure | None:
     """Lane-steps a second against `axis` (width or batch_size), a line a task and device; None for one value."""
     if frame[axis].nunique() < 2:
         return None
@@ -84,10 +84,10 @@ def rates(frame: pd.DataFrame, axis: str) -> svg.Figure | None:
         _legend(canvas, [f"{task}, {device}" for (task, device), _ in lines], _style)
         return canvas
 
-    return svg.figure(f"throughput-{axis.replace('_', '-')}", f"Speed against {AXES[axis]}", draw, finding, reading)
+    return svg.figure(name, f"Speed against {AXES[axis]}", draw, finding, reading)
 
 
-def roofline(frame: pd.DataFrame) -> svg.Figure | None:
+def roofline(name: str, frame: pd.DataFrame) -> svg.Figure | None:
     """FLOP/s against operational intensity under the measured ceilings of one worker.
 
     Source: Williams, Waterman and Patterson, Roofline: An Insightful Visual Performance Model, 2009.
@@ -122,7 +122,7 @@ def roofline(frame: pd.DataFrame) -> svg.Figure | None:
         _legend(canvas, tasks, _points)
         return canvas
 
-    return svg.figure("throughput-roofline", "Roofline", draw, finding, reading)
+    return svg.figure(name, "Roofline", draw, finding, reading)
 
 
 def _style(i: int) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from bench.labels import significant
+from bench.labels import counted, joined, significant
 from bench.stats.cells import bootstrap_interval
 from bench.stats.metric import CELL, Floats
 from bench.timing import noise
@@ -171,6 +171,34 @@ def machine_rate(frame: pd.DataFrame) -> "pd.Series[float]":
     """Lane-steps a second of all busy workers together."""
     rate: pd.Series[float] = frame["lane_steps_per_s"] * frame["workers"]
     return rate
+
+
+@dataclass(frozen=True)
+class Beside:
+    """How many other cells share the measurement of the fastest, and how many more cannot be told from it."""
+
+    shared: int
+    level: int
+
+    @classmethod
+    def fastest(cls, frame: pd.DataFrame) -> "Beside":
+        """Of one device's timings of networks that may be compared: the ratio's interval holds 1, as in `ratios`."""
+        frame = frame.reset_index(drop=True)
+        rate, half = machine_rate(frame), pd.Series(log_half(frame))
+        place = int(rate.idxmax())
+        cells = pd.MultiIndex.from_frame(frame[CELL])
+        taken = frame[list(SUMMARY[:3])].fillna(0.0)  # a single sample has no interval
+        same = (taken == taken.loc[place]).all(axis=1) & (rate == rate[place])
+        level = np.log(rate[place] / rate) <= np.hypot(half, half[place])
+        alike = set(cells[same]) - {cells[place]}
+        return cls(len(alike), len(set(cells[level]) - alike - {cells[place]}))
+
+    def __str__(self) -> str:
+        """What follows the name of the fastest in a sentence; nothing where it stands alone."""
+        shared = f"{counted(self.shared, 'other')} share{'s' * (self.shared == 1)} its measurement"
+        more = f"{self.level:,} more" if self.shared else counted(self.level, "other")
+        told = [shared] * (self.shared > 0) + [f"{more} cannot be told from it"] * (self.level > 0)
+        return f"; {joined(told)}" if told else ""
 
 
 def scaling(frame: pd.DataFrame, axis: str) -> pd.DataFrame:

@@ -134,6 +134,7 @@ OF_PEAK = number("of peak", "peak_share", percent, "of the rate of a large produ
 TOP: list[Read] = [
     *LACKING,
     number("lane-steps/s", "rate", count, "of all workers together"),
+    number("as fast", "level", count, "other cells of the task whose time cannot be told from it"),
     ("MFLOP a step", True, "of a network", lambda row: row["flops_per_s"] / row["lane_steps_per_s"] / 1e6, significant),
     OF_PEAK,
 ]
