@@ -34,6 +34,9 @@ class Kind:
     report: str
     verdicts: str
     watch: str  # shows how far a run is
+    compare: str
+    shown: str  # the module that shows what `compare` found
+    trains: bool  # to the end, on one device: there are scores
 
     def get(self, what: str) -> Callable[..., Any]:
         """The thing itself."""
@@ -43,12 +46,12 @@ class Kind:
 # fmt: off
 KINDS = {
     CONVERGENCE: Kind("bench.suite:Suite", "bench.launch:run", "bench.results:Run", "bench.reporting:report",
-        "bench.reporting:verdicts", "bench.progress:watched",
+        "bench.reporting:verdicts", "bench.progress:watched", "bench.compare:compare", "bench.comparing", trains=True,
     ),
     THROUGHPUT: Kind(
         "bench.throughput.suite:ThroughputSuite", "bench.throughput.launch:run",
         "bench.throughput.results:ThroughputRun", "bench.throughput.page:report", "bench.throughput.page:verdicts",
-        "bench.progress:watched_groups",
+        "bench.progress:watched_groups", "bench.throughput.compare:compare", "bench.throughput.compare", trains=False,
     ),
 }
 # fmt: on
@@ -169,9 +172,9 @@ def carry_out(
 ) -> Any:
     """As `run`, without its warning; `more` are as for `bench.launch.run`."""
     kind, made = wanted(suite, resume, device)
-    if kind is KINDS[THROUGHPUT] and dask:
+    if dask and not kind.trains:
         raise InputError(f"--dask {dask}: got a throughput suite; expected one that trains: speed is measured here")
-    if kind is KINDS[CONVERGENCE]:
+    if kind.trains:
         if "," in device:
             raise InputError(f"--device: got {device!r}; expected one device: only a throughput suite is for several")
         more["dask"] = dask
@@ -234,7 +237,7 @@ def _held_against(kind: Kind, reference: str) -> dict[str, str]:
     """The reference as an argument, where there is one."""
     if not isinstance(reference, str):
         raise InputError(f"reference: got {reference!r}; expected the name of one activation, optimizer or cell")
-    if reference and kind is KINDS[THROUGHPUT]:
+    if reference and not kind.trains:
         raise InputError(f"--reference: got {reference!r}; expected none for throughput runs, which reach no score")
     return {"reference": reference} if reference else {}
 
@@ -265,16 +268,10 @@ def comparers(runs: Sequence[Any], scores: bool = False) -> tuple[Callable[..., 
             f"{runs[1].name}: got a {kinds[1]} run; expected a {kinds[0]} run as {runs[0].name} is",
             "bench report of both gives the seconds to target",
         )
-    if scores and kinds[0] == THROUGHPUT:
+    kind = KINDS[kinds[0]]
+    if scores and not kind.trains:
         raise InputError("--fail-if-worse: got throughput runs, which reach no score", "--fail-if-slower is for them")
-    compare, shown = COMPARED[kinds[0]]
-    return import_module(compare).compare, import_module(shown)
-
-
-COMPARED = {
-    CONVERGENCE: ("bench.compare", "bench.comparing"),
-    THROUGHPUT: ("bench.throughput.compare", "bench.throughput.compare"),
-}
+    return kind.get("compare"), import_module(kind.shown)
 
 
 def _listed(runs: Any) -> Any:
