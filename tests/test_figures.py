@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import seaborn as sns
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 from synthetic import ACTIVATIONS, OPTIMIZERS, REGRESSION, SyntheticRun, make_run, searched, task_entry
 
 from bench import effects, figures
-from bench.figures import Figure, speed, style, svg
+from bench.figures import Figure, panels, speed, style, svg
 from bench.figures.bars import PARTS, times, workers_of
 from bench.figures.heatmaps import BRIGHT_IS_GOOD, diverged_heatmap, least_difference, limits
 from bench.figures.panels import curves
@@ -393,6 +394,34 @@ def test_what_is_worse_than_the_axis_of_rates_is_told_and_not_drawn_as_the_basel
     assert "2 of 5 points are worse than the axis shows" in figure.reading
     near = sensitivity_of([-0.1, 0.1, 0.5, 0.9, 0.9], baseline=0.0)
     assert "off the axis" not in texts(near) and "worse than the axis" not in near.reading
+
+
+def test_points_that_diverged_are_counted_where_they_stand_at_the_edge_and_not_at_their_score() -> None:
+    run = make_run(["relu"], ["adam"])
+    found = figures.stats.learning_rate_sensitivity(run.lanes, run.manifest["tasks"])
+    look, entry = figures.styles(run.convergence), task_entry(baseline=0.6)
+
+    def reading(values: list[float], diverged: list[float]) -> str:
+        seen = found.assign(validation_metric=values, diverged_share=diverged)
+        return figures.sensitivity("t", seen, run.convergence, entry, look).reading
+
+    both = reading([0.7, 0.8, 0.9, 0.3, 0.0], [0, 0, 0, 0, 1.0])
+    assert "2 of 5 points are worse than the axis shows. They stand at its edge and not at their score: " in both
+    assert "their score: triangles and crosses." in both
+    lost = reading([0.7, 0.8, 0.9, 0.7, 0.0], [0, 0, 0, 0, 1.0])
+    assert "1 of 5 points is worse than the axis shows. It stands at its edge and not at its score: crosses." in lost
+    assert "worse than the axis" not in reading([0.7, 0.8, 0.9, 0.7, 0.65], [0, 0, 0, 0, 0.5])
+
+
+@pytest.mark.parametrize("activations", [1, 2, 3, 4, 7, 9])
+def test_a_legend_stands_clear_above_the_titles_of_the_panels(activations: int) -> None:
+    canvas, axes = panels._panels([f"a{i}" for i in range(activations)], "accuracy", "step")
+    run = make_run(["relu"], OPTIMIZERS, rates=1, tune=1, evaluate=1, evaluations=2)
+    panels._legend(canvas, figures.styles(run.convergence), 0, [])
+    draws = FigureCanvasAgg(canvas).get_renderer()
+    titles = [ax._left_title.get_window_extent(draws).y1 for ax in axes.values()]  # type: ignore[attr-defined]
+    gap = (canvas.legends[0].get_window_extent(draws).y0 - max(titles)) / canvas.dpi
+    assert 0.04 < gap < 0.2
 
 
 def test_where_nothing_beats_the_baseline_the_rates_are_not_one_flat_line() -> None:
