@@ -168,7 +168,9 @@ def test_shares_that_diverged_neither_overlap_nor_leave_the_chart(visit: Any, tm
     chart = page.locator(".charts section", has_text="cross: some diverged").locator("svg")
     assert chart.locator("path.lost").count() == 6
     edge = chart.bounding_box()["x"] + chart.bounding_box()["width"]
-    boxes = [text.bounding_box() for text in chart.locator("text", has_text="%").all() if "(" not in text.inner_text()]
+    boxes = [
+        text.bounding_box() for text in chart.locator("text", has_text="%").all() if "(" not in text.text_content()
+    ]
     ends = [(box["x"], box["x"] + box["width"]) for box in boxes]
     assert len(ends) > 1 and ends[-1][1] <= edge
     assert all(left[1] < right[0] for left, right in pairwise(ends))
