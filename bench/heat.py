@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from bench.figures.heatmaps import least_difference, limits
+from bench.figures.heatmaps import least_difference, limits, metric_ends
 from bench.stats import Pair
 from bench.tables import LEADER, LEVEL, mark
 from bench.verdicts import Verdict
@@ -34,18 +34,24 @@ class Shade:
 
 @dataclass(frozen=True)
 class Heat:
-    """A number a cell, activation by optimizer; the longer side runs down. No difference below `least` shows."""
+    """A number a cell, activation by optimizer; the longer side runs down.
+
+    No difference below `least` shows; `ends` says where the colours end before the worst, if they do.
+    """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Shade, ...]], ...]
     least: float
+    ends: str
 
 
 def heat(table: pd.DataFrame, verdict: Verdict, baseline: float) -> Heat:
     """The mean test metric of each cell of one task's `convergence` table."""
     metric, least = verdict.metric, float(np.nan_to_num(least_difference(verdict, baseline)))
-    span = limits(metric.sign * table[["test_metric"]], least) if verdict.winner else (0.0, 1.0)
-    return _shaded(table, "test_metric", metric.sign, span, metric.show, lambda pair: mark(*pair, verdict), least)
+    signed = metric.sign * table[["test_metric"]]
+    span = limits(signed, least) if verdict.winner else (0.0, 1.0)
+    ends = metric_ends(signed, span, metric)
+    return _shaded(table, "test_metric", metric.sign, span, metric.show, lambda pair: mark(*pair, verdict), least, ends)
 
 
 def rank_heat(board: pd.DataFrame, first: Pair, level: Collection[Pair]) -> Heat:
@@ -65,6 +71,7 @@ def _shaded(
     show: Callable[[float], str],
     marked: Callable[[Pair], str],
     least: float = 0.0,
+    ends: str = "",
 ) -> Heat:
     """A column of a table of cells, times `sign` from the darkest to the brightest colour over `span`."""
     activations, optimizers = (list(dict.fromkeys(table[side])) for side in ("activation", "optimizer"))
@@ -83,4 +90,4 @@ def _shaded(
         (label, tuple(shade(j, i) if turned else shade(i, j) for j in range(len(across))))
         for i, label in enumerate(down)
     ]
-    return Heat(tuple(across), tuple(rows), least)
+    return Heat(tuple(across), tuple(rows), least, ends)

@@ -161,6 +161,13 @@ def test_trials_of_a_search_are_points_and_no_line(visit: Any, tmp_path: Path) -
     assert ", b1=" in page.inner_text("tr[data-name='relu + adam']")
 
 
+@pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
+def test_a_heatmap_of_one_column_leaves_its_words_room(visit: Any, tmp_path: Path, viewport: Any) -> None:
+    page = visit(report([make_run(["relu"], ["sgd", "adam"])], tmp_path / "report"), viewport=viewport)
+    assert page.locator(".beside > figure").bounding_box()["width"] >= 320
+    assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+
+
 def test_shares_that_diverged_neither_overlap_nor_leave_the_chart(visit: Any, tmp_path: Path) -> None:
     run = make_run(["relu"], ["sgd"], rates=15, evaluations=2)
     run.lanes.loc[(run.lanes["phase"] == "tune") & (run.lanes["learning_rate"] > 0.02), "status"] = "diverged"

@@ -19,10 +19,11 @@ from synthetic import ACTIVATIONS, OPTIMIZERS, REGRESSION, SyntheticRun, make_ru
 from bench import effects, figures
 from bench.figures import Figure, panels, speed, style, svg
 from bench.figures.bars import PARTS, times, workers_of
-from bench.figures.heatmaps import BRIGHT_IS_GOOD, diverged_heatmap, least_difference, limits
+from bench.figures.heatmaps import BRIGHT_IS_GOOD, diverged_heatmap, least_difference, limits, metric_heatmap
 from bench.figures.panels import curves
 from bench.figures.profiles import profiles
 from bench.figures.speed import rates
+from bench.heat import heat
 from bench.reference import Reference
 from bench.results import BUCKETS
 from bench.stats import Metric
@@ -449,7 +450,26 @@ def test_a_difference_of_no_account_has_no_colours() -> None:
     low, high = limits(values, least_difference(found, 21.6))
     assert high == 500 and (499.8 - low) / (high - low) > 0.95
     noisy = Verdict("t", ("elu", "sgd"), 500.0, 20.0, (), 4, 10, metric)
-    assert least_difference(noisy, 21.6) == 120
+    assert least_difference(noisy, 21.6) == 80
+
+
+def test_where_the_colours_end_is_told_and_good_cells_differ_in_theirs() -> None:
+    run = make_run(["relu"], ["sgd", "adam", "lion", "rmsprop", "momentum"], evaluations=2)
+    table = run.convergence.assign(test_metric=[0.908, 0.901, 0.895, 0.894, 0.0], rank=range(1, 6))
+    metric = Metric.of(task_entry())
+    found = Verdict("digits_mlp", ("relu", "sgd"), 0.908, 0.01, (), 5, 5, metric)
+    drawn = metric_heatmap("t", table, found, 0.101)
+    assert (
+        "Brighter is better (higher). Colours end at 85.6 %; worse cells all look alike (1 of 5). Thick"
+        in drawn.reading
+    )
+    shades = heat(table, found, 0.101)
+    assert shades.ends == " Colours end at 85.6 %; worse cells all look alike (1 of 5)."
+    shares = [shade.share or 0.0 for _, row in shades.rows for shade in row]
+    assert shares[0] - shares[1] > 0.1 and shares[1] - shares[2] > 0.1 and shares[4] == 0
+    near = table.assign(test_metric=[0.908, 0.901, 0.895, 0.894, 0.88])
+    assert "Colours end" not in metric_heatmap("t", near, found, 0.101).reading
+    assert heat(near, found, 0.101).ends == ""
 
 
 def test_a_side_with_one_entry_has_no_panel_and_large_rates_have_short_ticks() -> None:

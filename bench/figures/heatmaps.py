@@ -24,7 +24,7 @@ LEADER, TIED = 2.4, 0.8  # widths of outlines
 SLANTED_FROM = 7  # characters of a column's label
 COLUMN, ROW, LOW_ROW, MANY_ROWS = 0.6, 0.36, 0.26, 24  # inches; rows beyond so many are low
 BAR = (1.6, 0.11)  # inches of the bar of colours
-NOISE, SHARE, DIGIT = 6, 0.02, 0.005  # half widths; of the way from the baseline; of the value: no difference below
+NOISE, SHARE, DIGIT = 4, 0.02, 0.005  # half widths; of the way from the baseline; of the value: no difference below
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def metric_heatmap(prefix: str, table: pd.DataFrame, verdict: Verdict, baseline:
     grid = Grid(signed, text, span, label, lambda v: metric.show(v * metric.sign), hatched=lost, outlined=outlined)
     reading = (
         f"Test {metric.name}{unit}, averaged over fresh seeds, each cell at its own best learning rate. "
-        f"Brighter is better ({'higher' if metric.sign > 0 else 'lower'}). "
+        f"Brighter is better ({'higher' if metric.sign > 0 else 'lower'}).{metric_ends(signed, span, metric)} "
         "Thick outline: the leader; thin outline: cannot be told from it."
         + (f" Hatched: at least one {stats.noun(table)} diverged and counts as the worst." if lost else "")
     )
@@ -73,10 +73,11 @@ def rank_heatmap(prefix: str, board: pd.DataFrame, first: Pair, level: Iterable[
     outlined = dict.fromkeys(level, TIED) | {first: LEADER}
     text = values.map(lambda v: "–" if pd.isna(v) else f"{-v:.1f}")
     grid = Grid(values, text, limits(values), f"mean rank over {over}", lambda v: f"{-v:.1f}", outlined=outlined)
-    ends = (known[known["mean_rank"] == end(known["mean_rank"])] for end in (min, max))
-    best, worst = (f"{end['mean_rank'].iloc[0]:.1f} with {few_cells(_pairs(end))}" for end in ends)
+    extremes = (known[known["mean_rank"] == end(known["mean_rank"])] for end in (min, max))
+    best, worst = (f"{end['mean_rank'].iloc[0]:.1f} with {few_cells(_pairs(end))}" for end in extremes)
     reading = (
-        f"Rank among all cells, averaged over {over}. Brighter is better (lower). Thick outline: the best"
+        f"Rank among all cells, averaged over {over}. Brighter is better (lower)."
+        f"{ends(values, grid.limits, grid.told)} Thick outline: the best"
         f"{'; thin outline: cannot be told from it' * (len(outlined) > 1)}."
     )
     return svg.figure(f"{prefix}-ranks", "Mean rank", lambda: _draw(grid), f"From {best} to {worst}.", reading)
@@ -94,7 +95,8 @@ def steps_heatmap(prefix: str, table: pd.DataFrame, target: str) -> svg.Figure |
     grid = Grid(-values, text, limits(-values), label, lambda v: f"{-v:,.0f}", outlined=outlined)
     reading = (
         f"Steps until the validation score first reaches {target}, median over the evaluation seeds. "
-        "The brighter the sooner; outlined the soonest. A dash: missed, which counts as never."
+        f"The brighter the sooner; outlined the soonest.{ends(-values, grid.limits, grid.told)} "
+        "A dash: missed, which counts as never."
     )
     finding = _steps_finding(table, soonest, target)
     return svg.figure(f"{prefix}-steps", "Steps to the target", lambda: _draw(grid), finding, reading)
@@ -167,6 +169,19 @@ def limits(values: pd.DataFrame, least: float = 0.0) -> tuple[float, float]:
     best, low, middle = finite.max(), finite.min(), np.median(finite)
     low = max(low, best - 4 * (best - middle)) if best > middle else low
     return min(low, best - max(least, 1e-12)), best
+
+
+def ends(values: pd.DataFrame, span: tuple[float, float], told: Callable[[float], str]) -> str:
+    """Where the colours of `values` [cells] end, if some are worse than the darkest of `span`: a sentence, else ""."""
+    finite = values.to_numpy(dtype=float)
+    finite = finite[np.isfinite(finite)]
+    worse = int((finite < span[0]).sum())
+    return f" Colours end at {told(span[0])}; worse cells all look alike ({worse} of {len(finite)})." * (worse > 0)
+
+
+def metric_ends(signed: pd.DataFrame, span: tuple[float, float], metric: stats.Metric) -> str:
+    """The same of a metric's values times its sign."""
+    return ends(signed, span, lambda value: metric.told(value * metric.sign))
 
 
 def _draw(grid: Grid) -> Canvas:

@@ -91,7 +91,10 @@ const colour = (section) => {
   const title = header.dataset.title;
   within(".heat-by")[0].textContent = title[0].toUpperCase() + title.slice(1);
   for (const finding of within("[data-by]")) finding.hidden = finding.dataset.by !== byOf(section, header);
-  within(".heat-better")[0].textContent = `Brighter is better (${sign > 0 ? "higher" : "lower"}).`;
+  const better = within(".heat-better")[0];
+  const worse = order.filter((value) => value < low).length;
+  const ends = worse ? ` Colours end before the worst: ${worse} of ${order.length} look alike.` : "";
+  better.textContent = `Brighter is better (${sign > 0 ? "higher" : "lower"}).${header === heat[0] ? better.dataset.ends : ends}`;
 };
 
 // One cell: facts, curve, learning rates, seeds
