@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bench.figures.heatmaps import least_difference, limits, metric_ends
+from bench.labels import mean_rank
 from bench.stats import Pair
 from bench.tables import LEADER, LEVEL, mark
 from bench.verdicts import Verdict
@@ -58,9 +59,7 @@ def rank_heat(board: pd.DataFrame, first: Pair, level: Collection[Pair]) -> Heat
     """The mean rank of each cell over all tasks; `level` are those that cannot be told from the `first`."""
     marks = dict.fromkeys(level, LEVEL) | {first: LEADER}
     span = limits(-board[["mean_rank"]])
-    return _shaded(
-        board, "mean_rank", -1, span, lambda v: "–" if np.isnan(v) else f"{v:.1f}", lambda pair: marks.get(pair, "")
-    )
+    return _shaded(board, "mean_rank", -1, span, mean_rank, lambda pair: marks.get(pair, ""))
 
 
 def _shaded(

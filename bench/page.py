@@ -19,7 +19,7 @@ from bench.choice import Choice, choice
 from bench.commands import commands
 from bench.effort import trained_on, wall_s
 from bench.heat import Heat, heat
-from bench.labels import counted, duration, significant
+from bench.labels import counted, duration, few_cells, significant
 from bench.losses import rounded
 from bench.machine import cores
 from bench.optimizers import FACTORS
@@ -281,10 +281,15 @@ def _margin(table: pd.DataFrame, found: Verdict) -> str:
     ranked = table[table["rank"].notna()].sort_values(["rank", "steps_to_target"], kind="stable").to_dict("records")
     if found.winner is None or found.at_end or len(ranked) < 2:
         return ""
-    means, second = [row["test_metric"] for row in ranked], ranked[1]
+    means = [row["test_metric"] for row in ranked]
     near, far = (_lead(means[0], other, found.metric) for other in (means[1], float(np.median(means))))
-    told = f"{near} the next, {cell_label(second['activation'], second['optimizer'])}"
+    told = f"{near} the next, {few_cells(_seconds(ranked))}"
     return f"{told[0].upper()}{told[1:]}{f', and {far} the median cell' if len(ranked) > 2 else ''}."
+
+
+def _seconds(ranked: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """The cells other than the first that share the place of the second."""
+    return [(row["activation"], row["optimizer"]) for row in ranked[1:] if row["rank"] == ranked[1]["rank"]]
 
 
 def _lead(best: float, other: float, metric: Metric) -> str:

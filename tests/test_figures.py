@@ -24,6 +24,7 @@ from bench.figures.panels import curves
 from bench.figures.profiles import profiles
 from bench.figures.speed import rates
 from bench.heat import heat
+from bench.page import parts_of
 from bench.reference import Reference
 from bench.results import BUCKETS
 from bench.stats import Metric
@@ -168,6 +169,17 @@ def test_a_missed_target_is_a_dash_and_never_a_number(run: SyntheticRun, drawn: 
     missed = int(np.isinf(run.convergence["steps_to_target"]).sum())
     assert 0 < missed == texts(drawn["steps"]).count("–")
     assert "500" not in texts(drawn["steps"])
+
+
+def test_steps_that_are_a_median_of_two_are_shown_whole_everywhere() -> None:
+    run = make_run(["relu"], ["sgd", "adam"], evaluate=2, evaluations=2)
+    run.lanes.loc[run.lanes["phase"] == "evaluate", "steps_to_target"] = [20.0, 25.0, 35.0, 40.0]
+    run = SyntheticRun("x", run.lanes, run.curves, run.throughput, run.times, run.manifest)
+    steps = draw(run)["steps"]
+    assert {"22.5", "37.5"} <= set(texts(steps)) and "after 22.5 training steps" in steps.finding
+    section = parts_of([run])[0].sections[0]
+    for table in (section.cells, section.paper):
+        assert {"22.5", "37.5"} <= {entry.text for row in table.rows for entry in row.entries}
 
 
 def test_cells_without_data_say_so() -> None:

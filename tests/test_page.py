@@ -154,6 +154,10 @@ def test_the_head_says_what_to_choose_and_at_which_rate() -> None:
         ([0.9, 0.8, 0.6, 0.1], "10.0 points ahead of the next, relu + o1, and 20.0 points ahead of the median cell."),
         ([0.9, 0.9, 0.6], "At the same mean as the next, relu + o1, and at the same mean as the median cell."),
         ([0.9, 0.899999], "Less than 0.001 points ahead of the next, relu + o1."),
+        (
+            [0.9, 0.8, 0.8, 0.8, 0.8],
+            "10.0 points ahead of the next, relu + o1 and 3 more, and 10.0 points ahead of the median cell.",
+        ),
         ([0.9, 0.89999999], "At the same mean as the next, relu + o1."),  # as float32 has them
     ],
 )

@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 from bench import stats
 from bench.figures import svg
 from bench.figures.style import ink_on
-from bench.labels import NO_ACTIVATION, few_cells
+from bench.labels import NO_ACTIVATION, few_cells, mean_rank, steps
 from bench.stats import Pair
 from bench.verdicts import Verdict
 
@@ -71,10 +71,10 @@ def rank_heatmap(prefix: str, board: pd.DataFrame, first: Pair, level: Iterable[
     """The mean rank of every cell over the tasks of a run, or their data sets: `over` names them and says how many."""
     values, known = -_pivot(board, "mean_rank"), board.dropna(subset="mean_rank")
     outlined = dict.fromkeys(level, TIED) | {first: LEADER}
-    text = values.map(lambda v: "–" if pd.isna(v) else f"{-v:.1f}")
-    grid = Grid(values, text, limits(values), f"mean rank over {over}", lambda v: f"{-v:.1f}", outlined=outlined)
+    text = values.map(lambda v: mean_rank(-v))
+    grid = Grid(values, text, limits(values), f"mean rank over {over}", lambda v: mean_rank(-v), outlined=outlined)
     extremes = (known[known["mean_rank"] == end(known["mean_rank"])] for end in (min, max))
-    best, worst = (f"{end['mean_rank'].iloc[0]:.1f} with {few_cells(_pairs(end))}" for end in extremes)
+    best, worst = (f"{mean_rank(end['mean_rank'].iloc[0])} with {few_cells(_pairs(end))}" for end in extremes)
     reading = (
         f"Rank among all cells, averaged over {over}. Brighter is better (lower)."
         f"{ends(values, grid.limits, grid.told)} Thick outline: the best"
@@ -89,10 +89,10 @@ def steps_heatmap(prefix: str, table: pd.DataFrame, target: str) -> svg.Figure |
         return None
     values = _pivot(table, "steps_to_target")
     soonest = _pairs(table[table["steps_to_target"] == table["steps_to_target"].min()])
-    text = values.map(lambda v: "no data" if pd.isna(v) else f"{v:,.0f}" if np.isfinite(v) else "–")
+    text = values.map(lambda v: "no data" if pd.isna(v) else steps(v) if np.isfinite(v) else "–")
     label = f"steps to the target, median of {stats.told_seeds(table)}"
     outlined = dict.fromkeys(soonest, LEADER)
-    grid = Grid(-values, text, limits(-values), label, lambda v: f"{-v:,.0f}", outlined=outlined)
+    grid = Grid(-values, text, limits(-values), label, lambda v: steps(-v), outlined=outlined)
     reading = (
         f"Steps until the validation score first reaches {target}, median over the evaluation seeds. "
         f"The brighter the sooner; outlined the soonest.{ends(-values, grid.limits, grid.told)} "
@@ -135,11 +135,11 @@ def _metric_finding(table: pd.DataFrame, metric: stats.Metric) -> str:
 
 
 def _steps_finding(table: pd.DataFrame, soonest: list[Pair], target: str) -> str:
-    where, steps = ("", "steps") if stats.noun(table) == "run" else (" on validation data", "training steps")
+    where, what = ("", "steps") if stats.noun(table) == "run" else (" on validation data", "training steps")
     missed = int(np.isinf(table["steps_to_target"]).sum())
     least = table["steps_to_target"].min()
     rest = f"; {missed} of {len(table)} cells miss it." if missed else "."
-    return f"Soonest at {target}{where}: {few_cells(soonest)}, after {least:,.0f} {steps}{rest}"
+    return f"Soonest at {target}{where}: {few_cells(soonest)}, after {steps(least)} {what}{rest}"
 
 
 def _pairs(table: pd.DataFrame) -> list[Pair]:
