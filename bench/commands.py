@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,29 @@ def commands(run: Run, reference: Reference | None = None) -> tuple[str, ...]:
     return "pip install -c constraints.txt -e .", *start, f"bench verify {stored}", f"bench report {stored}{against}"
 
 
+def suite_text(manifest: Mapping[str, Any]) -> str:
+    """The suite of a run as the text of a file, its name first."""
+    return toml.text({"name": "", **{key: value for key, value in manifest["suite"].items() if value}})
+
+
+def registered(manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a user registered in Python: each entry's summary, and the fingerprint of what it computes."""
+    return tuple(
+        f"the {kind} {name}: {entry['summary'].rstrip('.')}{_fingerprint(entry)}"
+        for kind, name, entry in _own(manifest)
+    )
+
+
+def _fingerprint(entry: Mapping[str, Any]) -> str:
+    return f", fingerprint {entry['code']}" if entry["code"] else ""
+
+
+def _own(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """The kind, name and entry of whatever was registered."""
+    for kind in ("activations", "optimizers", "tasks"):
+        yield from ((kind[:-1], name, entry) for name, entry in manifest[kind].items() if "code" in entry)
+
+
 def _needed(set_: Mapping[str, Any]) -> list[str]:
     """The user's own files that a suite names, in a comment; no line without any."""
     named = [*set_.get("python", ()), *(task["file"] for task in set_.get("tasks", ()) if task.get("file"))]
@@ -30,16 +53,10 @@ def _needed(set_: Mapping[str, Any]) -> list[str]:
 
 
 def _from_python(manifest: Mapping[str, Any], stored: str) -> list[str]:
-    set_ = {"name": "", **{key: value for key, value in manifest["suite"].items() if value}}  # its name first
-    file = f"{set_['name']}.toml"
-    lines = [f"cat > {file} << 'END'", *toml.text(set_).splitlines(), "END"]
-    own = [
-        f"the {kind[:-1]} {name}"
-        for kind in ("activations", "optimizers", "tasks")
-        for name, entry in manifest[kind].items()
-        if "code" in entry
-    ]
-    if not own or "python" in set_:
+    file = f"{manifest['suite']['name']}.toml"
+    lines = [f"cat > {file} << 'END'", *suite_text(manifest).splitlines(), "END"]
+    own = [f"the {kind} {name}" for kind, name, _ in _own(manifest)]
+    if not own or manifest["suite"].get("python"):
         return [*lines, f"bench run {file} --out {stored}"]
     return [
         *lines,

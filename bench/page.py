@@ -16,7 +16,7 @@ from bench.across import Across, across
 from bench.asked import asked
 from bench.audit import Finding, Run, audit
 from bench.choice import Choice, choice
-from bench.commands import commands
+from bench.commands import commands, registered, suite_text
 from bench.effort import trained_on, wall_s
 from bench.heat import Heat, heat
 from bench.labels import counted, duration, few_cells, significant
@@ -91,6 +91,7 @@ class Part:
     asked: tuple[str, ...]
     environment: tuple[tuple[str, str], ...]
     commands: tuple[str, ...]
+    registered: tuple[str, ...]
     suite: str
 
     @property
@@ -173,7 +174,8 @@ def _part(run: Run, slug: str, names: Iterator[str], several: bool, reference: R
         asked=asked(run),
         environment=tuple(_flat(run.manifest["environment"])),
         commands=commands(run, reference),
-        suite=json.dumps(run.manifest["suite"], indent=2, ensure_ascii=False),
+        registered=registered(run.manifest),
+        suite=suite_text(run.manifest),
     )
 
 

@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 FOLDER = Path(__file__).parent / "templates"
 MARKDOWN = str.maketrans({c: f"\\{c}" for c in "\\`*_[]#|~$"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"})
 SYMBOLS = {"±": r"$\pm$", "×": r"$\times$", "∞": r"$\infty$", "–": "--", "−": "$-$", "²": "$^2$", "‡": r"$\ddagger$"}
-SYMBOLS |= {"⁻": "$^{-}$", "³": "$^{3}$", "µ": r"$\mu$"}
+SYMBOLS |= {"⁻": "$^{-}$", "³": "$^{3}$", "µ": r"$\mu$", "·": r"$\cdot$"}
 LATEX = str.maketrans(
     {c: f"\\{c}" for c in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
