@@ -70,7 +70,7 @@ def _held_together(value: object) -> object:
 
 def _breakable(value: object) -> Markup:
     """A name that may go on in another line after each of its parts."""
-    return Markup(re.sub(r"([_(])", r"\1<wbr>", str(escape(_held_together(value)))))
+    return Markup(re.sub(r"([_(]|,(?! ))", r"\1<wbr>", str(escape(_held_together(value)))))
 
 
 def _escaped(value: object, table: Mapping[int, str]) -> str:

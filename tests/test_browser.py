@@ -309,6 +309,16 @@ def test_a_desk_shows_all_columns_of_a_table_of_cells(visit: Any, many: Path) ->
     assert boxes == [0] * 4
 
 
+def test_a_desk_shows_all_columns_beside_names_of_many_arguments(visit: Any, tmp_path: Path) -> None:
+    names = ["signmix(decay=0.5..0.99 one_minus,mix=0.01..1 linear)", "sgd"]
+    run = make_run(["relu", "softbump(width=0.5,height=2.25,shift=-1)"], names, evaluations=2)
+    page = visit(report([run], tmp_path / "report"))
+    assert page.eval_on_selector(".scroll:has(> table.cells)", "box => box.scrollWidth <= box.clientWidth")
+    assert f"relu + {names[0]}" in rows(page)
+    page.select_option("select[name=optimizer]", names[0])
+    assert len(rows(page)) == 2
+
+
 def test_it_is_whole_without_script(visit: Any, written: Path) -> None:
     page = visit(written, java_script_enabled=False)
     assert not page.locator(".view").is_visible()

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure as Canvas
 from synthetic import ACTIVATIONS, OPTIMIZERS, REGRESSION, SyntheticRun, make_run, searched, task_entry
 
 from bench import effects, figures
-from bench.figures import Figure, panels, speed, style, svg
+from bench.figures import Figure, bars, panels, speed, style, svg
 from bench.figures.bars import PARTS, times, workers_of
 from bench.figures.heatmaps import BRIGHT_IS_GOOD, diverged_heatmap, least_difference, limits, metric_heatmap
 from bench.figures.panels import curves
@@ -426,9 +426,25 @@ def test_points_that_diverged_are_counted_where_they_stand_at_the_edge_and_not_a
     assert "worse than the axis" not in reading([0.7, 0.8, 0.9, 0.7, 0.65], [0, 0, 0, 0, 0.5])
 
 
+LONG = "signmix(decay=0.5..0.99 one_minus,mix=0.01..1 linear)"
+
+
+def test_long_names_stand_on_several_lines_and_leave_bars_their_room() -> None:
+    assert svg.name(LONG) == "signmix(\ndecay=0.5..0.99 one_minus,\nmix=0.01..1 linear)"
+    assert svg.name("adam(b1=0.5,b2=0.9)") == "adam(b1=0.5,b2=0.9)" and svg.name("_x") == "\u200b_x"
+    drawn = draw(make_run(["relu", "tanh"], ["sgd", LONG], evaluations=2))
+    for kind in ("throughput", "metric", "curves", "rates", "against"):
+        assert "mix=0.01..1 linear)" in texts(drawn[kind]) and LONG not in texts(drawn[kind])
+    spread = pd.DataFrame({"min": 1.0, "median": 2.0, "max": 3.0}, index=pd.Index(["sgd", LONG]))
+    sides = {"activation": spread, "optimizer": spread}
+    canvas = bars._draw_speeds(sides, {name: style.styled(0) for name in spread.index})
+    assert min(ax.get_position().width for ax in canvas.axes) * canvas.get_figwidth() > 1.5
+
+
 @pytest.mark.parametrize("activations", [1, 2, 3, 4, 7, 9])
-def test_a_legend_stands_clear_above_the_titles_of_the_panels(activations: int) -> None:
-    canvas, axes = panels._panels([f"a{i}" for i in range(activations)], "accuracy", "step")
+@pytest.mark.parametrize("name", ["a", "softbump(width=0.5,height=2.25,shift=-1)"], ids=["short", "long"])
+def test_a_legend_stands_clear_above_the_titles_of_the_panels(activations: int, name: str) -> None:
+    canvas, axes = panels._panels([name + str(i) for i in range(activations)], "accuracy", "step")
     run = make_run(["relu"], OPTIMIZERS, rates=1, tune=1, evaluate=1, evaluations=2)
     panels._legend(canvas, figures.styles(run.convergence), 0, [])
     draws = FigureCanvasAgg(canvas).get_renderer()

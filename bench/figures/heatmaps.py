@@ -188,7 +188,8 @@ def _draw(grid: Grid) -> Canvas:
     across = len(grid.values.columns) > len(grid.values)
     values, text = (grid.values.T, grid.text.T) if across else (grid.values, grid.text)  # the longer side runs down
     rows, columns = values.shape
-    wide, high = columns * COLUMN, rows * (ROW if rows <= MANY_ROWS else LOW_ROW)
+    name = svg.most_lines(map(svg.name, values.index)) * svg.LINE_HEIGHT + 0.06
+    wide, high = columns * COLUMN, rows * max(ROW if rows <= MANY_ROWS else LOW_ROW, name)
     canvas = Canvas(figsize=(wide, high))
     ax = canvas.add_axes((0, 0, 1, 1))
     finite = values.astype(float).replace([np.inf, -np.inf], np.nan)
@@ -237,8 +238,8 @@ def _mark(ax: Axes, inks: pd.DataFrame, grid: Grid, across: bool) -> None:
 def _name(ax: Axes, values: pd.DataFrame) -> None:
     """Labels above the columns and left of the rows; long ones above slanted."""
     axes = (values.columns, values.index)
-    columns, rows = (["" if label == NO_ACTIVATION else svg.label(label) for label in axis] for axis in axes)
-    slanted = max(map(len, columns)) > SLANTED_FROM
+    columns, rows = (["" if label == NO_ACTIVATION else svg.name(label) for label in axis] for axis in axes)
+    slanted = svg.longest(columns) > SLANTED_FROM
     turned = {"rotation": 35, "ha": "left", "rotation_mode": "anchor"} if slanted else {"rotation": 0}
     ax.set(xlabel="", ylabel="")
     ax.grid(False)

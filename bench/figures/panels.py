@@ -189,10 +189,12 @@ def _panels(activations: Sequence[str], ylabel: str, xlabel: str) -> tuple[Canva
     count, columns = len(activations), min(len(activations), ACROSS)
     rows = -(-count // columns)
     share, height = {1: (0.7, 2.4), 2: (0.5, 2.4)}.get(count, (1 / ACROSS, 1.6))
-    canvas = Canvas(figsize=(columns * share * svg.WIDTH, rows * height))
+    titles = ["" if activation == NO_ACTIVATION else svg.name(activation) for activation in activations]
+    more = (svg.most_lines(titles) - 1) * svg.LINE_HEIGHT
+    canvas = Canvas(figsize=(columns * share * svg.WIDTH, rows * (height + more) - more))
     axes = canvas.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     left = 0.65 / canvas.get_figwidth()
-    canvas.subplots_adjust(left=left, right=0.99, top=TOP, bottom=0.08, wspace=0.1, hspace=0.3)
+    canvas.subplots_adjust(left=left, right=0.99, top=TOP, bottom=0.08, wspace=0.1, hspace=0.3 + more / (0.7 * height))
     canvas.supylabel(svg.label(ylabel), x=0, fontsize=9)  # one for all rows, whose own would run into each other
     for ax in axes[count:]:
         ax.set_axis_off()
@@ -200,11 +202,11 @@ def _panels(activations: Sequence[str], ylabel: str, xlabel: str) -> tuple[Canva
         ax.set_autoscale_on(False)  # limits are set; autoscaling shared axes at every line takes half the time
         ax.set_in_layout(index in (0, columns * (rows - 1)) or index % columns == columns - 1)  # the rest lies inside
         ax.set_gid(f"a:{index}")
-    for index, (activation, ax) in enumerate(zip(activations, axes, strict=False)):
+    for index, (title, ax) in enumerate(zip(titles, axes, strict=False)):
         lowest = index + columns >= count
         ax.tick_params(labelbottom=lowest)
         ax.set_xlabel(xlabel if lowest else "")
-        ax.set_title("" if activation == NO_ACTIVATION else svg.label(activation), loc="left", fontweight="bold")
+        ax.set_title(title, loc="left", fontweight="bold")
     return canvas, dict(zip(activations, axes, strict=False))
 
 
@@ -224,10 +226,11 @@ def _baseline(axes: Mapping[str, Axes], value: float, metric: Metric) -> Marks:
 
 def _legend(canvas: Canvas, shown: Mapping[str, Style], others: int, more: Iterable[tuple[Line2D, str]]) -> None:
     lines = {label: Line2D([], [], color=s.color, marker=s.marker, ls=s.dash, ms=4.5) for label, s in shown.items()}
-    entries = [(line, svg.label(label)) for label, line in lines.items()]
+    entries = [(line, svg.name(label)) for label, line in lines.items()]
     entries += [(Line2D([], [], **FAINT), f"{others} others")] * (others > 0)
     handles, labels = zip(*entries, *more, strict=True)
-    widths = [0.6 + 0.085 * len(label) for label in labels]
+    widths = [0.6 + 0.085 * svg.longest([label]) for label in labels]
+    above = TITLE + (svg.most_lines(ax.get_title(loc="left") for ax in canvas.axes) - 1) * svg.LINE_HEIGHT
     room = canvas.get_figwidth() * 0.95
     columns = len(labels) if sum(widths) <= room else max(1, int(room / max(widths)))
     canvas.legend(
@@ -235,7 +238,7 @@ def _legend(canvas: Canvas, shown: Mapping[str, Style], others: int, more: Itera
         labels,
         ncols=columns,
         loc="lower left",
-        bbox_to_anchor=(0.05, TOP + TITLE / canvas.get_figheight()),
+        bbox_to_anchor=(0.05, TOP + above / canvas.get_figheight()),
         frameon=False,
         borderpad=0,
     )
