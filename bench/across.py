@@ -12,7 +12,7 @@ from bench.figures.heatmaps import rank_heatmap
 from bench.figures.profiles import profiles
 from bench.figures.svg import Figure
 from bench.heat import Heat, rank_heat
-from bench.labels import few, joined
+from bench.labels import few, joined, mean_rank
 from bench.reference import Reference
 from bench.stats import RankTest, Tasks, cell_label
 from bench.verdicts import Verdict
@@ -86,7 +86,7 @@ def _first(board: pd.DataFrame, test: RankTest, compared: pd.DataFrame, tasks: T
     if pd.isna(first["mean_rank"]):
         return
     best = cell_label(first["activation"], first["optimizer"])
-    over = f"{first['mean_rank']:.1f} of {len(board)} over {test.tasks} {test.blocks}"
+    over = f"{mean_rank(first['mean_rank'])} of {len(board)} over {test.tasks} {test.blocks}"
     yield f"{best} has the best mean rank, {over}{_apart(test)}."
     most = crosstask.data_set_counts(compared, tasks).max()
     shared = f" ({most} of them on the same data)" if most > 1 else ""
@@ -128,7 +128,9 @@ def _alone(compared: pd.DataFrame, tasks: Tasks, by: str) -> str:
         rest = f"only {joined(apart)} can be told from {it}"
     else:
         rest = f"cannot be told from {it}: {joined(level)}"
-    found = f"{joined(first)} {has} the best, {means.iloc[0]:.1f}; {rest}" if others else "there is no difference"
+    found = (
+        f"{joined(first)} {has} the best, {mean_rank(means.iloc[0])}; {rest}" if others else "there is no difference"
+    )
     return f"Of the {len(means)} {by}s, each at the mean rank of its cells, {found}."
 
 

@@ -3,7 +3,7 @@
 import json
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,29 @@ def _written_to(command: str, stored: str) -> str:
     return said if count or not command.startswith("bench run") else f"{command} --out {stored}"
 
 
+def suite_text(manifest: Mapping[str, Any]) -> str:
+    """The suite of a run as the text of a file, its name first."""
+    return toml.text({"name": "", **{key: value for key, value in manifest["suite"].items() if value}})
+
+
+def registered(manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a user registered in Python: each entry's summary, and the fingerprint of what it computes."""
+    return tuple(
+        f"the {kind} {name}: {entry['summary'].rstrip('.')}{_fingerprint(entry)}"
+        for kind, name, entry in _own(manifest)
+    )
+
+
+def _fingerprint(entry: Mapping[str, Any]) -> str:
+    return f", fingerprint {entry['code']}" if entry["code"] else ""
+
+
+def _own(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """The kind, name and entry of whatever was registered."""
+    for kind in ("activations", "optimizers", "tasks"):
+        yield from ((kind[:-1], name, entry) for name, entry in manifest[kind].items() if "code" in entry)
+
+
 def _needed(set_: Mapping[str, Any]) -> list[str]:
     """The user's own files that a suite names, in a comment; no line without any."""
     named = [*set_.get("python", ()), *(task["file"] for task in set_.get("tasks", ()) if task.get("file"))]
@@ -48,16 +71,10 @@ def _needed(set_: Mapping[str, Any]) -> list[str]:
 
 
 def _from_python(manifest: Mapping[str, Any], stored: str) -> list[str]:
-    set_ = {"name": "", **{key: value for key, value in manifest["suite"].items() if value}}  # its name first
-    file = f"{set_['name']}.toml"
-    lines = [f"cat > {file} << 'END'", *toml.text(set_).splitlines(), "END"]
-    own = [
-        f"the {kind[:-1]} {name}"
-        for kind in ("activations", "optimizers", "tasks")
-        for name, entry in manifest[kind].items()
-        if "code" in entry
-    ]
-    if not own or "python" in set_:
+    file = f"{manifest['suite']['name']}.toml"
+    lines = [f"cat > {file} << 'END'", *suite_text(manifest).splitlines(), "END"]
+    own = [f"the {kind} {name}" for kind, name, _ in _own(manifest)]
+    if not own or manifest["suite"].get("python"):
         return [*lines, f"bench run {file} --out {stored}"]
     return [
         *lines,

@@ -12,6 +12,7 @@ from bench.stats import CELL, Metric, RankTest, Tasks
 from bench.verdicts import verdict
 
 CELLS = ("activation", "optimizer")
+LEAST_RATES = 4  # of a grid that says how far a rate may be off
 LEADERBOARD = ["tasks", "mean_rank", "p_value", "profile", "lead_share"]
 
 
@@ -163,9 +164,14 @@ def default_rates(optimizers: Mapping[str, object]) -> dict[str, float]:
 
 
 def default_against_tuned(lanes: pd.DataFrame, tasks: Tasks) -> pd.DataFrame:
-    """The default's column beside the tuned one, one row a cell: see `stats.default_against_tuned`."""
-    labels = dict.fromkeys(lanes["optimizer"])
-    return stats.default_against_tuned(stats.learning_rate_sensitivity(lanes, tasks), tasks, default_rates(labels))
+    """The default's column beside the tuned one, one row a cell: see `stats.default_against_tuned`.
+
+    Without the cells that diverged or failed at every rate, of which no rate is better than another.
+    """
+    labels, seen = dict.fromkeys(lanes["optimizer"]), stats.learning_rate_sensitivity(lanes, tasks)
+    worst = seen["task"].map({name: Metric.of(task).worst for name, task in tasks.items()})
+    scored = (seen["validation_metric"] != worst).groupby([seen[c] for c in CELL]).transform("any")
+    return stats.default_against_tuned(seen[scored.astype(bool)], tasks, default_rates(labels))
 
 
 def default_sentence(table: pd.DataFrame, metric: Metric) -> str:
@@ -191,16 +197,29 @@ def good_region(lanes: pd.DataFrame, tasks: Tasks) -> pd.DataFrame:
 
 
 def region_sentence(regions: pd.DataFrame) -> str:
-    """Which optimizers forgive a learning rate that is off, of one task's rows of `good_region`."""
-    spans = regions.groupby("optimizer", sort=False)["decades"].median().dropna()
-    if spans.empty:
+    """Which optimizers forgive a learning rate that is off, of one task's rows of `good_region`.
+
+    A region that reaches an end of the grid may be wider: it is told as a bound, which ranks no optimizer behind
+    another. Fewer than four rates say too little.
+    """
+    known = regions[regions["decades"].notna() & (regions["rates"] >= LEAST_RATES)]
+    if known.empty:
         return ""
-    most, least = spans.idxmax(), spans.idxmin()
+    groups = known.groupby("optimizer", sort=False)
+    spans, bounds = groups["decades"].median(), {str(name): _is_bound(rows) for name, rows in groups}
+    most, least = str(spans.idxmax()), str(spans.idxmin())
     kept = "it keeps 95 % of what its best one gains over the baseline"
-    kept = f"over {spans[most]:.1f} decades of learning rates (median) {kept}"
-    if most == least:
-        return f"{most} forgives a learning rate that is off: {kept}."
-    return f"{most} is the most forgiving: {kept}; {least} is the least, {spans[least]:.1f} decades."
+    kept = f"over {'at least ' * bounds[most]}{spans[most]:.1f} decades of learning rates (median) {kept}"
+    alone = len(spans) == 1 or any(bound for name, bound in bounds.items() if name != most)
+    head = f"{most} {'forgives a learning rate that is off' if alone else 'is the most forgiving'}: {kept}"
+    told = least != most and not bounds[least]
+    return f"{head}{f'; {least} is the least forgiving, {spans[least]:.1f} decades' * told}."
+
+
+def _is_bound(rows: pd.DataFrame) -> bool:
+    """Whether the median of the regions of `rows` may be wider: one of those up to it reaches an end of the grid."""
+    middle = rows["decades"].quantile(0.5, interpolation="higher")
+    return bool((rows["open"].astype(bool) & (rows["decades"] <= middle)).any())
 
 
 def budget_sentence(trials: pd.DataFrame, metric: Metric, baseline: float) -> str:

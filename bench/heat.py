@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from bench.figures.heatmaps import least_difference, limits
+from bench.figures.heatmaps import least_difference, limits, metric_ends
+from bench.labels import mean_rank
 from bench.stats import Pair
 from bench.verdicts import LEADER, TIED, Verdict
 
@@ -33,27 +34,31 @@ class Shade:
 
 @dataclass(frozen=True)
 class Heat:
-    """A number a cell, activation by optimizer; the longer side runs down. No difference below `least` shows."""
+    """A number a cell, activation by optimizer; the longer side runs down.
+
+    No difference below `least` shows; `ends` says where the colours end before the worst, if they do.
+    """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Shade, ...]], ...]
     least: float
+    ends: str
 
 
 def heat(table: pd.DataFrame, verdict: Verdict, baseline: float) -> Heat:
     """The mean test metric of each cell of one task's `convergence` table."""
     metric, least = verdict.metric, float(np.nan_to_num(least_difference(verdict, baseline)))
-    span = limits(metric.sign * table[["test_metric"]], least) if verdict.winner else (0.0, 1.0)
-    return _shaded(table, "test_metric", metric.sign, span, metric.show, verdict.mark, least)
+    signed = metric.sign * table[["test_metric"]]
+    span = limits(signed, least) if verdict.winner else (0.0, 1.0)
+    ends = metric_ends(signed, span, metric)
+    return _shaded(table, "test_metric", metric.sign, span, metric.show, verdict.mark, least, ends)
 
 
 def rank_heat(board: pd.DataFrame, first: Pair, level: Collection[Pair]) -> Heat:
     """The mean rank of each cell over all tasks; `level` are those that cannot be told from the `first`."""
     marks = dict.fromkeys(level, TIED) | {first: LEADER}
     span = limits(-board[["mean_rank"]])
-    return _shaded(
-        board, "mean_rank", -1, span, lambda v: "–" if np.isnan(v) else f"{v:.1f}", lambda pair: marks.get(pair, "")
-    )
+    return _shaded(board, "mean_rank", -1, span, mean_rank, lambda pair: marks.get(pair, ""))
 
 
 def _shaded(
@@ -64,6 +69,7 @@ def _shaded(
     show: Callable[[float], str],
     marked: Callable[[Pair], str],
     least: float = 0.0,
+    ends: str = "",
 ) -> Heat:
     """A column of a table of cells, times `sign` from the darkest to the brightest colour over `span`."""
     activations, optimizers = (list(dict.fromkeys(table[side])) for side in ("activation", "optimizer"))
@@ -82,4 +88,4 @@ def _shaded(
         (label, tuple(shade(j, i) if turned else shade(i, j) for j in range(len(across))))
         for i, label in enumerate(down)
     ]
-    return Heat(tuple(across), tuple(rows), least)
+    return Heat(tuple(across), tuple(rows), least, ends)

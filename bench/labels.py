@@ -29,6 +29,16 @@ def significant(value: float, digits: int = 3) -> str:
     return f"{value:,.{max(0, digits - 1 - exponent)}f}"
 
 
+def steps(value: float) -> str:
+    """Steps to a target: a median of an even number of seeds may lie between two, 1,022.5."""
+    return f"{value:,.1f}".removesuffix(".0")
+
+
+def mean_rank(value: float) -> str:
+    """A mean rank to one decimal, halves up, so that it agrees with a table's second decimal: 7.25 -> 7.3."""
+    return f"{math.floor(value * 10 + 0.5 + 1e-9) / 10:.1f}" if math.isfinite(value) else "–"
+
+
 CALL = re.compile(r"(?P<name>.+?)\((?P<inner>([^()]|\([^()]*\))*)\)")  # arguments may have parentheses of their own
 BETWEEN = re.compile(r",(?![^(]*\))")  # a comma outside of those
 

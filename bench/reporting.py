@@ -15,7 +15,7 @@ from bench import crosstask, effects, embedded, stats, templating
 from bench.across import together
 from bench.audit import Run, incomplete
 from bench.errors import InputError, writing
-from bench.page import Part, kicker_of, overall, parts_of, reference_of, title_of
+from bench.page import Part, kicker_of, overall, parts_of, promise_of, reference_of, title_of
 from bench.reference import Reference
 from bench.store import MANIFEST
 from bench.verdicts import cells, verdict
@@ -84,6 +84,7 @@ def render(runs: Sequence[Run], reference: str = "") -> dict[str, bytes]:
         "parts": parts,
         "title": title_of(parts),
         "kicker": kicker_of(parts),
+        "promise": promise_of(parts),
     }
     texts = _table_files(parts) | {"report.md": templating.markdown("report.md", **head)}
     files = _figure_files(parts) | {name: text.encode() for name, text in texts.items()}

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bench import stats
-from bench.labels import NO_ACTIVATION, significant
+from bench.labels import NO_ACTIVATION, significant, steps
 from bench.reference import Reference
 from bench.stats import Metric, cell_label, noun
 from bench.verdicts import LEADER, TIED, Verdict
@@ -93,7 +93,7 @@ def paper(table: pd.DataFrame, verdict: Verdict) -> Table:
         (Column("optimizer", False), _marked_optimizer),
         (Column(_with_unit(verdict.metric), True), lambda row: _uncertain(row, verdict.metric)),
         (Column("rate", True), _rate),
-        *_until_target(table, _number("steps", "steps_to_target", WHOLE)),
+        *_until_target(table, _number("steps", "steps_to_target", steps)),
         _number("diverged", "diverged_share", _percent),
     ]
     return _ranked(table, readers, verdict)
@@ -259,7 +259,7 @@ def _readers(table: pd.DataFrame, metric: Metric, reference: Reference | None) -
         *([_ahead(metric, reference)] if reference else []),
         *_until_target(
             table,
-            _number("steps to target", "steps_to_target", WHOLE, "median over the seeds; never: missed", "less"),
+            _number("steps to target", "steps_to_target", steps, "median over the seeds; never: missed", "less"),
             _number("time to target", "seconds_to_target", durations(table["seconds_to_target"]), cost, "less"),
         ),
         _number("diverged in evaluation", "diverged_share", _percent, f"share of the evaluation {what}s", "less"),
@@ -281,8 +281,8 @@ def _activation(table: pd.DataFrame) -> list[Read]:
 
 def _until_target(table: pd.DataFrame, *columns: Read) -> list[Read]:
     """The columns on the way to the target, where a cell reached it or all await it."""
-    steps = table["steps_to_target"]
-    missed = np.isinf(steps).any() and not np.isfinite(steps).any()  # others may not have been evaluated
+    found = table["steps_to_target"]
+    missed = np.isinf(found).any() and not np.isfinite(found).any()  # others may not have been evaluated
     return [] if missed else list(columns)
 
 

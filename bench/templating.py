@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 FOLDER = Path(__file__).parent / "templates"
 MARKDOWN = str.maketrans({c: f"\\{c}" for c in "\\`*_[]#|~$"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"})
 SYMBOLS = {"±": r"$\pm$", "×": r"$\times$", "∞": r"$\infty$", "–": "--", "−": "$-$", "²": "$^2$", "‡": r"$\ddagger$"}
-SYMBOLS |= {"⁻": "$^{-}$", "³": "$^{3}$", "µ": r"$\mu$"}
+SYMBOLS |= {"⁻": "$^{-}$", "³": "$^{3}$", "µ": r"$\mu$", "·": r"$\cdot$"}
 LATEX = str.maketrans(
     {c: f"\\{c}" for c in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
@@ -70,7 +70,7 @@ def _held_together(value: object) -> object:
 
 def _breakable(value: object) -> Markup:
     """A name that may go on in another line after each of its parts."""
-    return Markup(re.sub(r"([_(])", r"\1<wbr>", str(escape(_held_together(value)))))
+    return Markup(re.sub(r"([_(]|,(?! ))", r"\1<wbr>", str(escape(_held_together(value)))))
 
 
 def _escaped(value: object, table: Mapping[int, str]) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench.labels import few_cells, significant
+from bench.labels import few_cells, significant, steps
 from bench.stats import (
     CELL,
     Floats,
@@ -125,7 +125,7 @@ class Verdict:
         end = "ceiling" if self.metric.sign > 0 else "floor"
         least = min(self.equals.values())
         soonest = few_cells(pair for pair, steps in self.equals.items() if steps == least)
-        after = f"; soonest at the target: {soonest}, after {least:,.0f} steps" if np.isfinite(least) else ""
+        after = f"; soonest at the target: {soonest}, after {steps(least)} steps" if np.isfinite(least) else ""
         more = len(self.tied) - (ends - 1)
         level = [f"{more} more cannot be told from them"] * (more > 0)
         rest = "; ".join([*level, *self._losses(self.cells - ends - more)])

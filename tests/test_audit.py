@@ -246,6 +246,15 @@ def test_cells_whose_tuning_never_beat_the_default_are_noted() -> None:
     assert "relu + momentum and tanh + momentum" in found
 
 
+def test_cells_that_always_diverged_or_failed_are_not_counted_as_best_at_the_default() -> None:
+    run = sound()
+    run.lanes.loc[run.lanes["learning_rate"] == 0.01, "validation_metric"] = 1.0
+    for activation, status in (("relu", "diverged"), ("tanh", "failed")):
+        lost = (run.lanes["optimizer"] == "momentum") & (run.lanes["activation"] == activation)
+        run.lanes.loc[lost & (run.lanes["phase"] == "tune"), "status"] = status
+    assert not [text for text in texts(run).splitlines() if "conventional" in text and "momentum" in text]
+
+
 def test_cells_whose_tuning_never_beat_the_default_are_told_task_by_task() -> None:
     run = make_run(["relu", "tanh"], ["momentum", "adam"], {"a": task_entry(), "b": task_entry()}, rates=3)
     run.lanes.loc[run.lanes["learning_rate"] == 0.01, "validation_metric"] = 1.0

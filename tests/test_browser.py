@@ -6,6 +6,7 @@ Needs playwright (the extra `browser`) and a Chromium of the system, named by $C
 import os
 import shutil
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -155,9 +156,31 @@ def test_trials_of_a_search_are_points_and_no_line(visit: Any, tmp_path: Path) -
         page.click(f"tr[data-name='{name}'] .opens >> nth=0")
         chart = page.locator(".charts section", has_text="Learning rates tried")
         assert chart.locator("path.line").count() == lines
-        assert chart.locator("circle").count() == 5
+        assert chart.locator("circle, path.lost").count() == 5
         assert chart.locator("circle.chosen").count() == 1
     assert ", b1=" in page.inner_text("tr[data-name='relu + adam']")
+
+
+@pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
+def test_a_heatmap_of_one_column_leaves_its_words_room(visit: Any, tmp_path: Path, viewport: Any) -> None:
+    page = visit(report([make_run(["relu"], ["sgd", "adam"])], tmp_path / "report"), viewport=viewport)
+    assert page.locator(".beside > figure").bounding_box()["width"] >= 320
+    assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+
+
+def test_shares_that_diverged_neither_overlap_nor_leave_the_chart(visit: Any, tmp_path: Path) -> None:
+    run = make_run(["relu"], ["sgd"], rates=15, evaluations=2)
+    run.lanes.loc[(run.lanes["phase"] == "tune") & (run.lanes["learning_rate"] > 0.02), "status"] = "diverged"
+    page = visit(report([run], tmp_path / "report"), "#cell=digits-mlp:relu%20%2B%20sgd")
+    chart = page.locator(".charts section", has_text="cross: some diverged").locator("svg")
+    assert chart.locator("path.lost").count() == 6
+    edge = chart.bounding_box()["x"] + chart.bounding_box()["width"]
+    boxes = [
+        text.bounding_box() for text in chart.locator("text", has_text="%").all() if "(" not in text.text_content()
+    ]
+    ends = [(box["x"], box["x"] + box["width"]) for box in boxes]
+    assert len(ends) > 1 and ends[-1][1] <= edge
+    assert all(left[1] < right[0] for left, right in pairwise(ends))
 
 
 @pytest.mark.parametrize("way", ["row", "heat", "curve", "address"])
@@ -284,6 +307,16 @@ def test_a_desk_shows_all_columns_of_a_table_of_cells(visit: Any, many: Path) ->
         "[aria-label^='All cells']", "all => all.map(one => one.scrollWidth - one.clientWidth)"
     )
     assert boxes == [0] * 4
+
+
+def test_a_desk_shows_all_columns_beside_names_of_many_arguments(visit: Any, tmp_path: Path) -> None:
+    names = ["signmix(decay=0.5..0.99 one_minus,mix=0.01..1 linear)", "sgd"]
+    run = make_run(["relu", "softbump(width=0.5,height=2.25,shift=-1)"], names, evaluations=2)
+    page = visit(report([run], tmp_path / "report"))
+    assert page.eval_on_selector(".scroll:has(> table.cells)", "box => box.scrollWidth <= box.clientWidth")
+    assert f"relu + {names[0]}" in rows(page)
+    page.select_option("select[name=optimizer]", names[0])
+    assert len(rows(page)) == 2
 
 
 def test_it_is_whole_without_script(visit: Any, written: Path) -> None:

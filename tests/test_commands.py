@@ -1,6 +1,7 @@
 """The lines that reproduce a run: those that are shown do it."""
 
 import subprocess
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -56,11 +57,30 @@ def test_what_was_registered_is_asked_for() -> None:
     run.manifest |= {"command": "", "suite": suite.read("smoke").described()}
     for kind, name in (("activations", "lam"), ("optimizers", "own")):
         run.manifest[kind][name]["code"] = "0123456789abcdef"
+    run.manifest["optimizers"]["own"]["code"] = ""  # of a run that had none
+    page = render([run])
+    told = [
+        "the activation lam: The function lam, fingerprint 0123456789abcdef",
+        "the optimizer own: The optimizer own",
+    ]
+    assert all(f"<li>{entry}</li>" in page["index.html"].decode() for entry in told)
+    assert all(f"- {entry}\n" in page["report.md"].decode() for entry in told)
     run.path = Path("runs/my run")
     assert commands(run)[-4:-2] == (
         "# the activation lam and the optimizer own must be registered in Python first, then there:",
         '# bench.run("smoke.toml", out="runs/my run")',
     )
+
+
+def test_the_suite_as_it_was_run_can_be_pasted_into_a_file(tmp_path: Path) -> None:
+    run = make_run(["relu"], ["sgd"], evaluations=4)
+    run.manifest |= {"suite": suite.read("smoke").described()}
+    page = render([run])["index.html"].decode()
+    assert "Registered in Python" not in page
+    _, _, rest = page.partition("<summary>The suite as it was run</summary>")
+    shown = unescape(rest.partition('<pre tabindex="0">')[2].partition("</pre>")[0])
+    (tmp_path / "pasted.toml").write_text(shown)
+    assert suite.read(tmp_path / "pasted.toml") == suite.read("smoke")
 
 
 def test_files_of_one_s_own_are_named() -> None:

@@ -132,14 +132,45 @@ def test_trials_and_regions_are_there_for_every_cell(run: SyntheticRun) -> None:
 
 def test_what_forgives_a_rate_that_is_off_is_told() -> None:
     regions = pd.DataFrame({"optimizer": ["sgd", "sgd", "adam", "adam"], "decades": [0.4, 0.6, 2.0, np.nan]})
+    regions = regions.assign(open=False, rates=5)
     assert crosstask.region_sentence(regions) == (
         "adam is the most forgiving: over 2.0 decades of learning rates (median) it keeps 95 % of what its best one "
-        "gains over the baseline; sgd is the least, 0.5 decades."
+        "gains over the baseline; sgd is the least forgiving, 0.5 decades."
     )
     assert crosstask.region_sentence(regions[:2]).startswith(
         "sgd forgives a learning rate that is off: over 0.5 decades"
     )
     assert crosstask.region_sentence(regions.assign(decades=np.nan)) == ""
+    assert crosstask.region_sentence(regions.assign(rates=3)) == ""
+
+
+@pytest.mark.parametrize(
+    ("opened", "head", "tail"),
+    [
+        (
+            [False, False, True, True],
+            "adam is the most forgiving: over at least 2.0 decades",
+            "forgiving, 0.5 decades.",
+        ),
+        (
+            [False, True, True, True],
+            "adam forgives a learning rate that is off: over at least 2.0 decades",
+            "baseline.",
+        ),
+        ([True, True, False, False], "adam forgives a learning rate that is off: over 2.0 decades", "baseline."),
+        (
+            [False, False, False, True],
+            "adam is the most forgiving: over at least 2.0 decades",
+            "forgiving, 0.5 decades.",
+        ),
+    ],
+)
+def test_a_region_that_reaches_an_end_of_the_grid_is_a_bound_and_ranks_nobody(
+    opened: list[bool], head: str, tail: str
+) -> None:
+    regions = pd.DataFrame({"optimizer": ["sgd", "sgd", "adam", "adam"], "decades": [0.4, 0.6, 1.8, 2.2]})
+    told = crosstask.region_sentence(regions.assign(open=opened, rates=5))
+    assert told.startswith(head) and told.endswith(tail)
 
 
 def test_what_fewer_trials_would_cost_is_told() -> None:

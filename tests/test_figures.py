@@ -12,16 +12,19 @@ import numpy as np
 import pandas as pd
 import pytest
 import seaborn as sns
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 from synthetic import ACTIVATIONS, OPTIMIZERS, REGRESSION, SyntheticRun, make_run, searched, task_entry
 
 from bench import effects, figures
-from bench.figures import Figure, speed, style, svg
+from bench.figures import Figure, bars, panels, speed, style, svg
 from bench.figures.bars import PARTS, times, workers_of
-from bench.figures.heatmaps import BRIGHT_IS_GOOD, diverged_heatmap, least_difference, limits
+from bench.figures.heatmaps import BRIGHT_IS_GOOD, diverged_heatmap, least_difference, limits, metric_heatmap
 from bench.figures.panels import curves
 from bench.figures.profiles import profiles
 from bench.figures.speed import rates
+from bench.heat import heat
+from bench.page import parts_of
 from bench.reference import Reference
 from bench.results import BUCKETS
 from bench.stats import Metric
@@ -166,6 +169,17 @@ def test_a_missed_target_is_a_dash_and_never_a_number(run: SyntheticRun, drawn: 
     missed = int(np.isinf(run.convergence["steps_to_target"]).sum())
     assert 0 < missed == texts(drawn["steps"]).count("–")
     assert "500" not in texts(drawn["steps"])
+
+
+def test_steps_that_are_a_median_of_two_are_shown_whole_everywhere() -> None:
+    run = make_run(["relu"], ["sgd", "adam"], evaluate=2, evaluations=2)
+    run.lanes.loc[run.lanes["phase"] == "evaluate", "steps_to_target"] = [20.0, 25.0, 35.0, 40.0]
+    run = SyntheticRun("x", run.lanes, run.curves, run.throughput, run.times, run.manifest)
+    steps = draw(run)["steps"]
+    assert {"22.5", "37.5"} <= set(texts(steps)) and "after 22.5 training steps" in steps.finding
+    section = parts_of([run])[0].sections[0]
+    for table in (section.cells, section.paper):
+        assert {"22.5", "37.5"} <= {entry.text for row in table.rows for entry in row.entries}
 
 
 def test_cells_without_data_say_so() -> None:
@@ -395,6 +409,50 @@ def test_what_is_worse_than_the_axis_of_rates_is_told_and_not_drawn_as_the_basel
     assert "off the axis" not in texts(near) and "worse than the axis" not in near.reading
 
 
+def test_points_that_diverged_are_counted_where_they_stand_at_the_edge_and_not_at_their_score() -> None:
+    run = make_run(["relu"], ["adam"])
+    found = figures.stats.learning_rate_sensitivity(run.lanes, run.manifest["tasks"])
+    look, entry = figures.styles(run.convergence), task_entry(baseline=0.6)
+
+    def reading(values: list[float], diverged: list[float]) -> str:
+        seen = found.assign(validation_metric=values, diverged_share=diverged)
+        return figures.sensitivity("t", seen, run.convergence, entry, look).reading
+
+    both = reading([0.7, 0.8, 0.9, 0.3, 0.0], [0, 0, 0, 0, 1.0])
+    assert "2 of 5 points are worse than the axis shows. They stand at its edge and not at their score: " in both
+    assert "their score: triangles and crosses." in both
+    lost = reading([0.7, 0.8, 0.9, 0.7, 0.0], [0, 0, 0, 0, 1.0])
+    assert "1 of 5 points is worse than the axis shows. It stands at its edge and not at its score: crosses." in lost
+    assert "worse than the axis" not in reading([0.7, 0.8, 0.9, 0.7, 0.65], [0, 0, 0, 0, 0.5])
+
+
+LONG = "signmix(decay=0.5..0.99 one_minus,mix=0.01..1 linear)"
+
+
+def test_long_names_stand_on_several_lines_and_leave_bars_their_room() -> None:
+    assert svg.name(LONG) == "signmix(\ndecay=0.5..0.99 one_minus,\nmix=0.01..1 linear)"
+    assert svg.name("adam(b1=0.5,b2=0.9)") == "adam(b1=0.5,b2=0.9)" and svg.name("_x") == "\u200b_x"
+    drawn = draw(make_run(["relu", "tanh"], ["sgd", LONG], evaluations=2))
+    for kind in ("throughput", "metric", "curves", "rates", "against"):
+        assert "mix=0.01..1 linear)" in texts(drawn[kind]) and LONG not in texts(drawn[kind])
+    spread = pd.DataFrame({"min": 1.0, "median": 2.0, "max": 3.0}, index=pd.Index(["sgd", LONG]))
+    sides = {"activation": spread, "optimizer": spread}
+    canvas = bars._draw_speeds(sides, {name: style.styled(0) for name in spread.index})
+    assert min(ax.get_position().width for ax in canvas.axes) * canvas.get_figwidth() > 1.5
+
+
+@pytest.mark.parametrize("activations", [1, 2, 3, 4, 7, 9])
+@pytest.mark.parametrize("name", ["a", "softbump(width=0.5,height=2.25,shift=-1)"], ids=["short", "long"])
+def test_a_legend_stands_clear_above_the_titles_of_the_panels(activations: int, name: str) -> None:
+    canvas, axes = panels._panels([name + str(i) for i in range(activations)], "accuracy", "step")
+    run = make_run(["relu"], OPTIMIZERS, rates=1, tune=1, evaluate=1, evaluations=2)
+    panels._legend(canvas, figures.styles(run.convergence), 0, [])
+    draws = FigureCanvasAgg(canvas).get_renderer()
+    titles = [ax._left_title.get_window_extent(draws).y1 for ax in axes.values()]  # type: ignore[attr-defined]
+    gap = (canvas.legends[0].get_window_extent(draws).y0 - max(titles)) / canvas.dpi
+    assert 0.04 < gap < 0.2
+
+
 def test_where_nothing_beats_the_baseline_the_rates_are_not_one_flat_line() -> None:
     figure = sensitivity_of([0.2, 0.25, 0.3, 0.35, 0.4], baseline=0.5)
     assert min(ticks(figure)) <= 25 and max(ticks(figure)) >= 35
@@ -420,7 +478,26 @@ def test_a_difference_of_no_account_has_no_colours() -> None:
     low, high = limits(values, least_difference(found, 21.6))
     assert high == 500 and (499.8 - low) / (high - low) > 0.95
     noisy = Verdict("t", ("elu", "sgd"), 500.0, 20.0, (), 4, 10, metric)
-    assert least_difference(noisy, 21.6) == 120
+    assert least_difference(noisy, 21.6) == 80
+
+
+def test_where_the_colours_end_is_told_and_good_cells_differ_in_theirs() -> None:
+    run = make_run(["relu"], ["sgd", "adam", "lion", "rmsprop", "momentum"], evaluations=2)
+    table = run.convergence.assign(test_metric=[0.908, 0.901, 0.895, 0.894, 0.0], rank=range(1, 6))
+    metric = Metric.of(task_entry())
+    found = Verdict("digits_mlp", ("relu", "sgd"), 0.908, 0.01, (), 5, 5, metric)
+    drawn = metric_heatmap("t", table, found, 0.101)
+    assert (
+        "Brighter is better (higher). Colours end at 85.6 %; worse cells all look alike (1 of 5). Thick"
+        in drawn.reading
+    )
+    shades = heat(table, found, 0.101)
+    assert shades.ends == " Colours end at 85.6 %; worse cells all look alike (1 of 5)."
+    shares = [shade.share or 0.0 for _, row in shades.rows for shade in row]
+    assert shares[0] - shares[1] > 0.1 and shares[1] - shares[2] > 0.1 and shares[4] == 0
+    near = table.assign(test_metric=[0.908, 0.901, 0.895, 0.894, 0.88])
+    assert "Colours end" not in metric_heatmap("t", near, found, 0.101).reading
+    assert heat(near, found, 0.101).ends == ""
 
 
 def test_a_side_with_one_entry_has_no_panel_and_large_rates_have_short_ticks() -> None:

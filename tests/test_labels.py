@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from bench.labels import called, counted, few, few_cells, joined, parts, same, significant
+from bench.labels import called, counted, few, few_cells, joined, mean_rank, parts, same, significant, steps
 
 
 @pytest.mark.parametrize(
@@ -70,3 +70,12 @@ def test_a_label_is_read_as_it_was_made(name: str, arguments: dict[str, object],
 def test_one_thing_has_no_s() -> None:
     assert [counted(number, "cell") for number in (0, 1, 1090)] == ["0 cells", "1 cell", "1,090 cells"]
     assert [counted(np.int64(number), "seed") for number in (1, 2)] == ["1 seed", "2 seeds"]
+
+
+def test_steps_between_two_evaluations_keep_their_half() -> None:
+    assert [steps(value) for value in (22.5, 37.5, 1_022.0, 1_022.5)] == ["22.5", "37.5", "1,022", "1,022.5"]
+
+
+def test_mean_ranks_round_their_halves_up() -> None:
+    told = [mean_rank(value) for value in (7.25, 7.35, 7.2499, 1.0, math.nan)]
+    assert told == ["7.3", "7.4", "7.2", "1.0", "–"]

@@ -1,15 +1,18 @@
 """The words of a report: each says what was done, and no more."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from synthetic import REGRESSION, SyntheticRun, make_run, task_entry
 
-from bench.page import parts_of
+from bench.page import _tested, parts_of
 from bench.reporting import render
+from bench.stats import Metric
 from bench.tables import decimals, durations
+from bench.verdicts import Verdict
 
 LANDSCAPE = task_entry(
     kind="landscape",
@@ -49,6 +52,29 @@ def test_that_seeds_are_not_test_samples_is_said(landscapes: SyntheticRun) -> No
     )
     assert progress.setting.endswith("± is over seeds, for this one test set of 360 samples.")
     assert "±" not in parts_of([landscapes])[0].sections[0].setting
+
+
+@pytest.mark.parametrize(
+    ("score", "told"),
+    [
+        (1.0, "a score of 100 % on them is compatible with a true one of 92.0 % (95 % bound)."),
+        (0.0, "a score of 0 % on them is compatible with a true one of 8.0 % (95 % bound)."),
+        (0.5, "another of that size would move a score by about 8.3 points (standard error)."),
+    ],
+)
+def test_a_perfect_score_on_few_samples_is_not_certain(score: float, told: str) -> None:
+    found = Verdict("t", ("relu", "sgd"), score, 0.0, (), 2, 5, Metric.of(task_entry()))
+    assert _tested(found, 36).endswith(f"for this one test set of 36 samples; {told}")
+    assert "compatible" not in _tested(replace(found, metric=Metric.of(REGRESSION)), 36)
+
+
+@pytest.mark.parametrize(("optimizers", "few", "many"), [([2], 1, 0), ([7], 0, 1), ([2, 7], 1, 1), ([1], 0, 0)])
+def test_what_the_test_promises_is_that_of_so_many_cells(optimizers: list[int], few: int, many: int) -> None:
+    runs = [make_run(["relu"], [f"o{i}" for i in range(n)], evaluations=2, name=f"r{n}") for n in optimizers]
+    files = render(runs)
+    for file in ("index.html", "report.md"):
+        words = " ".join(files[file].decode().split())
+        assert words.count("runs of two to six cells") == few and words.count("more than 95 times in 100") == many
 
 
 def test_a_cell_of_which_a_seed_collapsed_is_marked_and_the_mark_explained() -> None:
@@ -154,6 +180,10 @@ def test_the_head_says_what_to_choose_and_at_which_rate() -> None:
         ([0.9, 0.8, 0.6, 0.1], "10.0 points ahead of the next, relu + o1, and 20.0 points ahead of the median cell."),
         ([0.9, 0.9, 0.6], "At the same mean as the next, relu + o1, and at the same mean as the median cell."),
         ([0.9, 0.899999], "Less than 0.001 points ahead of the next, relu + o1."),
+        (
+            [0.9, 0.8, 0.8, 0.8, 0.8],
+            "10.0 points ahead of the next, relu + o1 and 3 more, and 10.0 points ahead of the median cell.",
+        ),
         ([0.9, 0.89999999], "At the same mean as the next, relu + o1."),  # as float32 has them
     ],
 )

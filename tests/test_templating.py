@@ -31,10 +31,15 @@ def test_a_power_of_ten_prints_and_stays_beside_its_number() -> None:
     assert templating._escaped("−159.2 ×10⁻³", templating.LATEX) == r"$-$159.2 $\times$10$^{-}$$^{3}$"
 
 
+def test_a_caption_names_a_task_of_one_of_several_runs_in_plain_latex() -> None:
+    assert r"All cells of quick $\cdot$ digits," in templating.latex("cells.tex", table=table(), task="quick · digits")
+
+
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="needs pdflatex")
 def test_latex_prints_it(tmp_path: Path) -> None:
     inner = "".join(
-        templating.latex(name, table=table(), task="a_task") for name in ("matrix.tex", "cells.tex", "leaderboard.tex")
+        templating.latex(name, table=table(), task="run · a_task")
+        for name in ("matrix.tex", "cells.tex", "leaderboard.tex")
     )
     text = f"\\documentclass{{article}}\\usepackage{{booktabs,longtable}}\\begin{{document}}\n{inner}\\end{{document}}"
     (tmp_path / "t.tex").write_text(text)

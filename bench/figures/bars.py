@@ -103,10 +103,12 @@ def _spread(timed: pd.DataFrame, side: str) -> pd.DataFrame:
 
 def _draw_speeds(sides: Mapping[str, pd.DataFrame], styles: Mapping[str, Style]) -> Canvas:
     most = max(len(side) for side in sides.values())
-    canvas = Canvas(figsize=(svg.WIDTH * len(sides) / 2, 0.5 + ROW * most))
+    lines = svg.most_lines(svg.name(label) for side in sides.values() for label in side.index)
+    row = max(ROW, lines * svg.LINE_HEIGHT + 0.06)
+    canvas = Canvas(figsize=(svg.WIDTH * len(sides) / 2, 0.5 + row * most))
     axes = canvas.subplots(1, len(sides), sharex=True, squeeze=False)[0]
     *_, right = sides.values()
-    gap = 0.3 + LETTER * max(map(len, right.index.astype(str)))
+    gap = 0.3 + LETTER * svg.longest(map(svg.name, right.index))
     canvas.subplots_adjust(wspace=2 * gap / max(0.775 * svg.WIDTH - gap, 2))
     for ax, (side, spread) in zip(axes, sides.items(), strict=True):
         colors = [styles[label].color if side == "optimizer" else PLAIN for label in spread.index]
@@ -120,7 +122,7 @@ def _draw_side(ax: Axes, spread: pd.DataFrame, colors: list[str], rows: int) -> 
     places = np.arange(len(spread)) + rows - len(spread)  # the shorter side stands at the top
     ax.barh(places, spread["median"], color=colors, height=0.62, alpha=0.85)
     ax.hlines(places, spread["min"], spread["max"], colors=svg.INK, linewidth=1)
-    ax.set_yticks(places, [svg.label(label) for label in spread.index])
+    ax.set_yticks(places, [svg.name(label) for label in spread.index])
     ax.set_ylim(-0.6, rows - 0.4)
     ax.xaxis.set_major_formatter(EngFormatter())
     ax.locator_params(axis="x", nbins=4)

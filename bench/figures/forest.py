@@ -58,7 +58,9 @@ def _limit(found: pd.DataFrame) -> float:
 
 
 def _draw(found: pd.DataFrame, reference: Reference, metric: Metric) -> Canvas:
-    canvas = Canvas(figsize=(svg.WIDTH * 0.6, 0.55 + ROW * len(found)))
+    names = [svg.name(name) for name in found["entrant"]]
+    row = max(ROW, svg.most_lines(names) * svg.LINE_HEIGHT + 0.06)
+    canvas = Canvas(figsize=(svg.WIDTH * 0.6, 0.55 + row * len(found)))
     ax = canvas.subplots()
     difference, told, limit = found["difference"].to_numpy(dtype=float), found["told"].to_numpy(), _limit(found)
     far = np.abs(difference) > limit
@@ -83,7 +85,7 @@ def _draw(found: pd.DataFrame, reference: Reference, metric: Metric) -> Canvas:
             metric.difference(value), (edge, place), (pull, 0), textcoords="offset points",
             ha="right" if right else "left", va="center", fontsize="small", color=svg.INK,
         )  # fmt: skip
-    ax.set_yticks(places, [svg.label(name) for name in found["entrant"]])
+    ax.set_yticks(places, names)
     ax.set_ylim(-0.6, len(found) - 0.4)
     unit = "points" if metric.unit == "%" else metric.unit
     ax.set_xlabel(svg.label(f"ahead of {reference.label} by{f' ({unit})' if unit else ''}"))

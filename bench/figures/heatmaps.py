@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 from bench import stats
 from bench.figures import svg
 from bench.figures.style import ink_on
-from bench.labels import NO_ACTIVATION, few_cells
+from bench.labels import NO_ACTIVATION, few_cells, mean_rank, steps
 from bench.stats import Pair
 from bench.verdicts import Verdict
 
@@ -24,7 +24,7 @@ LEADER, TIED = 2.4, 0.8  # widths of outlines
 SLANTED_FROM = 7  # characters of a column's label
 COLUMN, ROW, LOW_ROW, MANY_ROWS = 0.6, 0.36, 0.26, 24  # inches; rows beyond so many are low
 BAR = (1.6, 0.11)  # inches of the bar of colours
-NOISE, SHARE, DIGIT = 6, 0.02, 0.005  # half widths; of the way from the baseline; of the value: no difference below
+NOISE, SHARE, DIGIT = 4, 0.02, 0.005  # half widths; of the way from the baseline; of the value: no difference below
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def metric_heatmap(prefix: str, table: pd.DataFrame, verdict: Verdict, baseline:
     grid = Grid(signed, text, span, label, lambda v: metric.show(v * metric.sign), hatched=lost, outlined=outlined)
     reading = (
         f"Test {metric.name}{unit}, averaged over fresh seeds, each cell at its own best learning rate. "
-        f"Brighter is better ({'higher' if metric.sign > 0 else 'lower'}). "
+        f"Brighter is better ({'higher' if metric.sign > 0 else 'lower'}).{metric_ends(signed, span, metric)} "
         "Thick outline: the leader; thin outline: cannot be told from it."
         + (f" Hatched: at least one {stats.noun(table)} diverged and counts as the worst." if lost else "")
     )
@@ -71,12 +71,13 @@ def rank_heatmap(prefix: str, board: pd.DataFrame, first: Pair, level: Iterable[
     """The mean rank of every cell over the tasks of a run, or their data sets: `over` names them and says how many."""
     values, known = -_pivot(board, "mean_rank"), board.dropna(subset="mean_rank")
     outlined = dict.fromkeys(level, TIED) | {first: LEADER}
-    text = values.map(lambda v: "–" if pd.isna(v) else f"{-v:.1f}")
-    grid = Grid(values, text, limits(values), f"mean rank over {over}", lambda v: f"{-v:.1f}", outlined=outlined)
-    ends = (known[known["mean_rank"] == end(known["mean_rank"])] for end in (min, max))
-    best, worst = (f"{end['mean_rank'].iloc[0]:.1f} with {few_cells(_pairs(end))}" for end in ends)
+    text = values.map(lambda v: mean_rank(-v))
+    grid = Grid(values, text, limits(values), f"mean rank over {over}", lambda v: mean_rank(-v), outlined=outlined)
+    extremes = (known[known["mean_rank"] == end(known["mean_rank"])] for end in (min, max))
+    best, worst = (f"{mean_rank(end['mean_rank'].iloc[0])} with {few_cells(_pairs(end))}" for end in extremes)
     reading = (
-        f"Rank among all cells, averaged over {over}. Brighter is better (lower). Thick outline: the best"
+        f"Rank among all cells, averaged over {over}. Brighter is better (lower)."
+        f"{ends(values, grid.limits, grid.told)} Thick outline: the best"
         f"{'; thin outline: cannot be told from it' * (len(outlined) > 1)}."
     )
     return svg.figure(f"{prefix}-ranks", "Mean rank", lambda: _draw(grid), f"From {best} to {worst}.", reading)
@@ -88,13 +89,14 @@ def steps_heatmap(prefix: str, table: pd.DataFrame, target: str) -> svg.Figure |
         return None
     values = _pivot(table, "steps_to_target")
     soonest = _pairs(table[table["steps_to_target"] == table["steps_to_target"].min()])
-    text = values.map(lambda v: "no data" if pd.isna(v) else f"{v:,.0f}" if np.isfinite(v) else "–")
+    text = values.map(lambda v: "no data" if pd.isna(v) else steps(v) if np.isfinite(v) else "–")
     label = f"steps to the target, median of {stats.told_seeds(table)}"
     outlined = dict.fromkeys(soonest, LEADER)
-    grid = Grid(-values, text, limits(-values), label, lambda v: f"{-v:,.0f}", outlined=outlined)
+    grid = Grid(-values, text, limits(-values), label, lambda v: steps(-v), outlined=outlined)
     reading = (
         f"Steps until the validation score first reaches {target}, median over the evaluation seeds. "
-        "The brighter the sooner; outlined the soonest. A dash: missed, which counts as never."
+        f"The brighter the sooner; outlined the soonest.{ends(-values, grid.limits, grid.told)} "
+        "A dash: missed, which counts as never."
     )
     finding = _steps_finding(table, soonest, target)
     return svg.figure(f"{prefix}-steps", "Steps to the target", lambda: _draw(grid), finding, reading)
@@ -133,11 +135,11 @@ def _metric_finding(table: pd.DataFrame, metric: stats.Metric) -> str:
 
 
 def _steps_finding(table: pd.DataFrame, soonest: list[Pair], target: str) -> str:
-    where, steps = ("", "steps") if stats.noun(table) == "run" else (" on validation data", "training steps")
+    where, what = ("", "steps") if stats.noun(table) == "run" else (" on validation data", "training steps")
     missed = int(np.isinf(table["steps_to_target"]).sum())
     least = table["steps_to_target"].min()
     rest = f"; {missed} of {len(table)} cells miss it." if missed else "."
-    return f"Soonest at {target}{where}: {few_cells(soonest)}, after {least:,.0f} {steps}{rest}"
+    return f"Soonest at {target}{where}: {few_cells(soonest)}, after {steps(least)} {what}{rest}"
 
 
 def _pairs(table: pd.DataFrame) -> list[Pair]:
@@ -169,11 +171,25 @@ def limits(values: pd.DataFrame, least: float = 0.0) -> tuple[float, float]:
     return min(low, best - max(least, 1e-12)), best
 
 
+def ends(values: pd.DataFrame, span: tuple[float, float], told: Callable[[float], str]) -> str:
+    """Where the colours of `values` [cells] end, if some are worse than the darkest of `span`: a sentence, else ""."""
+    finite = values.to_numpy(dtype=float)
+    finite = finite[np.isfinite(finite)]
+    worse = int((finite < span[0]).sum())
+    return f" Colours end at {told(span[0])}; worse cells all look alike ({worse} of {len(finite)})." * (worse > 0)
+
+
+def metric_ends(signed: pd.DataFrame, span: tuple[float, float], metric: stats.Metric) -> str:
+    """The same of a metric's values times its sign."""
+    return ends(signed, span, lambda value: metric.told(value * metric.sign))
+
+
 def _draw(grid: Grid) -> Canvas:
     across = len(grid.values.columns) > len(grid.values)
     values, text = (grid.values.T, grid.text.T) if across else (grid.values, grid.text)  # the longer side runs down
     rows, columns = values.shape
-    wide, high = columns * COLUMN, rows * (ROW if rows <= MANY_ROWS else LOW_ROW)
+    name = svg.most_lines(map(svg.name, values.index)) * svg.LINE_HEIGHT + 0.06
+    wide, high = columns * COLUMN, rows * max(ROW if rows <= MANY_ROWS else LOW_ROW, name)
     canvas = Canvas(figsize=(wide, high))
     ax = canvas.add_axes((0, 0, 1, 1))
     finite = values.astype(float).replace([np.inf, -np.inf], np.nan)
@@ -222,8 +238,8 @@ def _mark(ax: Axes, inks: pd.DataFrame, grid: Grid, across: bool) -> None:
 def _name(ax: Axes, values: pd.DataFrame) -> None:
     """Labels above the columns and left of the rows; long ones above slanted."""
     axes = (values.columns, values.index)
-    columns, rows = (["" if label == NO_ACTIVATION else svg.label(label) for label in axis] for axis in axes)
-    slanted = max(map(len, columns)) > SLANTED_FROM
+    columns, rows = (["" if label == NO_ACTIVATION else svg.name(label) for label in axis] for axis in axes)
+    slanted = svg.longest(columns) > SLANTED_FROM
     turned = {"rotation": 35, "ha": "left", "rotation_mode": "anchor"} if slanted else {"rotation": 0}
     ax.set(xlabel="", ylabel="")
     ax.grid(False)

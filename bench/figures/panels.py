@@ -13,10 +13,11 @@ from matplotlib.ticker import LogLocator, NullLocator
 from bench import stats
 from bench.figures import svg
 from bench.figures.style import PALETTE, Style
-from bench.labels import NO_ACTIVATION, few_cells
+from bench.labels import NO_ACTIVATION, few_cells, joined
 from bench.stats import Metric
 
 ACROSS = 3  # panels side by side
+TOP, TITLE = 0.95, 0.29  # where the panels end, of the figure; inches that their titles take above that
 FAINT: dict[str, Any] = {"color": svg.INK, "alpha": 0.3, "lw": 0.6}  # lines of optimizers beyond the palette
 TARGET: dict[str, Any] = {"color": svg.INK, "alpha": 0.7, "lw": 0.8, "ls": (0, (2, 2))}
 BASELINE: dict[str, Any] = {"color": svg.INK, "alpha": 0.7, "lw": 0.8, "ls": (0, (7, 2))}
@@ -84,7 +85,8 @@ def sensitivity(
     limits = _rate_limits(rates["validation_metric"], metric, baseline)
     values = rates["validation_metric"] * metric.scale
     lost = rates["diverged_share"] > 0
-    off = ~values.between(*limits) & values.notna() & ~lost
+    worse = ~values.between(*limits) & values.notna()
+    off = worse & ~lost
     clipped = rates.assign(value=np.clip(values, *limits), lost=lost, off=off)
     edge, places = "v" if metric.sign > 0 else "^", _places(table)
 
@@ -105,14 +107,12 @@ def sensitivity(
         return canvas
 
     where = "at each learning rate of the grid" if not searched else "of each trial, at its learning rate"
-    beyond = f" {off.sum()} of {len(off)} points are worse than the axis shows: triangles at its edge." * bool(
-        off.any()
-    )
+    beyond = _beyond(worse, lost)
     alone = " Markers without a line: trials that differ in more than their rate." if searched else ""
     reading = (
         f"Validation {metric.name}, averaged over the tuning {stats.noun(table, 2)} {where}. "
         f"Ring: the {'trial' if searched else 'rate'} chosen for evaluation; "
-        f"cross: at least one {stats.noun(table)} diverged, the worst score.{beyond}{alone} "
+        f"cross: at least one {stats.noun(table)} diverged, which counts as the worst score.{beyond}{alone} "
         f"A wide plateau forgives a careless choice; a ring at either end asks for a wider "
         f"{'range' if searched else 'grid'}."
     )
@@ -189,10 +189,12 @@ def _panels(activations: Sequence[str], ylabel: str, xlabel: str) -> tuple[Canva
     count, columns = len(activations), min(len(activations), ACROSS)
     rows = -(-count // columns)
     share, height = {1: (0.7, 2.4), 2: (0.5, 2.4)}.get(count, (1 / ACROSS, 1.6))
-    canvas = Canvas(figsize=(columns * share * svg.WIDTH, rows * height))
+    titles = ["" if activation == NO_ACTIVATION else svg.name(activation) for activation in activations]
+    more = (svg.most_lines(titles) - 1) * svg.LINE_HEIGHT
+    canvas = Canvas(figsize=(columns * share * svg.WIDTH, rows * (height + more) - more))
     axes = canvas.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     left = 0.65 / canvas.get_figwidth()
-    canvas.subplots_adjust(left=left, right=0.99, top=0.95, bottom=0.08, wspace=0.1, hspace=0.3)
+    canvas.subplots_adjust(left=left, right=0.99, top=TOP, bottom=0.08, wspace=0.1, hspace=0.3 + more / (0.7 * height))
     canvas.supylabel(svg.label(ylabel), x=0, fontsize=9)  # one for all rows, whose own would run into each other
     for ax in axes[count:]:
         ax.set_axis_off()
@@ -200,11 +202,11 @@ def _panels(activations: Sequence[str], ylabel: str, xlabel: str) -> tuple[Canva
         ax.set_autoscale_on(False)  # limits are set; autoscaling shared axes at every line takes half the time
         ax.set_in_layout(index in (0, columns * (rows - 1)) or index % columns == columns - 1)  # the rest lies inside
         ax.set_gid(f"a:{index}")
-    for index, (activation, ax) in enumerate(zip(activations, axes, strict=False)):
+    for index, (title, ax) in enumerate(zip(titles, axes, strict=False)):
         lowest = index + columns >= count
         ax.tick_params(labelbottom=lowest)
         ax.set_xlabel(xlabel if lowest else "")
-        ax.set_title("" if activation == NO_ACTIVATION else svg.label(activation), loc="left", fontweight="bold")
+        ax.set_title(title, loc="left", fontweight="bold")
     return canvas, dict(zip(activations, axes, strict=False))
 
 
@@ -224,10 +226,11 @@ def _baseline(axes: Mapping[str, Axes], value: float, metric: Metric) -> Marks:
 
 def _legend(canvas: Canvas, shown: Mapping[str, Style], others: int, more: Iterable[tuple[Line2D, str]]) -> None:
     lines = {label: Line2D([], [], color=s.color, marker=s.marker, ls=s.dash, ms=4.5) for label, s in shown.items()}
-    entries = [(line, svg.label(label)) for label, line in lines.items()]
+    entries = [(line, svg.name(label)) for label, line in lines.items()]
     entries += [(Line2D([], [], **FAINT), f"{others} others")] * (others > 0)
     handles, labels = zip(*entries, *more, strict=True)
-    widths = [0.6 + 0.085 * len(label) for label in labels]
+    widths = [0.6 + 0.085 * svg.longest([label]) for label in labels]
+    above = TITLE + (svg.most_lines(ax.get_title(loc="left") for ax in canvas.axes) - 1) * svg.LINE_HEIGHT
     room = canvas.get_figwidth() * 0.95
     columns = len(labels) if sum(widths) <= room else max(1, int(room / max(widths)))
     canvas.legend(
@@ -235,7 +238,7 @@ def _legend(canvas: Canvas, shown: Mapping[str, Style], others: int, more: Itera
         labels,
         ncols=columns,
         loc="lower left",
-        bbox_to_anchor=(0.05, 1.01),
+        bbox_to_anchor=(0.05, TOP + above / canvas.get_figheight()),
         frameon=False,
         borderpad=0,
     )
@@ -303,6 +306,18 @@ def _ends_of(values: "pd.Series[Any]", log: bool = False) -> Limits:
     low, high = (float(np.log10(v)) if log else float(v) for v in (values.min(), values.max()))
     room = 0.05 * (high - low) or 0.5
     return (10 ** (low - room), 10 ** (high + room)) if log else (low - room, high + room)
+
+
+def _beyond(worse: "pd.Series[bool]", lost: "pd.Series[bool]") -> str:
+    """How many points are `worse` than the axis of learning rates shows, and where they stand; "" without any."""
+    if not worse.any():
+        return ""
+    marks = [name for name, some in (("triangles", worse & ~lost), ("crosses", worse & lost)) if some.any()]
+    are, it = ("is", "It stands") if worse.sum() == 1 else ("are", "They stand")
+    return (
+        f" {worse.sum()} of {len(worse)} points {are} worse than the axis shows. {it} at its edge and not at "
+        f"{'its' if worse.sum() == 1 else 'their'} score: {joined(marks)}."
+    )
 
 
 def _left_out(bands: pd.DataFrame, off: pd.DataFrame, limits: Limits) -> str:

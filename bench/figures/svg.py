@@ -3,7 +3,7 @@
 import io
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -17,6 +17,8 @@ from bench.figures.style import PALETTE
 
 INK = "#010203"  # stands for the colour of the text around the figure, on screen `currentColor`
 WIDTH = 7.0  # inches: two columns of a journal
+LINE = 24  # letters of a name on one line, where it can be broken
+LINE_HEIGHT = 0.15  # inches
 PAPER = "#fdfcfb"  # stands for the colour behind the figure
 # In a page these follow its style sheet, which knows whether it is dark
 VARIABLES = {PAPER: "var(--paper, #ffffff)"} | {c: f"var(--c{i}, {c})" for i, c in enumerate(PALETTE)}
@@ -98,6 +100,26 @@ def label(text: object) -> str:
     """A text as matplotlib's label: a legend would hide one that begins with an underscore."""
     shown = printable(text)
     return "\u200b" + shown if shown.startswith("_") else shown
+
+
+def name(text: object) -> str:
+    """The name of an entry as a label, a long one on several lines: broken after commas and opening parentheses."""
+    lines = [""]
+    for piece in re.findall(r"[^,(]*[,(]?", label(text)):
+        if lines[-1] and len(lines[-1] + piece) > LINE:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(lines)
+
+
+def longest(names: Iterable[str]) -> int:
+    """The letters of the longest line of such labels."""
+    return max((len(line) for text in names for line in text.split("\n")), default=0)
+
+
+def most_lines(names: Iterable[str]) -> int:
+    """The lines of the highest of such labels."""
+    return max((text.count("\n") + 1 for text in names), default=1)
 
 
 def saved(figure: Canvas, name: str, title: str, finding: str) -> tuple[str, bytes]:

@@ -89,15 +89,15 @@ def good_region(sensitivity: pd.DataFrame, tasks: Tasks, tolerance: float = GOOD
     A rate is good where the mean validation score loses at most `tolerance` of the way from the task's
     baseline to the cell's best rate. Between rates of the grid the score runs straight over log10 of the rate.
     Columns: the cell, `low` and `high` (ends of the region that holds the best rate), `decades` = log10(high / low),
-    and `open`: it reaches an end of the grid, so that it may be wider. NaN where the best is no better than the
-    baseline, and where the trials of the cell differ in more than their rate. `sensitivity`: what
+    `open`: it reaches an end of the grid, so that it may be wider; and how many `rates` were tried. NaN where the best
+    is no better than the baseline, and where the trials of the cell differ in more than their rate. `sensitivity`: what
     `learning_rate_sensitivity` gave.
     """
     found = [
-        (*key, *_region(rows.sort_values("learning_rate"), tasks[key[0]], tolerance))
+        (*key, *_region(rows.sort_values("learning_rate"), tasks[key[0]], tolerance), len(rows))
         for key, rows in sensitivity.groupby(CELL, sort=False)
     ]
-    return pd.DataFrame(found, columns=[*CELL, "low", "high", "decades", "open"])
+    return pd.DataFrame(found, columns=[*CELL, "low", "high", "decades", "open", "rates"])
 
 
 def _region(rows: pd.DataFrame, task: Mapping[str, Any], tolerance: float) -> tuple[float, float, float, bool]:

@@ -91,7 +91,10 @@ const colour = (section) => {
   const title = header.dataset.title;
   within(".heat-by")[0].textContent = title[0].toUpperCase() + title.slice(1);
   for (const finding of within("[data-by]")) finding.hidden = finding.dataset.by !== byOf(section, header);
-  within(".heat-better")[0].textContent = `Brighter is better (${sign > 0 ? "higher" : "lower"}).`;
+  const better = within(".heat-better")[0];
+  const worse = order.filter((value) => value < low).length;
+  const ends = worse ? ` Colours end before the worst: ${worse} of ${order.length} look alike.` : "";
+  better.textContent = `Brighter is better (${sign > 0 ? "higher" : "lower"}).${header === heat[0] ? better.dataset.ends : ends}`;
 };
 
 // One cell: facts, curve, learning rates, seeds
@@ -143,16 +146,22 @@ const curveOf = ({ steps, target, metric }, [low, middle, high]) => {
 const ratesOf = ({ metric }, rates, chosen, picked) => {
   const points = rates.map(([rate, value, lost], i) => [Math.log10(rate), value, lost, rate, i]).sort((a, b) => a[0] - b[0]);
   const [first, last] = [points[0][0], points.at(-1)[0]];
+  const room = Math.max(0.1, 0.05 * (last - first)); // for the share at either end
   const every = Math.ceil(points.length / 6);
   return chart({
-    x: [first - 0.1, last + 0.1], y: range(points.map((p) => p[1])), label: `validation ${metric}`, xlabel: "learning rate",
+    x: [first - room, last + room], y: range(points.map((p) => p[1])), label: `validation ${metric}`, xlabel: "learning rate",
     ticks: points.filter((_, i) => i % every === 0).map((p) => [p[0], String(Number(p[3].toPrecision(2)))]),
     draw: (root, px, py) => {
       if (picked === undefined) root.append(make("path", { d: path(points, px, py), class: "line" }));
+      let told = -Infinity;
       for (const [at, value, lost, rate, i] of points.filter((p) => p[1] !== null)) {
         const here = picked === undefined ? Math.abs(rate / chosen - 1) < 0.01 : i === picked;
-        root.append(make("circle", { cx: px(at), cy: py(value), r: here ? 6 : 3, class: here ? "chosen" : "dot" }));
-        if (lost) root.append(make("text", { x: px(at), y: py(value) - 9, "text-anchor": "middle" }, `${Math.round(lost * 100)} % lost`));
+        const [x, y] = [px(at), py(value)];
+        if (here || !lost) root.append(make("circle", { cx: x, cy: y, r: here ? 6 : 3, class: here ? "chosen" : "dot" }));
+        if (lost) root.append(make("path", { d: `M${x - 4} ${y - 4}l8 8m0 -8l-8 8`, class: "lost" }));
+        if (!lost || x - told < 38) continue; // nearer than that, shares would run into each other
+        told = x;
+        root.append(make("text", { x, y: y - 9, "text-anchor": "middle" }, `${Math.round(lost * 100)} %`));
       }
     },
   });
@@ -180,7 +189,7 @@ const openCell = (section) => {
   const part = (title, content) => make("section", {}, make("h4", {}, title), content);
   const charts = make("div", { class: "charts" });
   if (curve.length) charts.append(part("Learning curve: median and middle half of the seeds", curveOf(task, curve)));
-  if (rates.length) charts.append(part("Learning rates tried; ring: chosen", ratesOf(task, rates, Number(keyOf(found.row.cells[section.headers.findIndex((h) => h.dataset.title === "learning rate")])), picked)));
+  if (rates.length) charts.append(part(`Learning rates tried; ring: chosen${rates.some(([, , lost]) => lost) ? "; cross: some diverged, with their share" : ""}`, ratesOf(task, rates, Number(keyOf(found.row.cells[section.headers.findIndex((h) => h.dataset.title === "learning rate")])), picked)));
   if (seeds.length) charts.append(part("Evaluation seeds", seedsOf(task, seeds)));
   return box.replaceChildren(make("h3", { tabindex: -1 }, found.name), close, facts, charts);
 };
