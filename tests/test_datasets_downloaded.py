@@ -198,6 +198,7 @@ def test_a_run_is_not_gone_on_with_on_other_data(tmp_path: Path) -> None:
     from bench import manifests, plan, suite
 
     made = plan.make(suite.read("smoke"), "cpu")
-    begun = {"plan": {"sha256": made.sha256}, "tasks": {"wine_mlp": {"data_sha256": "0" * 64}}}
+    begun = {"suite": made.suite.described(), "plan": {"sha256": made.sha256}}
+    begun["tasks"] = {"wine_mlp": {"data_sha256": "0" * 64}}
     with pytest.raises(DataError, match="got other data for wine_mlp; expected those the run began with"):
         manifests.check_same(tmp_path, made, begun, {"wine_mlp": "1" * 64})
