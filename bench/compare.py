@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtr, stdtrit
 
-from bench.audit import Run, timing
+from bench.audit import Run, incomplete, timing
 from bench.effort import trained_on, wall_s
 from bench.errors import DataError, InputError
 from bench.labels import counted, duration, joined, significant
@@ -57,6 +57,7 @@ class Comparison:
     unit: str = "worker"
     each: Speedup | None = None
     doubts: tuple[str, ...] = ()  # about the timings of each
+    faults: tuple[str, ...] = ()  # what either lacks
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -79,10 +80,12 @@ class Comparison:
         only = (f"{counted(self.missing, 'cell')} {are} in one run only and left out.",) if self.missing else ()
         renewed = (f"Not the same in both runs, whatever the name: {', '.join(self.renewed)}.",) if self.renewed else ()
         speed = self.speed.sentence(a, b)
+        end = (*self.doubts, *only)
         if self.workers or self.of != ALL:
-            return *renewed, first + rest, speed, *self._each(), *self._soonest(), *self._whole(), *self.doubts, *only
+            head = (*renewed, first + rest, *self.faults, speed)
+            return *head, *self._each(), *self._soonest(), *self._whole(), *end
         across = "On two devices speeds and seconds are of the whole machine."
-        return *renewed, speed, *self._whole(), first + rest, *self._soonest(), across, *self.doubts, *only
+        return *renewed, speed, *self.faults, *self._whole(), first + rest, *self._soonest(), across, *end
 
     def _each(self) -> Iterator[str]:
         if self.workers and self.each:
@@ -182,8 +185,14 @@ def compare(a: Run, b: Run) -> Comparison:
     names = _names(a, b)
     return Comparison(
         names, cells, metrics, speed, missing, gone, renewed, of, machines, walls if alike else None, identical,
-        workers, unit, each, _doubts(names, (a, b)),
+        workers, unit, each, _doubts(names, (a, b)), tuple(_faults(names, (a, b))),
     )  # fmt: skip
+
+
+def _faults(names: tuple[str, str], runs: tuple[Run, Run]) -> Iterator[str]:
+    """What each run lacks."""
+    for name, run in zip(names, runs, strict=True):
+        yield from (f"{name}: {finding.text}" for finding in incomplete(run))
 
 
 def _doubts(names: tuple[str, str], runs: tuple[Run, Run]) -> tuple[str, ...]:

@@ -326,6 +326,7 @@ def test_cells_that_one_run_never_evaluated_are_not_called_level(run: SyntheticR
         "Each of the 2 cells that both evaluated has the same scores, seed by seed. "
         "2 cells have no result in one of them."
     )
+    assert found.sentences[1].startswith("other: This run is incomplete; ")
     assert found.untested() == ["digits_mlp: relu + sgd", "digits_mlp: relu + adam"]
     assert found.worse() == found.untimed() == []
 
@@ -345,10 +346,14 @@ def test_a_run_without_any_result_is_compared_in_words(run: SyntheticRun) -> Non
     lanes = run.lanes.assign(status="interrupted")
     found = compare(run, changed(run, lanes=lanes, throughput=run.throughput.iloc[:0], manifest=manifest))
     assert found.names == ("synthetic", "other")
-    assert found.sentences[:2] == ("No cell was evaluated in both runs.", "Speeds were not measured.")
+    assert found.sentences[:3] == (
+        "No cell was evaluated in both runs.",
+        "other: This run is incomplete; 80 of its 80 networks were not trained.",
+        "Speeds were not measured.",
+    )
     assert len(found.untested()) == len(found.untimed()) == 4
     assert found.slower(0.0) == []
-    assert len(lines(found)) == 1 + 4 + 1 + 3
+    assert len(lines(found)) == 1 + 4 + 1 + 4
 
 
 def test_one_seed_is_not_tested() -> None:
