@@ -33,6 +33,9 @@ class Reference:
         }
         for found in named.values():
             if found.called("".join(text.split())):
+                if sum(by == found.by for by, _ in named) == 1:
+                    told = f"got {text!r}, the only {found.by} of {whose}"
+                    raise InputError(f"{where}: {told}; expected one with others to hold against it")
                 return found
         kinds = KINDS if "+" in text else KINDS[:2]  # cells are too many to list
         known = [label for by, label in named if by in kinds]

@@ -42,6 +42,15 @@ def test_what_is_not_there_is_refused_with_what_may_have_been_meant() -> None:
         Reference.find("zzz + zzz", CELLS, "--reference", "quick")
 
 
+def test_the_only_one_of_its_kind_is_refused_as_nothing_is_held_against_it() -> None:
+    one = [("relu", "sgd"), ("relu", "adam")]
+    assert Reference.find("adam", one, "here", "it").label == "adam"
+    with pytest.raises(InputError, match="here: got 'relu', the only activation of it; expected one with others"):
+        Reference.find("relu", one, "here", "it")
+    with pytest.raises(InputError, match="the only optimizer of it"):
+        Reference.find("sgd", one[:1], "here", "it")
+
+
 def test_a_run_without_activations_has_none_to_name() -> None:
     alone = [("none", "sgd"), ("none", "adam")]
     assert Reference.find("adam", alone, "here", "it") == Reference("optimizer", "adam")
