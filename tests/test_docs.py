@@ -39,7 +39,8 @@ def checkout(tmp_path: Path) -> Path:
     for name in ("suites", "constraints.txt", "pyproject.toml"):
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / "results").mkdir()
-    (tmp_path / "results" / "quick").symlink_to(ROOT / "results" / "quick")
+    for stored in (ROOT / "results").glob("*/manifest.json"):
+        (tmp_path / "results" / stored.parent.name).symlink_to(stored.parent)
     return tmp_path
 
 
