@@ -55,7 +55,7 @@ def _by_level(lanes: pd.DataFrame, tasks: Tasks, task: str, by: str) -> tuple[pd
     levels = _levels(table.index, by)
     beside = pd.Series(_beside(table.index, by), levels, dtype=object).groupby(level=0, sort=False).agg(frozenset)
     most: frozenset[str] = max(beside, key=len, default=frozenset())
-    return table.groupby(levels, sort=False).mean()[beside == most], len(most)
+    return table.groupby(levels, sort=False).mean()[beside.map(most.__eq__).astype(bool)], len(most)
 
 
 def _levels(cells: pd.Index, by: str) -> pd.Index:

@@ -98,10 +98,8 @@ class Entry(Strict):
         if isinstance(value, Mapping):
             raise refused("one value: only numbers that an optimizer takes can have a range")
         option = accepts[key]
-        if isinstance(option, tuple) and type(value) is int:
-            value = str(value)  # as a label has it: digits_cnn(resolution=16)
-        if isinstance(option, tuple):
-            return one_of(option)(value)
+        if isinstance(option, tuple):  # a label has a number without quotes: digits_cnn(resolution=16)
+            return one_of(option)(str(value) if type(value) is int else value)
         # What a user's own means by b1 or decay is not known.
         free = option is float and key not in COMMON and getattr(cls.table[name], "own", False)
         return (TYPES[option] if free else ARGUMENTS.get((key, option), TYPES[option]))(value)

@@ -124,7 +124,7 @@ def _told_target(table: "pd.DataFrame", target: str, classes: Sequence[str]) -> 
     if target not in table:
         return {}, []
     column = table[target]
-    numeric = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+    numeric = _are_numbers(column)
     if column.isna().any() or (not classes and not numeric):
         return {}, [f"{target}: got values that are missing or no numbers; expected all, or no such column"]
     if not classes:
@@ -190,10 +190,15 @@ def _features(table: "pd.DataFrame") -> "tuple[pd.DataFrame, list[str]]":
     return pd.DataFrame(found), problems
 
 
+def _are_numbers(column: "pd.Series[Any]") -> bool:
+    """Whether a target's values are numbers, and not yes and no."""
+    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+
+
 def _target(column: "pd.Series[object]", regression: bool) -> "tuple[np.ndarray, tuple[str, ...], list[str]]":
     """y, its classes, and what is wrong with it."""
     known = column.dropna()
-    numeric = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+    numeric = _are_numbers(column)
     if regression and not numeric:
         return np.zeros(0), (), [f"{column.name}: got {listed(list(known.unique()[:3]))}; expected numbers to predict"]
     whole = numeric and bool((known.astype(np.float64) % 1 == 0).all()) and known.nunique() <= MOST_CLASSES

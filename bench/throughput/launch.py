@@ -68,7 +68,7 @@ def run(
         raise Interrupted(
             f"{path}: got a signal with {len(found.journal) - len(errors):,} of {len(made.groups):,} groups measured; "
             "expected to finish",
-            f"what is done is kept: {store.resuming(path)}",
+            f"what is done is kept: {store.resuming(path, python=not command)}",
             exit_code=128 + signals.received[0],
         )
     return found
