@@ -79,7 +79,7 @@ def _devices(text: str) -> str:
 
 
 def _workers(text: str) -> int:
-    from bench.launch import check_workers
+    from bench.devices import check_workers
 
     number = int(text) if text.isdecimal() else text
     check_workers(number)
@@ -137,8 +137,9 @@ def _description(suite: Path) -> str:
 def plan(
     suite: SuiteArgument,
     device: Annotated[
-        str, typer.Option(metavar="cpu|gpu", parser=_one_of("--device", DEVICES), help="Plan for this device.")
-    ] = "cpu",
+        str,
+        typer.Option(metavar="auto|cpu|gpu", parser=_devices, help="Plan for this device; cpu,gpu to time on both."),
+    ] = "auto",
     as_json: Json = False,
 ) -> None:
     """Cells, lanes, programs and a guess at the time of a suite.
@@ -148,7 +149,7 @@ def plan(
     from bench import kinds
 
     wanted = kinds.read(suite)
-    facts = _PLANNED[kinds.kind_of(wanted)](wanted, device)
+    facts = kinds.facts(wanted, device)
     if as_json:
         typer.echo(json.dumps(facts, indent=1))
         return
@@ -160,34 +161,6 @@ def plan(
 
 def _counted(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def _convergence_facts(wanted: Any, device: str) -> dict[str, Any]:
-    from bench import plan as planning
-    from bench import worker
-    from bench.estimate import estimate
-
-    made = planning.make(wanted, device)
-    workers = worker.count(device, len(made.programs))
-    return {
-        "tasks": len(made.suite.works),
-        "cells": len(made.cells),
-        "lanes": made.lanes,
-        "programs": len(made.programs),
-        "lane_steps": made.lane_steps,
-        "chunk_width": max(program.width for program in made.programs),
-        "training_flops": made.flops,
-        **estimate(made, workers, worker.busy(device, workers)),
-    }
-
-
-def _throughput_facts(wanted: Any, device: str) -> dict[str, Any]:
-    from bench.throughput import plan as planning
-
-    return planning.make(wanted, [device]).facts()
-
-
-_PLANNED = {"convergence": _convergence_facts, "throughput": _throughput_facts}
 
 
 @app.command()
@@ -306,21 +279,11 @@ def verify(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's dire
     """
     from bench import kinds, store
 
-    manifest = store.read_manifest(run)
-    planned, noun = _planned(manifest, kinds.of_run(run))
-    problems = store.verify(run, planned, noun)
+    found = kinds.load(run)
+    problems = store.verify(run, found.planned, found.unit)
     if problems:
         raise DataError(problems, store.trains_again(run))
-    say(f"{run}: {len(planned):,} {noun}, every byte as it was written")
-
-
-def _planned(manifest: dict[str, Any], kind: str) -> tuple[list[str], str]:
-    """What a run was to bring, by id, and what that is called."""
-    from bench.results import planned_lanes
-
-    if kind == "throughput":
-        return manifest["plan"]["groups"], "groups"
-    return [lane.id for lane in planned_lanes(manifest)], "lanes"
+    say(f"{run}: {len(found.planned):,} {found.unit}, every byte as it was written")
 
 
 app.command()(single.train)
@@ -362,9 +325,9 @@ def info(
 ) -> None:
     """This machine as a run records it."""
     from bench import machine, rates, worker
-    from bench.launch import pick_device
+    from bench.devices import pick
 
-    device = pick_device("auto")
+    device = pick("auto")
     one = worker.Worker(device, 0)
     try:
         found = {**machine.describe(), **one.submit(worker.describe).result()}
@@ -386,10 +349,11 @@ def info(
 
 def _measured(one: Any, device: str) -> dict[str, Any]:
     from bench import worker
+    from bench.devices import worker_count
 
     typer.echo("measuring one worker", err=True)
     alone = one.submit(worker.measure).result()
-    count = worker.count(device)
+    count = worker_count(device)
     typer.echo(f"measuring {count} workers at once", err=True)
     pool = [worker.Worker(device, index) for index in range(count)]
     try:

@@ -8,9 +8,11 @@ from math import sqrt
 from typing import Any, NamedTuple
 
 from bench import rates
+from bench.devices import busy, pick, worker_count
 from bench.labels import counted
-from bench.plan import Plan
+from bench.plan import Plan, make
 from bench.program import Program
+from bench.suite import Suite
 from bench.tasks import Task
 
 
@@ -57,19 +59,35 @@ NOUNS = {"cpu": "worker", "gpu": "GPU"}
 SPREAD = 1.5  # times as long, or as short, as estimated: most runs lie within
 
 
-def estimate(plan: Plan, workers: int, busy: int | None = None) -> dict[str, Any]:
+def facts(suite: Suite, device: str) -> dict[str, Any]:
+    """What a person is told of the plan of a suite on a device."""
+    made = make(suite, pick(device))
+    workers = worker_count(made.device, len(made.programs))
+    return {
+        "tasks": len(made.suite.works),
+        "cells": len(made.cells),
+        "lanes": made.lanes,
+        "programs": len(made.programs),
+        "lane_steps": made.lane_steps,
+        "chunk_width": max(program.width for program in made.programs),
+        "training_flops": made.flops,
+        **estimate(made, workers, busy(made.device, workers)),
+    }
+
+
+def estimate(plan: Plan, workers: int, at_once: int | None = None) -> dict[str, Any]:
     """`estimated_s` with so many workers, nothing compiled before, no report; its range, and how that was reckoned.
 
-    All compile at once; `busy` of them train at once, by default all.
+    All compile at once; `at_once` of them train at once, by default all.
     """
     compiling = sum(compile_s(program) for program in plan.programs) / min(workers, len(plan.programs))
-    before, busy = START_S[plan.device] + COMPILING[plan.device] * compiling, busy or workers
+    before, training = START_S[plan.device] + COMPILING[plan.device] * compiling, at_once or workers
 
     def seconds(flops_per_s: float) -> float:
-        trained = plan.summed(lambda p: step_s(p, flops_per_s, plan.device)) / busy
+        trained = plan.summed(lambda p: step_s(p, flops_per_s, plan.device)) / training
         return before * slowness(flops_per_s, plan.device) + trained
 
-    return told(seconds, plan.device, busy)
+    return told(seconds, plan.device, training)
 
 
 def told(seconds: Callable[[float], float], device: str, workers: int) -> dict[str, Any]:

@@ -29,6 +29,7 @@ class Kind:
     """Where what a kind needs is to be found, as `module:name`: it is imported when it is asked for."""
 
     suite: str
+    facts: str  # of a plan, before anything is run
     run: str
     results: str
     report: str
@@ -45,11 +46,12 @@ class Kind:
 
 # fmt: off
 KINDS = {
-    CONVERGENCE: Kind("bench.suite:Suite", "bench.launch:run", "bench.results:Run", "bench.reporting:report",
+    CONVERGENCE: Kind(
+        "bench.suite:Suite", "bench.estimate:facts", "bench.launch:run", "bench.results:Run", "bench.reporting:report",
         "bench.reporting:verdicts", "bench.progress:watched", "bench.compare:compare", "bench.comparing", trains=True,
     ),
     THROUGHPUT: Kind(
-        "bench.throughput.suite:ThroughputSuite", "bench.throughput.launch:run",
+        "bench.throughput.suite:ThroughputSuite", "bench.throughput.plan:facts", "bench.throughput.launch:run",
         "bench.throughput.results:ThroughputRun", "bench.throughput.page:report", "bench.throughput.page:verdicts",
         "bench.progress:watched_groups", "bench.throughput.compare:compare", "bench.throughput.compare", trains=False,
     ),
@@ -174,9 +176,8 @@ def carry_out(
     kind, made = wanted(suite, resume, device)
     if dask and not kind.trains:
         raise InputError(f"--dask {dask}: got a throughput suite; expected one that trains: speed is measured here")
+    _check_number(kind, device)
     if kind.trains:
-        if "," in device:
-            raise InputError(f"--device: got {device!r}; expected one device: only a throughput suite is for several")
         more["dask"] = dask
     with ExitStack() as shown:
         if progress and observe is None:
@@ -184,6 +185,19 @@ def carry_out(
         if observe:
             more["observe"] = observe
         return kind.get("run")(made, out, device, workers, resume, **more)
+
+
+def facts(suite: SuiteFile, device: str = "auto") -> dict[str, Any]:
+    """What a person is told of the plan of a suite on a device: how much it is, and how long it may take."""
+    kind = KINDS[kind_of(suite)]
+    _check_number(kind, device)
+    found: dict[str, Any] = kind.get("facts")(suite, device)
+    return found
+
+
+def _check_number(kind: Kind, device: str) -> None:
+    if kind.trains and "," in device:
+        raise InputError(f"--device: got {device!r}; expected one device: only a throughput suite is for several")
 
 
 def failed(run: Any) -> str:

@@ -4,6 +4,7 @@ The tables (activations, optimizers, tasks) name functions of jax, flax and opta
 Listing, planning and reporting need only the names, so the tables hold lazy modules.
 """
 
+import threading
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -16,6 +17,11 @@ def named(reference: str | Callable[..., Any]) -> Callable[..., Any]:
     module, _, function = reference.partition(":")
     found: Callable[..., Any] = getattr(import_module(module), function)
     return found
+
+
+def import_ahead(module: str) -> None:
+    """Import what is needed later while others are busy; pandas and scipy take seconds."""
+    threading.Thread(target=import_module, args=(module,), daemon=True).start()
 
 
 class Lazy:

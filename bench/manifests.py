@@ -1,27 +1,25 @@
 """A run's manifest as it begins, and whether what is asked of a run that has begun is still what it says."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bench import machine, store, worker
 from bench.budget import Trial
 from bench.errors import DataError, InputError, in_words
 from bench.plan import Plan
 from bench.program import Program
+from bench.suite import Suite
 from bench.tasks import Task
 
-if TYPE_CHECKING:
-    from bench import suite
 
-
-def describe(made: Plan, wanted: "suite.Suite", command: str, data: Mapping[str, str]) -> dict[str, Any]:
+def describe(made: Plan, command: str, data: Mapping[str, str]) -> dict[str, Any]:
     """The manifest of a run that is about to begin; `data` are the checksums of its tasks' data."""
-    tasks = {work.task.name: work.task for work in wanted.works}
-    programs = made.programs
+    wanted, programs = made.suite, made.programs
+    tasks = {program.task.name: program.task for program in programs}
     activations = {a.label: a for program in programs for a in program.activations}
     optimizers = {o.label: o for program in programs for o in program.optimizers}
     return {
@@ -51,6 +49,12 @@ def describe(made: Plan, wanted: "suite.Suite", command: str, data: Mapping[str,
         "environment": machine.describe(),
         "execution": {"device": made.device, "workers": 0, "width": max(p.width for p in programs), "sessions": []},
     }  # fmt: skip
+
+
+def data_of(programs: Iterable[Program]) -> dict[str, str]:
+    """The checksums of the data of what these train, by task; it is read to tell them. Raises `BenchError`."""
+    tasks = {program.task.name: program.task for program in programs}
+    return {name: task.dataset.check(task.dataset) for name, task in tasks.items() if task.dataset}
 
 
 def _task(task: Task, data: str | None) -> dict[str, Any]:
@@ -83,7 +87,7 @@ def _trial(trial: Trial) -> Any:
     return [trial.learning_rate, *trial.values] if trial.values else trial.learning_rate
 
 
-def _searched(label: str, wanted: "suite.Suite") -> dict[str, Any]:
+def _searched(label: str, wanted: Suite) -> dict[str, Any]:
     """Where the learning rate and other numbers of an optimizer were searched; nothing of a grid."""
     if wanted.tuning.grids:
         return {}

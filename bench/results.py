@@ -28,6 +28,8 @@ BUCKETS = ("start", "load", "trace", "compile", "train", "evaluate", "rows", "wa
 class Run:
     """A run's directory, read and checked lazily."""
 
+    unit = "lanes"
+
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.name = self.path.resolve().name
@@ -40,6 +42,11 @@ class Run:
 
     def __repr__(self) -> str:
         return f"<Run {self.path}: {self.manifest['plan']['lanes']:,} lanes of {told(self.manifest)}>"
+
+    @cached_property
+    def planned(self) -> list[str]:
+        """What it was to bring, by id: its lanes."""
+        return [lane.id for lane in planned_lanes(self.manifest)]
 
     @cached_property
     def journal(self) -> list[dict[str, Any]]:

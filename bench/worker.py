@@ -51,16 +51,6 @@ def environment(device: str, index: int, sharing: int = 1) -> dict[str, str]:
     return {**common, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
-def count(device: str, programs: int = 1) -> int:
-    """How many workers train so many programs: one a core, or `gpus.workers`."""
-    return len(cores()) if device == "cpu" else gpus.workers(programs)
-
-
-def busy(device: str, workers: int) -> int:
-    """How many of so many workers train at the same time: one on each GPU. The first so many have one each."""
-    return min(workers, len(gpus.visible())) if device == "gpu" else workers
-
-
 class Worker(Executor):
     """One process, one call at a time."""
 

@@ -122,8 +122,11 @@ class TestPlan:
         assert json.loads(bench("plan", file, "--json").stdout)["lanes"] > 0
 
     def test_a_device_that_cannot_be_planned_for(self) -> None:
-        assert refused(2, "plan", "quick", "--device", "auto") == [
-            "error: --device: got 'auto'; expected one of cpu, gpu"
+        assert refused(2, "plan", "quick", "--device", "tpu") == [
+            "error: --device: got 'tpu'; expected one of auto, cpu, gpu"
+        ]
+        assert refused(2, "plan", "quick", "--device", "cpu,gpu") == [
+            "error: --device: got 'cpu,gpu'; expected one device: only a throughput suite is for several"
         ]
 
     def test_too_many_lanes(self, here: Path) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bench import cluster, launch
+import bench
+from bench import cluster
 from bench.errors import ResourceError
 
 SUITE = """
@@ -104,7 +105,7 @@ def alike(a: Path, b: Path) -> bool:
 def test_nobody_there_is_told_and_nothing_written(suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "PATIENCE_S", 1)
     with pytest.raises(ResourceError, match=r"--dask tcp://127.0.0.1:9: got no answer"):
-        launch.run(suite, out=tmp_path / "run", device="cpu", dask="tcp://127.0.0.1:9")
+        bench.run(suite, out=tmp_path / "run", device="cpu", dask="tcp://127.0.0.1:9")
     assert not (tmp_path / "run").exists()
 
 
@@ -114,7 +115,7 @@ def test_a_cluster_without_a_worker_is_told(
 ) -> None:
     monkeypatch.setattr(cluster, "ARRIVAL_S", 1)
     with pytest.raises(ResourceError, match="got no worker; expected one or more"):
-        launch.run(suite, out=tmp_path / "run", device="cpu", dask=address_of(scheduler))
+        bench.run(suite, out=tmp_path / "run", device="cpu", dask=address_of(scheduler))
     assert not (tmp_path / "run").exists()
 
 
@@ -127,8 +128,8 @@ def test_without_the_library_it_is_told_how_to_get_it(monkeypatch: pytest.Monkey
 
 @pytest.mark.slow
 def test_a_cluster_gives_the_tables_of_this_machine(suite: Path, two_workers: Cluster, tmp_path: Path) -> None:
-    here = launch.run(suite, out=tmp_path / "here", device="cpu")
-    there = launch.run(suite, out=tmp_path / "there", device="cpu", dask=two_workers[0])
+    here = bench.run(suite, out=tmp_path / "here", device="cpu")
+    there = bench.run(suite, out=tmp_path / "there", device="cpu", dask=two_workers[0])
     assert there.manifest["status"] == "complete"
     assert there.manifest["execution"]["workers"] == 2
     assert len({entry["worker"] for entry in there.journal}) == 2, "both trained"
@@ -137,7 +138,7 @@ def test_a_cluster_gives_the_tables_of_this_machine(suite: Path, two_workers: Cl
 
 @pytest.mark.slow
 def test_a_worker_that_is_killed_costs_nothing_but_time(suite: Path, two_workers: Cluster, tmp_path: Path) -> None:
-    here = launch.run(suite, out=tmp_path / "here", device="cpu")
+    here = bench.run(suite, out=tmp_path / "here", device="cpu")
     address, workers = two_workers
     done: list[int] = []
 
@@ -146,7 +147,7 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(suite: Path, two_workers
         if len(done) == 3:
             workers[0].kill()
 
-    there = launch.run(suite, out=tmp_path / "there", device="cpu", dask=address, observe=observe)
+    there = bench.run(suite, out=tmp_path / "there", device="cpu", dask=address, observe=observe)
     assert workers[0].poll() is not None, "it was killed"
     assert there.manifest["status"] == "complete"
     assert alike(here.path, there.path)

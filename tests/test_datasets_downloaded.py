@@ -182,6 +182,7 @@ class TestFetch:
 def test_a_run_without_its_data_is_refused_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    import bench
     from bench import launch
     from bench.tasks import TASKS
 
@@ -189,7 +190,7 @@ def test_a_run_without_its_data_is_refused_before_anything_is_written(
     monkeypatch.setitem(TASKS, "wine_mlp", replace(task, dataset=DATASETS["mnist"]))
     monkeypatch.setattr(launch, "Session", lambda *_: pytest.fail("workers were started"))
     with pytest.raises(ResourceError) as caught:
-        launch.run("smoke", out=tmp_path / "run")
+        bench.run("smoke", out=tmp_path / "run")
     assert caught.value.hint == "bench data fetch mnist"
     assert not (tmp_path / "run").exists()
 

@@ -66,7 +66,7 @@ def test_every_family_of_the_throughput_suite_took_what_is_estimated() -> None:
 
 def test_it_counts_the_cores_that_may_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
     for cores, told in (([1], "1 worker of "), ([0, 2, 4], "3 workers of ")):
-        monkeypatch.setattr("bench.worker.cores", lambda cores=cores: cores)
+        monkeypatch.setattr("bench.devices.cores", lambda cores=cores: cores)
         shown = json.loads(CliRunner().invoke(app, ["plan", "quick", "--json"]).stdout)
         assert shown["assumed"].startswith(told)
     assert seconds(workers=1, steps=5000) > 1.8 * seconds(workers=2, steps=5000)

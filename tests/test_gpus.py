@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from bench import gpus, launch, plan, rates, suite, worker
+from bench import devices, gpus, launch, plan, rates, suite, worker
 
 
 def test_a_worker_of_a_gpu_sees_that_gpu_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
-    assert worker.count("gpu") == 2
+    assert devices.worker_count("gpu") == 2
     seen = [worker.environment("gpu", index)["CUDA_VISIBLE_DEVICES"] for index in range(3)]
     assert seen == ["4", "7", "4"]
     assert worker.environment("gpu", 0)["JAX_PLATFORMS"] == "cuda"
@@ -44,11 +44,11 @@ def test_workers_of_a_gpu_share_it(
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     monkeypatch.setattr(gpus, "cards", lambda: [gpus.Card("", "", 2**20 * one) for one in megabytes])
-    for module in (gpus, worker):
+    for module in (gpus, devices):
         monkeypatch.setattr(module, "cores", lambda: list(range(cores)))
-    assert worker.count("gpu", programs) == count
-    assert worker.busy("gpu", count) == busy
-    assert worker.count("cpu", programs) == worker.busy("cpu", cores) == cores
+    assert devices.worker_count("gpu", programs) == count
+    assert devices.busy("gpu", count) == busy
+    assert devices.worker_count("cpu", programs) == devices.busy("cpu", cores) == cores
 
 
 SAYS = "echo NVIDIA H100 80GB HBM3, GPU-d0ca, 81559; echo NVIDIA A10, GPU-77ab, 23028"
@@ -110,7 +110,7 @@ def test_workers_of_a_run_share_a_gpu_and_one_trains_at_once(
     assert [(one.index, one.sharing) for one in pool] == [(0, 3), (1, 3), (2, 3)], "one a program"
     assert [one.sharing for one in launch.local(made, 1)[0]] == [1]
     monkeypatch.setattr(worker.Worker, "submit", lambda *_, **__: Future())
-    monkeypatch.setattr(launch.Session, "_require_gpu", lambda _: "H100")
+    monkeypatch.setattr(devices, "described", lambda *_: {"device_kind": "H100"})
     with ExitStack() as stack:
         session = launch.Session(made, None, None, stack)
     assert len(session.pool) == 3 and len(session.busy) == 1

@@ -10,9 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from pathlib import Path
-from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -21,7 +19,7 @@ import pytest
 
 import bench
 from bench import launch, rates, shard, store, worker
-from bench.errors import DataError, InputError, Interrupted
+from bench.errors import DataError, InputError
 from bench.results import Run, planned_lanes
 from bench.runner import Progress, Row
 from bench.store import JOURNAL, MANIFEST, Store
@@ -180,7 +178,7 @@ def test_a_run_keeps_the_rate_of_this_machine_for_plans(
     path = Path(shutil.copytree(smoke_run, tmp_path / "again"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert rates.known("cpu") is None
-    again = launch.run(resume=path)
+    again = bench.run(resume=path, progress=False)
     assert rates.known("cpu") == again.manifest["execution"]["gemm_flops_per_s"]
 
 
@@ -206,18 +204,6 @@ def test_a_run_of_which_the_pack_is_damaged_is_mended(smoke_run: Path, tmp_path:
     assert bench.run(resume=path, workers=1).manifest["status"] == "complete"
     assert problems(path) == []
     assert_alike(path, smoke_run)
-
-
-def test_a_run_is_not_complete_before_its_tables_are_there(smoke_run: Path, tmp_path: Path) -> None:
-    path = Path(shutil.copytree(smoke_run, tmp_path / "run"))
-    manifest = store.read_manifest(path)
-    with Store(path) as held:
-        with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(Run, "write_tables", Mock(side_effect=KeyboardInterrupt))
-            launch._write_tables(held, manifest)
-        assert store.read_manifest(path)["status"] == "running"
-        launch._write_tables(held, manifest)
-    assert store.read_manifest(path)["status"] == "complete"
 
 
 def test_a_run_that_has_lost_planned_lanes_is_not_complete(
@@ -387,16 +373,6 @@ def test_a_file_and_a_folder_of_something_else_are_refused(suite: Path, tmp_path
     assert contents(tmp_path) == {"notes.txt": b"mine"}
 
 
-def test_what_a_run_leaves_that_was_killed_before_it_had_begun_is_no_obstacle(tmp_path: Path) -> None:
-    (tmp_path / "shards").mkdir()
-    for name in (store.LOCK, f".{MANIFEST}.tmp"):
-        (tmp_path / name).touch()
-    assert launch.directory(tmp_path, None, "smoke") == tmp_path
-    (tmp_path / "shards" / "00000-tune-000.parquet").touch()
-    with pytest.raises(InputError, match="got something else's files"):
-        launch.directory(tmp_path, None, "smoke")
-
-
 def test_resuming_with_another_suite_is_refused(smoke_run: Path, suite: Path) -> None:
     before = contents(smoke_run)
     with pytest.raises(InputError, match="got a run of another suite or budget") as caught:
@@ -418,54 +394,12 @@ def test_resuming_with_other_software_is_refused(smoke_run: Path, tmp_path: Path
     assert contents(path) == before
 
 
-def test_runs_that_begin_in_the_same_second_have_a_directory_each(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    moment = Mock(now=Mock(return_value=datetime(2026, 11, 25, 9, 30, 1)))
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(launch, "datetime", moment)
-    found = [launch.dated("smoke").as_posix() for _ in range(3)]
-    assert found == [f"results/smoke-20261125-093001{more}" for more in ("", "-2", "-3")]
-    assert all(Path(path).is_dir() for path in found)
-
-
-@pytest.mark.parametrize("name", ["smoke", "throughput_quick"])
-@pytest.mark.parametrize("workers", [-1, 0, 5000, 1.5, "2", True])
-def test_a_number_of_workers_that_cannot_be_is_refused(tmp_path: Path, name: str, workers: object) -> None:
-    with pytest.raises(InputError, match=f"--workers: got {workers!r}; expected a whole number from 1 to 4096"):
-        bench.run(name, out=tmp_path / "run", workers=workers)
-    assert not (tmp_path / "run").exists()
-
-
 def test_an_unknown_device_and_no_suite_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected auto, cpu or gpu"):
         bench.run("smoke", out=tmp_path / "run", device="tpu")
     with pytest.raises(InputError, match="SUITE: got nothing"):
         bench.run(out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.parametrize(("visible", "device"), [(None, "gpu"), ("1", "gpu"), ("", "cpu"), ("-1", "cpu")])
-def test_auto_is_the_cpu_where_every_gpu_is_hidden(
-    monkeypatch: pytest.MonkeyPatch, visible: str | None, device: str
-) -> None:
-    monkeypatch.setattr(launch, "find_spec", lambda _: "a plug-in")
-    monkeypatch.setattr(Path, "exists", lambda _: True)
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.delenv("JAX_PLATFORMS")
-    if visible is not None:
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert launch.pick_device("auto") == device
-    assert launch.pick_device("gpu") == "gpu", "what is asked for is not exchanged for another"
-
-
-@pytest.mark.parametrize(("platforms", "device"), [("", "gpu"), ("cuda,cpu", "gpu"), ("gpu", "gpu"), ("cpu", "cpu")])
-def test_auto_is_what_jax_was_told(monkeypatch: pytest.MonkeyPatch, platforms: str, device: str) -> None:
-    monkeypatch.setattr(launch, "find_spec", lambda _: "a plug-in")
-    monkeypatch.setattr(Path, "exists", lambda _: True)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    monkeypatch.setenv("JAX_PLATFORMS", platforms)
-    assert launch.pick_device("auto") == device
 
 
 def die() -> None:
@@ -488,14 +422,6 @@ def test_workers_that_die_of_describing_themselves_lose_no_run(
     assert "gemm_flops_per_s" not in run.manifest["execution"]
     assert run.throughput["peak_share"].isna().all()
     assert_times_add_up(run)
-
-
-def test_an_interruption_tells_its_exit_code() -> None:
-    assert Interrupted("x", exit_code=143).exit_code == 143
-    with launch.Signals() as signals:
-        os.kill(os.getpid(), signal.SIGTERM)
-        assert signals.received == [signal.SIGTERM]
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
 # --- lanes that fail ------------------------------------------------------------------------------------------------

@@ -58,7 +58,7 @@ def entered(made: Plan, manifest: dict[str, Any]) -> dict[str, Any]:
 
 def test_a_manifest_tells_what_is_a_user_s_own() -> None:
     made = registered(0.5)
-    manifest = entered(made, manifests.describe(made, made.suite, "", {}))
+    manifest = entered(made, manifests.describe(made, "", {}))
     entries = {name: e for kind in ("tasks", "activations", "optimizers") for name, e in manifest[kind].items()}
     assert {name for name, entry in entries.items() if "code" in entry} == {"lam", "own", "cellar"}
     before = json.dumps(manifest)
@@ -67,7 +67,7 @@ def test_a_manifest_tells_what_is_a_user_s_own() -> None:
 
 def test_another_function_of_the_same_name_is_refused() -> None:
     made = registered(0.5)
-    manifest = entered(made, manifests.describe(made, made.suite, "", {}))
+    manifest = entered(made, manifests.describe(made, "", {}))
     before = json.dumps(manifest)
     with pytest.raises(DataError) as caught:
         entered(registered(3.0), manifest)
@@ -80,7 +80,7 @@ def test_another_function_of_the_same_name_is_refused() -> None:
 
 def test_what_could_not_be_traced_may_be_mended() -> None:
     made = registered(0.5)
-    manifest = manifests.describe(made, made.suite, "", {})
+    manifest = manifests.describe(made, "", {})
     manifest["activations"]["lam"]["code"] = ""
     assert len(entered(made, manifest)["activations"]["lam"]["code"]) == 16
 
@@ -118,7 +118,7 @@ def test_a_run_goes_on_with_the_function_that_it_began_with_alone(tmp_path: Path
 def test_a_description_may_be_written_anew() -> None:
     described = suites.read("smoke").described()
     made = plan.make(suites.parse(described))
-    begun = manifests.describe(made, made.suite, "bench", {})
+    begun = manifests.describe(made, "bench", {})
     manifests.check_same(Path("there"), plan.make(suites.parse(described | {"description": "Better said"})), begun, {})
     with pytest.raises(InputError, match="another suite or budget"):
         manifests.check_same(Path("there"), plan.make(suites.parse(described | {"steps": 41})), begun, {})

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import suite
+from bench import run, suite
 from bench.errors import InputError
-from bench.launch import run
 from bench.plan import make
 from bench.tasks import TASKS, own
 from bench.tasks.families import FAMILIES

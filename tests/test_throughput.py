@@ -298,7 +298,7 @@ def test_a_signal_ends_the_run_after_the_group_in_hand_a_second_at_once(
         signals.received += [2] * times
         return entry if times == 1 else None
 
-    monkeypatch.setattr(launch.launch, "Signals", lambda: nullcontext(signals))
+    monkeypatch.setattr(launch, "Signals", lambda: nullcontext(signals))
     monkeypatch.setattr(launch, "_attempt", attempt)
     monkeypatch.setattr(launch, "Pool", Idle)
     with pytest.raises(Interrupted, match=f"with {groups} of 2 groups measured") as error:

@@ -116,6 +116,16 @@ def test_of_several_devices_each_has_as_many_of_the_workers_asked_for_as_it_can(
     assert {(group.device, group.workers) for group in planned.groups} == {("cpu", asked - 1), ("gpu", 1)}
 
 
+def test_a_plan_for_several_devices_takes_as_long_as_they_do_in_turn() -> None:
+    alone = [kinds.facts(made(), device) for device in ("cpu", "gpu")]
+    both = kinds.facts(made(), "cpu,gpu")
+    assert both["devices"] == "cpu, gpu" and both["timings"] == sum(one["timings"] for one in alone)
+    assert both["estimated_s"] == sum(one["estimated_s"] for one in alone)
+    ranges = zip(*(one["estimated_range_s"] for one in alone), strict=True)
+    assert both["estimated_range_s"] == [sum(ends) for ends in ranges]
+    assert all(one["assumed"] in both["assumed"] for one in alone)
+
+
 @pytest.mark.parametrize("file", TIMED, ids=lambda file: file.stem)
 def test_the_suites_that_come_with_it_can_be_planned(file: Any) -> None:
     suite = kinds.read(file)

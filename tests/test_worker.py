@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 import pytest
 
-from bench import datasets, plan, suite, worker
+from bench import datasets, devices, plan, suite, worker
 from bench.errors import Raised
 from bench.worker import BrokenWorker, Worker
 
@@ -106,7 +106,7 @@ def test_a_process_whose_gpu_answers_no_more_is_replaced(one: Worker) -> None:
 @pytest.mark.parametrize("hidden", ["", "-1"])
 def test_no_gpu_is_looked_for_where_all_are_hidden(monkeypatch: pytest.MonkeyPatch, hidden: str) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
-    assert worker.count("gpu") == 1
+    assert devices.worker_count("gpu") == 1
     assert worker.environment("gpu", 0)["CUDA_VISIBLE_DEVICES"] == hidden
 
 

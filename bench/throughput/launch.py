@@ -9,8 +9,10 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from bench import files, launch, machine, manifests, rates, store, worker
-from bench.errors import DataError, InputError, Interrupted, ResourceError, how_it_ended, in_words
+from bench import devices, directory, machine, manifests, rates, store, worker
+from bench.errors import DataError, InputError, Interrupted, how_it_ended, in_words
+from bench.lazy import import_ahead, named
+from bench.signals import Signals
 from bench.tasks import Task
 from bench.throughput import plan
 from bench.throughput.plan import Group, Plan
@@ -39,31 +41,29 @@ def run(
     `device` is auto, cpu, gpu or both as `cpu,gpu`; the rest is as for `bench.launch.run`. `observe(done, all, group)`
     is called before each group. Raises `BenchError` of the kind that fits, before anything is written where it can.
     """
-    launch.check_workers(workers)
+    devices.check_workers(workers)
     with ExitStack() as stack:
-        held, previous = launch.resumed(Path(resume), stack) if resume is not None else (None, None)
-        devices = previous["device"].split(",") if previous else devices_of(device)
-        made = plan.make(suite, devices, previous["execution"]["asked"] if previous else workers)
-        path = launch.directory(out, resume, suite.name)
-        tasks = {program.task.name: program.task for group in made.groups for program in group.programs}
-        data = {name: task.dataset.check(task.dataset) for name, task in tasks.items() if task.dataset}
+        held, previous = directory.resumed(Path(resume), stack) if resume is not None else (None, None)
+        names = previous["device"].split(",") if previous else devices.picked(device)
+        made = plan.make(suite, names, previous["execution"]["asked"] if previous else workers)
+        path = directory.wanted(out, resume, suite.name)
+        data = manifests.data_of(made.programs)
         if previous is not None and path is not None:
             _check_same(path, made, previous, data)
         manifest = previous or describe(made, command, workers, data)
-        pools = {name: Pool(name, made, stack) for name in devices}
+        pools = {name: Pool(name, made, stack) for name in names}
         for name, pool in pools.items():
             manifests.enter_device(path, manifest["devices"].setdefault(name, {}), pool.described["device_kind"])
-        programs = [program for group in made.groups for program in group.programs]
-        manifests.enter_code(path, manifest, programs, next(iter(pools.values())).workers[0])
-        launch.import_ahead(f"bench.throughput.{'page' if for_report else 'results'}")
-        path = path or launch.dated(suite.name)
+        manifests.enter_code(path, manifest, made.programs, next(iter(pools.values())).workers[0])
+        import_ahead(f"bench.throughput.{'page' if for_report else 'results'}")
+        path = path or directory.dated(suite.name)
         held = held or stack.enter_context(store.Store(path))
-        signals = stack.enter_context(launch.Signals())
+        signals = stack.enter_context(Signals())
         complete = _measure(held, manifest, made, pools, observe, signals)
         errors = [entry for entry in store.read_journal(path) if "error" in entry]
         manifest["status"] = "interrupted" if not complete else "failed" if errors else "complete"
         manifest["finished"] = manifests.now()
-        found = _write_tables(held, manifest)
+        found: ThroughputRun = directory.sealed(held, manifest, named("bench.throughput.results:ThroughputRun"))
     if not complete:
         raise Interrupted(
             f"{path}: got a signal with {len(found.journal) - len(errors):,} of {len(made.groups):,} groups measured; "
@@ -72,14 +72,6 @@ def run(
             exit_code=128 + signals.received[0],
         )
     return found
-
-
-def devices_of(device: str) -> list[str]:
-    """The devices that `--device` names. Raises `InputError`."""
-    names = [launch.pick_device(name) for name in device.split(",")]
-    if len(set(names)) < len(names):
-        raise InputError(f"--device: got {device!r}; expected each device once")
-    return names
 
 
 class Pool:
@@ -91,15 +83,7 @@ class Pool:
         self.workers = [worker.Worker(device, index) for index in range(most)]
         for one in self.workers:
             stack.callback(one.shutdown)
-        try:
-            found = [future.result() for future in [one.submit(worker.describe) for one in self.workers]]
-        except Exception as error:  # jax raises what its plug-ins do, an empty AssertionError where there is none
-            found = [{"device": (str(error).strip() or "none").splitlines()[0][:200]}]
-        if found[0]["device"] != device:
-            raise ResourceError(
-                f"--device {device}: got {found[0]['device']}; expected a {device.upper()} that jax can use",
-                "install jax with its CUDA plug-in, or --device cpu",
-            )
+        found = [devices.described(device, told) for told in [one.submit(worker.describe) for one in self.workers]]
         self.start_s = sum(one.pop("ready") - self.started for one in found)
         self.described = found[0]
 
@@ -110,7 +94,7 @@ def _measure(
     made: Plan,
     pools: Mapping[str, Pool],
     observe: Observer,
-    signals: launch.Signals,
+    signals: Signals,
 ) -> bool:
     """Measure every group that the journal lacks; returns whether all is done."""
     manifest["status"] = "running"
@@ -140,7 +124,7 @@ def _measure(
     return len(done) == len(made.groups)
 
 
-def _attempt(group: Group, workers: Sequence[worker.Worker], signals: launch.Signals) -> dict[str, Any] | None:
+def _attempt(group: Group, workers: Sequence[worker.Worker], signals: Signals) -> dict[str, Any] | None:
     """What the workers measured of a group, or the error; None where a second signal asked to drop it."""
     for left in reversed(range(TRIES)):
         start = time.perf_counter()
@@ -172,7 +156,7 @@ def _told(group: Group, untimed: Mapping[str, str]) -> list[list[str]]:
     return [[p.activations[0].label, p.optimizers[0].label, untimed[p.id]] for p in group.programs if p.id in untimed]
 
 
-def _all(futures: Sequence["Future[Any]"], signals: launch.Signals) -> list[Any]:
+def _all(futures: Sequence["Future[Any]"], signals: Signals) -> list[Any]:
     """Their results, or nothing after a second signal."""
     while any(not future.done() for future in futures):
         if len(signals.received) >= 2:
@@ -193,7 +177,7 @@ def described(group: Group) -> dict[str, Any]:
 
 def describe(made: Plan, command: str, workers: int | None, data: Mapping[str, str]) -> dict[str, Any]:
     """The manifest of a run that is about to begin; `data` are the checksums of its tasks' data."""
-    programs = [program for group in made.groups for program in group.programs]
+    programs = made.programs
     sides: dict[str, list[Any]] = {
         "activations": [program.activations[0] for program in programs],
         "optimizers": [program.optimizers[0] for program in programs],
@@ -234,13 +218,3 @@ def _check_same(path: Path, made: Plan, previous: Mapping[str, Any], data: Mappi
     manifests.check_software(path, previous)
     if previous["environment"]["processor"] != machine.describe()["processor"]:
         raise DataError(f"--resume {path}: got timings of another processor; expected this one", "start a new run")
-
-
-def _write_tables(held: store.Store, manifest: dict[str, Any]) -> "ThroughputRun":
-    from bench.throughput.results import ThroughputRun
-
-    held.write_manifest({**manifest, "status": "running"})  # until the tables are there
-    digests = ThroughputRun(held.path).write_tables()
-    digests[store.JOURNAL] = files.sha256((held.path / store.JOURNAL).read_bytes())
-    held.write_manifest({**manifest, "files": digests})
-    return ThroughputRun(held.path)

@@ -4,10 +4,12 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from math import ceil
 from typing import Any
 
+from bench.devices import picked
 from bench.errors import InputError, ResourceError
 from bench.estimate import START_S, compile_s, evaluation_flops, price, slowness, told
 from bench.labels import counted
@@ -49,14 +51,22 @@ class Plan:
     groups: tuple[Group, ...]
 
     @property
+    def programs(self) -> list[Program]:
+        """One a timing."""
+        return [program for group in self.groups for program in group.programs]
+
+    @property
     def cells(self) -> int:
         """How many cells are timed, at all settings together."""
-        return sum(len(group.programs) for group in self.groups)
+        return len(self.programs)
 
-    def seconds(self, flops_per_s: float) -> float:
-        """How long it takes, roughly, where a large product has this rate: its busy workers all do the same."""
-        start_s = START_S[self.devices[0]] * slowness(flops_per_s, self.devices[0])
-        return start_s + sum(group_s(group, flops_per_s) for group in self.groups)
+    def seconds(self, device: str, flops_per_s: float) -> float:
+        """How long its groups on a device take, roughly, where a large product has this rate there.
+
+        The busy workers all do the same.
+        """
+        start_s = START_S[device] * slowness(flops_per_s, device)
+        return start_s + sum(group_s(group, flops_per_s) for group in self.groups if group.device == device)
 
     @property
     def sha256(self) -> str:
@@ -69,7 +79,8 @@ class Plan:
 
     def facts(self) -> dict[str, Any]:
         """What a person is told of it."""
-        first, programs = self.devices[0], [program for group in self.groups for program in group.programs]
+        programs, times = self.programs, [self._told(device) for device in self.devices]
+        ends = zip(*(time["estimated_range_s"] for time in times), strict=True)
         return {
             "kind": "throughput",
             "devices": ", ".join(self.devices),
@@ -77,8 +88,14 @@ class Plan:
             "cells": len({(p.task.name, p.activations[0].label, p.optimizers[0].label) for p in programs}),
             "timings": self.cells,
             "groups": len(self.groups),
-            **told(self.seconds, first, max(group.workers for group in self.groups if group.device == first)),
+            "estimated_s": sum(time["estimated_s"] for time in times),
+            "estimated_range_s": [sum(end) for end in ends],
+            "assumed": "; ".join(dict.fromkeys(time["assumed"] for time in times)),
         }
+
+    def _told(self, device: str) -> dict[str, Any]:
+        workers = max((group.workers for group in self.groups if group.device == device), default=1)
+        return told(partial(self.seconds, device), device, workers)
 
 
 def group_s(group: Group, flops_per_s: float) -> float:
@@ -94,6 +111,11 @@ def _cell_s(program: Program, group: Group, flops_per_s: float) -> float:
     samples = max(group.samples, ceil(group.seconds / (steps_s + idle_s)))
     compiling = compile_s(program) * slowness(flops_per_s, group.device)
     return compiling + (WARM_UPS + samples) * (steps_s + idle_s) + samples * idle_s
+
+
+def facts(suite: ThroughputSuite, device: str) -> dict[str, Any]:
+    """What a person is told of the plan of a suite on a device, or on several as in `cpu,gpu`."""
+    return make(suite, picked(device)).facts()
 
 
 def make(suite: ThroughputSuite, devices: Sequence[str], workers: int | None = None) -> Plan:
@@ -113,8 +135,9 @@ def make(suite: ThroughputSuite, devices: Sequence[str], workers: int | None = N
             if precision in PRECISIONS[device]:
                 _check_workers(device, busy)
                 groups += _groups(suite, device, task, busy, precision, len(groups))
-    _check_orders(program for group in groups for program in group.programs)
-    return Plan(suite, tuple(devices), tuple(groups))
+    made = Plan(suite, tuple(devices), tuple(groups))
+    _check_orders(made.programs)
+    return made
 
 
 def _check_orders(programs: Iterable[Program]) -> None:

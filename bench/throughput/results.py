@@ -29,7 +29,7 @@ BUCKETS = (
 class ThroughputRun:
     """A throughput run's directory, read and checked lazily."""
 
-    kind = "throughput"
+    kind, unit = "throughput", "groups"
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -38,6 +38,11 @@ class ThroughputRun:
 
     def __repr__(self) -> str:
         return f"<ThroughputRun {self.path}: {len(self.manifest['plan']['groups']):,} groups of {told(self.manifest)}>"
+
+    @property
+    def planned(self) -> list[str]:
+        """What it was to bring, by id: its groups."""
+        return list(self.manifest["plan"]["groups"])
 
     @cached_property
     def journal(self) -> list[dict[str, Any]]:
