@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench import crosstask, stats
+from bench import crosstask, stats, tuning
 from bench.labels import few, joined
 from bench.search import searched
 from bench.verdicts import leader
@@ -29,6 +29,8 @@ class Run(Protocol):
     def lanes(self) -> pd.DataFrame: ...
     @property
     def curves(self) -> pd.DataFrame: ...
+    @property
+    def trials(self) -> pd.DataFrame: ...
     @property
     def convergence(self) -> pd.DataFrame: ...
     @property
@@ -146,7 +148,7 @@ def _blocks(cells: pd.DataFrame) -> Iterator[Finding]:
 
 
 def _under_tuned(run: Run) -> Iterator[Finding]:
-    found = crosstask.under_tuned(run.lanes, run.manifest["tasks"])
+    found = tuning.under_tuned(run.lanes, run.manifest["tasks"])
     if len(found):
         several = len(run.manifest["tasks"]) > 1
         told = [
@@ -162,13 +164,13 @@ def _under_tuned(run: Run) -> Iterator[Finding]:
 
 def audit_task(run: Run, task: str) -> Iterator[Finding]:
     """The findings about one task of `run`."""
-    lanes = run.lanes[run.lanes["task"] == task]
-    table = run.convergence[run.convergence["task"] == task]
+    frames = run.lanes, run.trials, run.convergence
+    lanes, trials, table = (frame[frame["task"] == task] for frame in frames)
     entry = run.manifest["tasks"][task]
     yield from _target(run, lanes, table, entry)
     yield from _below_baseline(table, entry)
     yield from _collapsed(lanes, table, run.manifest["tasks"])
-    yield from _defaults(lanes, run.manifest["tasks"])
+    yield from _defaults(trials, stats.noun(lanes), run.manifest["tasks"])
     yield from _equals(lanes, table, run.manifest["tasks"], "trials" if searched(run.manifest) else "learning rates")
     yield from _edges(table, leader(table, task), "range" if searched(run.manifest) else "grid")
     yield from _divergence(lanes, table)
@@ -271,14 +273,14 @@ def _collapsed(lanes: pd.DataFrame, table: pd.DataFrame, tasks: stats.Tasks) -> 
         yield Finding("warning", text, "Cells have a seed that collapsed")
 
 
-def _defaults(lanes: pd.DataFrame, tasks: stats.Tasks) -> Iterator[Finding]:
+def _defaults(trials: pd.DataFrame, what: str, tasks: stats.Tasks) -> Iterator[Finding]:
     """Cells for which the conventional learning rate was on the grid and no other was better."""
-    table = crosstask.default_against_tuned(lanes, tasks)
+    table = tuning.default_against_tuned(trials, tasks)
     known = table[table["default_rate"].notna()]
     useless = known[~known["beaten"].astype(bool)]
     if len(useless):
         text = f"In {len(useless):,} of {len(known):,} cells no learning rate beat the optimizer's conventional one"
-        text = f"{text}{', on validation data' * (stats.noun(lanes) != 'run')}: {_names(useless)}."
+        text = f"{text}{', on validation data' * (what != 'run')}: {_names(useless)}."
         yield Finding("note", text, "Cells have no learning rate better than the conventional one")
 
 

@@ -1,4 +1,4 @@
-"""Activations, optimizers, values of a factor: each as a whole, beside the best or beside what one names."""
+"""What made the difference: the spread's shares, and activations, optimizers, values of a factor, each as a whole."""
 
 from typing import Any
 
@@ -25,6 +25,27 @@ SAID = {  # what is told of an entrant, and the words for one of them and for se
     "lacking": ("lacks cells or seeds", "lack cells or seeds"),
 }
 MOST_NAMED = 5
+
+
+def spread(lanes: pd.DataFrame, tasks: Tasks) -> pd.DataFrame:
+    """What the spread comes from: `task`, `phase` (evaluate, tune) and the columns of `stats.variance_shares`."""
+    parts = []
+    for task in tasks:
+        for phase, shares in (("evaluate", stats.variance_shares), ("tune", stats.tuning_shares)):
+            frame = shares(lanes, tasks, task)
+            if len(frame):
+                parts.append(frame.assign(task=task, phase=phase))
+    columns = ["task", "phase", *stats.SHARES]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def spread_sentences(shares: pd.DataFrame, tasks: Tasks, task: str) -> list[str]:
+    """The sentences on `task` of the frame that `spread` gave: of evaluation, then of tuning."""
+    own = shares[shares["task"] == task]
+    names = {"evaluate": "test", "tune": "validation"}
+    metric = Metric.of(tasks[task])
+    found = [stats.share_sentence(own[own["phase"] == phase], metric, name) for phase, name in names.items()]
+    return [sentence for sentence in found if sentence]
 
 
 def main_effect(lanes: pd.DataFrame, tasks: Tasks, task: str, by: str) -> pd.DataFrame:

@@ -24,7 +24,7 @@ def of_task(run: Run, task: str) -> dict[str, Any]:
     entry = run.manifest["tasks"][task]
     metric, lanes = Metric.of(entry), run.lanes[run.lanes["task"] == task]
     bands = stats.curve_bands(run.curves, lanes, {task: entry})
-    rates = stats.learning_rate_sensitivity(lanes, {task: entry})
+    rates = run.trials[run.trials["task"] == task]
     evaluated = stats.finished(lanes, "evaluate")
     evaluated = evaluated.assign(score=stats.scores(evaluated, "test_metric", {task: entry}))
     steps = thinned(sorted(int(step) for step in bands["step"].unique()))

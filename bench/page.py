@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench import crosstask, effects, embedded, figures, stats, tables
+from bench import effects, embedded, figures, stats, tables, tuning
 from bench.across import Across, across
 from bench.asked import asked
 from bench.audit import Finding, Run, audit
@@ -186,6 +186,7 @@ class Slice:
     name: str
     lanes: pd.DataFrame
     curves: pd.DataFrame
+    trials: pd.DataFrame
     convergence: pd.DataFrame
     throughput: pd.DataFrame
     times: pd.DataFrame
@@ -198,11 +199,12 @@ class Slice:
     @classmethod
     def of(cls, run: Run, task: str) -> "Slice":
         """The part of `run` that is about `task`."""
-        lanes, table, speeds = (f[f["task"] == task] for f in (run.lanes, run.convergence, run.throughput))
+        frames = run.lanes, run.trials, run.convergence, run.throughput
+        lanes, trials, table, speeds = (frame[frame["task"] == task] for frame in frames)
         curves = run.curves[run.curves["lane"].isin(lanes["lane"])]
         shown = {cell: array for cell, array in run.exhibits.items() if cell[0] == task}
         facts = run.times, shown, run.halved, run.failures, run.manifest, run.path
-        return cls(run.name, lanes, curves, table, speeds, *facts)
+        return cls(run.name, lanes, curves, trials, table, speeds, *facts)
 
 
 def _sections(
@@ -330,15 +332,15 @@ def _factors(run: Run, task: str, found: Verdict) -> tuple[str, ...]:
 def _causes(run: Run, task: str, found: Verdict) -> tuple[str, ...]:
     """What made the difference on a task, and how many seeds it would take to see a smaller one: in sentences."""
     tasks, metric = {task: run.manifest["tasks"][task]}, found.metric
-    lanes = run.lanes[run.lanes["task"] == task]
+    lanes, trials = (frame[frame["task"] == task] for frame in (run.lanes, run.trials))
     sides = [side for side in ("activation", "optimizer") if lanes[side].nunique() > 1]
     whole = [effects.main_effect(lanes, tasks, task, side) for side in sides]
     told = [
-        *crosstask.variance_sentences(crosstask.variance_by_task(lanes, tasks), tasks, task),
+        *effects.spread_sentences(effects.spread(lanes, tasks), tasks, task),
         *(effects.main_effect_sentence(effect, metric) for effect in whole if len(sides) > 1),
-        crosstask.default_sentence(crosstask.default_against_tuned(lanes, tasks), metric),
-        crosstask.region_sentence(crosstask.good_region(lanes, tasks)),
-        crosstask.budget_sentence(crosstask.best_so_far(lanes, tasks), metric, float(tasks[task]["baseline"])),
+        tuning.default_sentence(tuning.default_against_tuned(trials, tasks), metric),
+        tuning.region_sentence(stats.good_region(trials, tasks)),
+        tuning.budget_sentence(stats.best_so_far(trials, tasks), metric, float(tasks[task]["baseline"])),
         power_line(found),
     ]
     return tuple(sentence for sentence in told if sentence)

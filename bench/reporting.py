@@ -24,14 +24,14 @@ LIST = "report.json"  # which files of a report's folder are the report's own
 GENERATOR = '<meta name="generator" content="bench">'
 FRAMES: dict[str, Callable[[Run], pd.DataFrame]] = {
     "cells": lambda run: cells(run.lanes, run.convergence, run.manifest["tasks"]),
-    "learning_rates": lambda run: stats.learning_rate_sensitivity(run.lanes, run.manifest["tasks"]),
-    "good_regions": lambda run: crosstask.good_region(run.lanes, run.manifest["tasks"]),
-    "best_so_far": lambda run: crosstask.best_so_far(run.lanes, run.manifest["tasks"]),
+    "learning_rates": lambda run: run.trials,
+    "good_regions": lambda run: stats.good_region(run.trials, run.manifest["tasks"]),
+    "best_so_far": lambda run: stats.best_so_far(run.trials, run.manifest["tasks"]),
     "curves": lambda run: stats.curve_bands(run.curves, run.lanes, run.manifest["tasks"]),
     "leaderboard": lambda run: crosstask.leaderboard(run.lanes, run.convergence, run.manifest["tasks"]),
     "activations": lambda run: _ranked(run, "activation"),
     "optimizers": lambda run: _ranked(run, "optimizer"),
-    "variance": lambda run: crosstask.variance_by_task(run.lanes, run.manifest["tasks"]),
+    "variance": lambda run: effects.spread(run.lanes, run.manifest["tasks"]),
     "throughput": lambda run: run.throughput,
     "times": lambda run: run.times,
 }

@@ -113,6 +113,11 @@ class Run:
         return found
 
     @cached_property
+    def trials(self) -> pd.DataFrame:
+        """One row a cell and trial: what tuning saw of it; see `bench.stats.learning_rate_sensitivity`."""
+        return stats.learning_rate_sensitivity(self.lanes, self.manifest["tasks"])
+
+    @cached_property
     def convergence(self) -> pd.DataFrame:
         """One row a cell: what evaluation found."""
         return stats.convergence(self.lanes, self.throughput, self.manifest["tasks"], searched(self.manifest))

@@ -75,6 +75,10 @@ class SyntheticRun:
         failed = self.lanes[self.lanes["status"] == "failed"]
         return failed[stats.CELL].drop_duplicates().assign(error="ValueError: no (own.py, line 3)\nmore", lanes=1)
 
+    @property
+    def trials(self) -> pd.DataFrame:
+        return stats.learning_rate_sensitivity(self.lanes, self.manifest["tasks"])
+
     def __post_init__(self) -> None:
         self.convergence = stats.convergence(self.lanes, self.throughput, self.manifest["tasks"])
 

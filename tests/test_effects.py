@@ -276,3 +276,11 @@ def test_tasks_without_activations_count_where_an_optimizer_is_the_reference() -
     assert list(found["entrant"]) == ["sgd"]
     counts = effects.against_over_tasks(frame.lanes, frame.convergence, TASKS, Reference("optimizer", "adam"))
     assert counts["tasks"].tolist() == [1]
+
+
+def test_the_spread_is_told_of_every_task_and_phase() -> None:
+    tasks = {"a": task_entry(), "e": REGRESSION}
+    run = make_run(["relu", "tanh"], ["sgd", "momentum", "adam"], tasks, evaluate=6)
+    shares = effects.spread(run.lanes, tasks)
+    assert set(shares["task"]) == set(tasks) and set(shares["phase"]) == {"evaluate", "tune"}
+    assert len(effects.spread_sentences(shares, tasks, "a")) == 2

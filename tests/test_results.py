@@ -233,6 +233,14 @@ def shard_entry(session: int, started: float, finished: float, **seconds: float)
     return {"session": session, "started": started, "finished": finished, **spent, **seconds}
 
 
+def test_the_trials_are_what_tuning_saw(run: Run) -> None:
+    tuned = run.lanes[run.lanes["phase"] == "tune"]
+    assert run.trials["lanes"].sum() == len(tuned)
+    chosen = run.trials[run.trials["chosen"]].set_index(["task", "activation", "optimizer"])["learning_rate"]
+    cells = run.convergence.set_index(["task", "activation", "optimizer"])["learning_rate"]
+    assert chosen.sort_index().equals(cells.sort_index())
+
+
 def test_times_add_up_over_sessions() -> None:
     sessions = [
         {"started": 100.0, "finished": 110.0, "workers": 2, "ready": [102.0, 103.0]},

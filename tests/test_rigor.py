@@ -10,7 +10,7 @@ import pytest
 from synthetic import make_run
 from test_stats import ACCURACY, NO_TIMES, evaluated
 
-from bench import crosstask, stats, validate
+from bench import crosstask, stats, tuning, validate
 from bench.validate import CASES, Case
 
 NAN = float("nan")
@@ -71,7 +71,7 @@ def test_a_target_never_reached_is_infinite_and_scores_nothing() -> None:
 def test_tuned_adam_that_loses_to_tuned_momentum_is_under_tuned() -> None:
     good = np.array([0.90, 0.91, 0.92, 0.93, 0.94])
     frame = evaluated({"adam": list(good - [0.1, 0.11, 0.1, 0.09, 0.1]), "momentum": list(good)})
-    found = crosstask.under_tuned(frame, ACCURACY)
+    found = tuning.under_tuned(frame, ACCURACY)
     assert list(found["optimizer"]) == ["adam"]
     assert list(found["contained"]) == ["momentum"]
 
@@ -79,8 +79,8 @@ def test_tuned_adam_that_loses_to_tuned_momentum_is_under_tuned() -> None:
 def test_every_cell_gets_the_same_trials_and_the_default_its_own_column() -> None:
     run = make_run()
     tasks = run.manifest["tasks"]
-    trials = crosstask.best_so_far(run.lanes, tasks).groupby(stats.CELL)["trials"].max()
+    trials = stats.best_so_far(run.trials, tasks).groupby(stats.CELL)["trials"].max()
     assert trials.nunique() == 1
-    found = crosstask.default_against_tuned(run.lanes, tasks)
+    found = tuning.default_against_tuned(run.trials, tasks)
     assert len(found) == 42
     assert (found["gain"] >= 0).all()

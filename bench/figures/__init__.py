@@ -27,7 +27,7 @@ def of_task(run: Run, task: str, verdict: Verdict, drawn: Mapping[str, Style], p
     table, lanes, speeds = (_of(frame, task) for frame in (run.convergence, run.lanes, run.throughput))
     tasks = {task: entry}
     bands = stats.curve_bands(run.curves, lanes, tasks)
-    rates = stats.learning_rate_sensitivity(lanes, tasks)
+    rates = _of(run.trials, task)
     light = int(run.manifest["plan"]["cells"]) > MANY_CELLS
     found = {
         "metric": metric_heatmap(prefix, table, verdict, float(entry["baseline"])),

@@ -1,0 +1,114 @@
+"""What tuning brought, how forgiving it was and whom it did not serve: frames and sentences for a report.
+
+`trials` is what tuning saw, as `stats.learning_rate_sensitivity` gives it.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from bench import stats
+from bench.optimizers import OPTIMIZERS
+from bench.stats import CELL, Metric, Tasks
+
+LEAST_RATES = 4  # of a grid that says how far a rate may be off
+
+
+def default_rates(optimizers: Mapping[str, object]) -> dict[str, float]:
+    """Label -> conventional learning rate of those that have one; arguments of their own change nothing about it."""
+    names = {label: label.partition("(")[0] for label in optimizers}
+    return {label: OPTIMIZERS[name].default_learning_rate for label, name in names.items() if name in OPTIMIZERS}
+
+
+def default_against_tuned(trials: pd.DataFrame, tasks: Tasks) -> pd.DataFrame:
+    """The default's column beside the tuned one, one row a cell: see `stats.default_against_tuned`.
+
+    Without the cells that diverged or failed at every rate, of which no rate is better than another.
+    """
+    worst = trials["task"].map({name: Metric.of(task).worst for name, task in tasks.items()})
+    scored = (trials["validation_metric"] != worst).groupby([trials[c] for c in CELL]).transform("any")
+    rates = default_rates(dict.fromkeys(trials["optimizer"]))
+    return stats.default_against_tuned(trials[scored.astype(bool)], tasks, rates)
+
+
+def default_sentence(table: pd.DataFrame, metric: Metric) -> str:
+    """What tuning brought over the conventional learning rate, of one task's rows of `default_against_tuned`."""
+    known = table[table["default_rate"].notna()]
+    if known.empty:
+        return ""
+    gain, better = float(known["gain"].median()), int(known["beaten"].astype(bool).sum())
+    brought = metric.difference(gain) if np.isfinite(gain) else "what the other loses to divergence"
+    cells = f"{len(known)} cells" if len(known) == len(table) else f"the {len(known)} cells that tried it"
+    text = f"Tuning beat the conventional learning rate in {better} of {cells}"
+    return f"{text}; the median gain in validation {metric.name} over all {len(known)} is {brought}."
+
+
+def region_sentence(regions: pd.DataFrame) -> str:
+    """Which optimizers forgive a learning rate that is off, of one task's rows of `stats.good_region`.
+
+    A region that reaches an end of the grid may be wider: it is told as a bound, which ranks no optimizer behind
+    another. Fewer than four rates say too little.
+    """
+    known = regions[regions["decades"].notna() & (regions["rates"] >= LEAST_RATES)]
+    if known.empty:
+        return ""
+    groups = known.groupby("optimizer", sort=False)
+    spans, bounds = groups["decades"].median(), {str(name): _is_bound(rows) for name, rows in groups}
+    most, least = str(spans.idxmax()), str(spans.idxmin())
+    kept = "it keeps 95 % of what its best one gains over the baseline"
+    kept = f"over {'at least ' * bounds[most]}{spans[most]:.1f} decades of learning rates (median) {kept}"
+    alone = len(spans) == 1 or any(bound for name, bound in bounds.items() if name != most)
+    head = f"{most} {'forgives a learning rate that is off' if alone else 'is the most forgiving'}: {kept}"
+    told = least != most and not bounds[least]
+    return f"{head}{f'; {least} is the least forgiving, {spans[least]:.1f} decades' * told}."
+
+
+def _is_bound(rows: pd.DataFrame) -> bool:
+    """Whether the median of the regions of `rows` may be wider: one of those up to it reaches an end of the grid."""
+    middle = rows["decades"].quantile(0.5, interpolation="higher")
+    return bool((rows["open"].astype(bool) & (rows["decades"] <= middle)).any())
+
+
+def budget_sentence(trials: pd.DataFrame, metric: Metric, baseline: float) -> str:
+    """What fewer trials of tuning would have cost, of one task's rows of `stats.best_so_far`.
+
+    In words where that is more than all that tuning gains: scores of networks that all but diverged have no size.
+    """
+    whole = trials.pivot_table(index=CELL, columns="trials", values="expected", sort=False)
+    if whole.shape[1] < 3:
+        return ""
+    # A diverged trial may be infinitely bad, which a median bears.
+    table = whole[whole.notna().all(axis=1) & np.isfinite(whole.iloc[:, -1])]
+    if table.empty:
+        return ""
+    over = "the cells" if len(table) == len(whole) else f"{len(table)} of {len(whole)} cells"
+    every = int(table.columns[-1])
+    half = (every + 1) // 2
+    gained, *lost = (
+        float((metric.sign * (table[every] - less)).median()) for less in (baseline, table[half], table[1])
+    )
+    most = max(gained, 0.0)  # of cells below the baseline too, no loss is none
+    told = [metric.difference(one) if one <= most else "more than all it gains over the baseline" for one in lost]
+    return (
+        f"In validation {metric.name}, with only {half} of its {every} trials, drawn at random, a cell would be "
+        f"expected to lose {told[0]}; with a single one, {told[1]} (medians over {over})."
+    )
+
+
+def contained(labels: Mapping[str, object]) -> dict[str, frozenset[str]]:
+    """Label -> the optimizers of the table that it contains, directly or by way of others.
+
+    Only entries as the table has them: with arguments of their own they may be other methods.
+    """
+    return {label: frozenset(_within(label)) for label in labels if label in OPTIMIZERS}
+
+
+def _within(name: str) -> set[str]:
+    direct = OPTIMIZERS[name].contains
+    return set(direct).union(*(_within(inner) for inner in direct))
+
+
+def under_tuned(lanes: pd.DataFrame, tasks: Tasks) -> pd.DataFrame:
+    """Cells that lose to a case of themselves: see `stats.under_tuned`."""
+    return stats.under_tuned(lanes, tasks, contained(dict.fromkeys(lanes["optimizer"])))
