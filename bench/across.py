@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench import crosstask, effects, tables
+from bench import crosstask, effects, standings
 from bench.audit import Finding, Run, audit_together
 from bench.figures.heatmaps import rank_heatmap
 from bench.figures.profiles import profiles
@@ -15,6 +15,7 @@ from bench.heat import Heat, rank_heat
 from bench.labels import few, joined, mean_rank
 from bench.reference import Reference
 from bench.stats import RankTest, Tasks, cell_label
+from bench.tables import Table
 from bench.verdicts import Verdict
 
 
@@ -28,8 +29,8 @@ class Across:
 
     sentences: tuple[str, ...]
     details: tuple[str, ...]
-    board: tables.Table
-    against: tables.Table | None
+    board: Table
+    against: Table | None
     heat: Heat | None
     figures: Mapping[str, Figure]
 
@@ -39,7 +40,7 @@ class Together:
     """Several runs together: what they agree on, a line a run and task, and what makes them hard to compare."""
 
     sentences: tuple[str, ...]
-    table: tables.Table
+    table: Table
     findings: tuple[Finding, ...]
 
 
@@ -70,8 +71,8 @@ def across(run: Run, slug: str, reference: Reference | None = None) -> Across | 
     return Across(
         tuple(filter(None, told)),
         tuple(filter(None, details)),
-        tables.leaderboard(board, level),
-        tables.against(counts, reference.by) if reference and len(counts) else None,
+        standings.leaderboard(board, level),
+        standings.against(counts, reference.by) if reference and len(counts) else None,
         shades,
         {kind: one for kind, one in drawn.items() if one},
     )
@@ -166,7 +167,7 @@ def together(runs: Sequence[Run], verdicts: Sequence[tuple[str, Verdict]]) -> To
     told = [_shared(task, [(run, v) for run, v in verdicts if v.task == task]) for task in tasks]
     return Together(
         tuple(sentence for sentence in told if sentence),
-        tables.leaders(verdicts),
+        standings.leaders(verdicts),
         tuple(audit_together(runs)),
     )
 

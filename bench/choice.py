@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from bench.labels import joined
+from bench.standings import told_rate
 from bench.stats import CELL, cell_label
-from bench.tables import told_rate
 from bench.verdicts import Verdict
 
 FEW = 6  # names that a sentence may hold
@@ -24,7 +24,7 @@ class Choice:
 def choice(verdict: Verdict, table: pd.DataFrame, baseline: float) -> Choice:
     """The choice that the verdict on a task leaves: its leader, and the cells that serve as well.
 
-    `table` is as for `tables.cells`, `baseline` the task's.
+    `table` is as for `standings.cells`, `baseline` the task's.
     """
     if verdict.winner is None or verdict.cells < 2:
         return Choice()

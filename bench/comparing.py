@@ -1,7 +1,7 @@
 """From a comparison to what a person reads: a table for the terminal, a page, a figure."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,9 @@ from bench.compare import Comparison
 from bench.figures import styles
 from bench.figures.scatter import seconds_scatter
 from bench.labels import joined, significant
-from bench.stats import cell_label
-from bench.tables import WORDS, Column, Entry, Row, Table
+from bench.standings import WORDS
+from bench.stats import Metric, cell_label
+from bench.tables import UNKNOWN, Column, Entry, Read, Row, Table, entries, key, number, text
 from bench.verdicts import LEADER, TIED
 
 MACHINE = ("processor", "processor_model", "vectors", "device", "device_kind", "precision")  # of its environment
@@ -70,45 +71,71 @@ def render(found: Comparison, runs: Sequence[Any]) -> dict[str, bytes]:
 
 def as_table(found: Comparison) -> Table:
     """One row a cell, what differs first."""
-    several = found.cells["task"].nunique() > 1
     order = found.cells["verdict"].map({"worse": 0, "better": 1}).fillna(2)
     ordered = found.cells.assign(order=order).sort_values(["order", "p_value"], kind="stable")
-    columns = (
-        *([Column("task", False)] if several else []),
-        Column("cell", False),
-        Column("A", True, f"mean test metric of {found.names[0]}"),
-        Column("B", True, f"mean test metric of {found.names[1]}"),
-        Column("B - A", True, READS),
-        Column("95 % interval", True, "of the difference"),
-        Column("p", True, "adjusted by Holm over all cells"),
-        Column("B is", False, "not told apart: cannot be told from A at 1 %"),
-        *(Column(f"s to target {side}", True, f"seconds of {found.of} for one network") for side in "AB"),
-        Column("A / B", True, "seconds to target; above 1: B is sooner"),
-        Column("speed B / A", True, f"steps of single networks a second of {found.of}; above 1: B is faster"),
-        Column("its interval", True, "95 %, of the two medians and of what differs from run to run"),
-    )
-    return Table(columns, tuple(_row(row, found, several) for row in ordered.to_dict("records")))
-
-
-def _row(row: dict[str, Any], found: Comparison, several: bool) -> Row:
-    metric, name = found.metrics[row["task"]], cell_label(row["activation"], row["optimizer"])
-    ends = [row[f"difference_{end}"] * metric.scale for end in ("low", "high")]
-    digits = 2 if metric.scale != 1 else None
-    entries = (
-        *([Entry(row["task"], row["task"])] if several else []),
-        Entry(name, name),
-        *(Entry(metric.show(row[f"metric_{side}"]), _key(row[f"metric_{side}"])) for side in "ab"),
-        Entry(_signed(row["difference"] * metric.scale, digits), _key(row["difference"])),
-        Entry(
-            f"{_signed(ends[0], digits)} to {_signed(ends[1], digits)}" if np.isfinite(ends[0]) else "–", _key(ends[0])
+    readers = [
+        *([text("task")] if found.cells["task"].nunique() > 1 else []),
+        (Column("cell", False), lambda row: Entry(_name(row), _name(row))),
+        *(
+            _scored(side.upper(), f"metric_{side}", found, Metric.show, f"mean test metric of {name}")
+            for side, name in zip("ab", found.names, strict=True)
         ),
-        Entry("–" if pd.isna(row["p_value"]) else f"{row['p_value']:.2g}", _key(row["p_value"])),
-        Entry(WORDS[TIED] if row["verdict"] == TIED else row["verdict"] or "–", row["verdict"]),
-        *(Entry(_seconds(row[f"seconds_{side}"]), _key(row[f"seconds_{side}"])) for side in "ab"),
-        *(Entry(significant(row[name]), _key(row[name])) for name in ("seconds_ratio", "speed_ratio")),
-        Entry(_interval(row["speed_ratio_low"], row["speed_ratio_high"]), _key(row["speed_ratio_low"])),
-    )
-    return Row(entries, LEADER if row["verdict"] in ("better", "worse") else "", name)
+        _scored("B - A", "difference", found, _signed, READS),
+        (Column("95 % interval", True, "of the difference"), lambda row: _ends(row, found.metrics[row["task"]])),
+        number("p", "p_value", "{:.2g}".format, "adjusted by Holm over all cells"),
+        (Column("B is", False, "not told apart: cannot be told from A at 1 %"), _verdict),
+        *(
+            number(f"s to target {side.upper()}", f"seconds_{side}", _seconds, f"seconds of {found.of} for one network")
+            for side in "ab"
+        ),
+        number("A / B", "seconds_ratio", significant, "seconds to target; above 1: B is sooner"),
+        number(
+            "speed B / A", "speed_ratio", significant,
+            f"steps of single networks a second of {found.of}; above 1: B is faster",
+        ),
+        (Column("its interval", True, "95 %, of the two medians and of what differs from run to run"), _interval),
+    ]  # fmt: skip
+    rows = [_row(row, readers) for row in ordered.to_dict("records")]
+    return Table.of(readers, rows)
+
+
+def _row(row: dict[str, Any], readers: Sequence[Read]) -> Row:
+    return Row(entries(row, readers), LEADER if row["verdict"] in ("better", "worse") else "", _name(row))
+
+
+def _name(row: dict[str, Any]) -> str:
+    return cell_label(row["activation"], row["optimizer"])
+
+
+def _scored(title: str, column: str, found: Comparison, show: Callable[[Metric, float], str], hint: str) -> Read:
+    """A column of numbers in the unit of each row's metric."""
+    return Column(title, True, hint), lambda row: Entry(show(found.metrics[row["task"]], row[column]), key(row[column]))
+
+
+def _signed(metric: Metric, value: float) -> str:
+    """With its sign, zero without; – for what is not finite."""
+    if not np.isfinite(value):
+        return UNKNOWN
+    text = f"{value * metric.scale:{'+.2f' if metric.scale != 1 else '+.3g'}}"
+    return text.replace("-", "−") if text.strip("+-0.") else text.lstrip("+-")
+
+
+def _ends(row: dict[str, Any], metric: Metric) -> Entry:
+    low, high = row["difference_low"], row["difference_high"]
+    return Entry(f"{_signed(metric, low)} to {_signed(metric, high)}" if np.isfinite(low) else UNKNOWN, key(low))
+
+
+def _verdict(row: dict[str, Any]) -> Entry:
+    return Entry(WORDS[TIED] if row["verdict"] == TIED else row["verdict"] or UNKNOWN, row["verdict"])
+
+
+def _seconds(value: float) -> str:
+    return "never" if np.isposinf(value) else significant(value, 2)
+
+
+def _interval(row: dict[str, Any]) -> Entry:
+    low, high = row["speed_ratio_low"], row["speed_ratio_high"]
+    return Entry(f"{significant(low)} to {significant(high)}" if np.isfinite(low) else UNKNOWN, key(low))
 
 
 def _ranked(cells: pd.DataFrame) -> pd.DataFrame:
@@ -129,21 +156,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (int, float, np.number)):
         return float(value) if np.isfinite(value) else None
     return value
-
-
-def _key(value: float) -> str:
-    return "" if pd.isna(value) else f"{value:.9g}".replace("inf", "Infinity")
-
-
-def _signed(value: float, digits: int | None) -> str:
-    if not np.isfinite(value):
-        return "–"
-    return f"{value:+.{digits}f}" if digits is not None else f"{value:+.3g}"
-
-
-def _seconds(value: float) -> str:
-    return "never" if np.isposinf(value) else significant(value, 2)
-
-
-def _interval(low: float, high: float) -> str:
-    return f"{significant(low)} to {significant(high)}" if np.isfinite(low) else "–"

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench import effects, embedded, figures, stats, tables, tuning
+from bench import effects, embedded, figures, standings, stats, tuning
 from bench.across import Across, across
 from bench.asked import asked
 from bench.audit import Finding, Run, audit
@@ -26,6 +26,7 @@ from bench.optimizers import FACTORS
 from bench.reference import Reference
 from bench.search import searched, values_told
 from bench.stats import Metric, cell_label, noun
+from bench.tables import Table
 from bench.verdicts import Verdict, power_line, verdict
 
 MANY_CELLS, MANY_TASKS, MOST_WORKERS = 300, 4, 8
@@ -59,9 +60,9 @@ class Section:
     verdict: Verdict
     causes: tuple[str, ...]
     figures: Mapping[str, figures.Figure]
-    cells: tables.Table
-    paper: tables.Table
-    matrix: tables.Table
+    cells: Table
+    paper: Table
+    matrix: Table
     heat: Heat
     data: Mapping[str, Any]
 
@@ -85,7 +86,7 @@ class Part:
     sections: tuple[Section, ...]
     across: Across | None
     reference: Reference | None
-    leaders: tables.Table
+    leaders: Table
     findings: tuple[Finding, ...]
     figures: Mapping[str, figures.Figure]
     asked: tuple[str, ...]
@@ -168,7 +169,7 @@ def _part(run: Run, slug: str, names: Iterator[str], several: bool, reference: R
         sections=sections,
         across=across(run, slug, reference),
         reference=reference,
-        leaders=tables.leaders([(run.name, section.verdict) for section in sections]),
+        leaders=standings.leaders([(run.name, section.verdict) for section in sections]),
         findings=tuple(audit(run)),
         figures=figures.of_run(run, slug),
         asked=asked(run),
@@ -235,7 +236,7 @@ def _section(
         against = effects.against_sentence(held, reference, found.metric)
         drawings = figures.against(slug, held, reference, found.metric, against)
     shown = reference if reference and told["ahead"].notna().any() else None
-    cells = tables.cells(told, speeds, found, shown)
+    cells = standings.cells(told, speeds, found, shown)
     return Section(
         slug=slug,
         run=run.name,
@@ -252,8 +253,8 @@ def _section(
         causes=_causes(run, task, found),
         figures=drawings | figures.of_task(run, task, found, drawn, slug),
         cells=cells,
-        paper=tables.paper(told, found),
-        matrix=tables.matrix(table, found),
+        paper=standings.paper(told, found),
+        matrix=standings.matrix(table, found),
         heat=heat(table, found, float(run.manifest["tasks"][task]["baseline"])),
         data=embedded.of_task(run, task) | {"slug": slug},
     )

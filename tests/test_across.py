@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import ArrayLike
 from synthetic import REGRESSION, SyntheticRun, make_run, task_entry
 
-from bench import crosstask, tables
+from bench import crosstask, standings
 from bench.across import across, together
 from bench.figures.svg import Figure
 from bench.verdicts import verdict
@@ -78,7 +78,7 @@ def test_mean_ranks_are_shaded_and_drawn_in_the_order_of_the_suite(run: Syntheti
 
 def test_where_no_cell_reaches_a_target_the_leaderboard_has_no_profile_scores(run: SyntheticRun) -> None:
     def titles(board: pd.DataFrame) -> list[str]:
-        return [column.title for column in tables.leaderboard(board).columns]
+        return [column.title for column in standings.leaderboard(board).columns]
 
     board = crosstask.leaderboard(run.lanes, run.convergence, run.manifest["tasks"])
     assert "profile score" in titles(board) and "profile score" not in titles(board.assign(profile=0.0))
@@ -126,8 +126,8 @@ def test_the_best_activation_and_optimizer_over_all_are_told(run: SyntheticRun) 
 
 def test_wilcoxon_s_p_values_stand_where_one_of_them_tells_something(run: SyntheticRun) -> None:
     board = crosstask.leaderboard(run.lanes, run.convergence, run.manifest["tasks"])
-    assert "p against the first" not in [column.title for column in tables.leaderboard(board).columns]
-    sure = tables.leaderboard(board.assign(p_value=[np.nan, 0.0002, 0.031, 0.5, 1.0, 1.0]))
+    assert "p against the first" not in [column.title for column in standings.leaderboard(board).columns]
+    sure = standings.leaderboard(board.assign(p_value=[np.nan, 0.0002, 0.031, 0.5, 1.0, 1.0]))
     place = [column.title for column in sure.columns].index("p against the first")
     assert [row.entries[place].text for row in sure.rows] == ["–", "< 0.001", "0.031", "0.50", "1.0", "1.0"]
 

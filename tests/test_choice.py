@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 from test_stats import ACCURACY, NO_TIMES, R2, evaluated
 
-from bench import stats, tables
+from bench import standings, stats
 from bench.choice import Choice, choice
 from bench.verdicts import verdict
 
@@ -89,7 +89,7 @@ def test_every_cell_has_its_verdict_in_words() -> None:
     def words(scores: dict[str, list[float]]) -> dict[str, str]:
         frame = evaluated(scores)
         table = stats.convergence(frame, NO_TIMES, ACCURACY)
-        rows = tables.cells(table, NO_TIMES.assign(lane_steps_per_s=[]), verdict(frame, table, ACCURACY, "t")).rows
+        rows = standings.cells(table, NO_TIMES.assign(lane_steps_per_s=[]), verdict(frame, table, ACCURACY, "t")).rows
         return {row.name: row.verdict for row in rows}
 
     told = {"a + x": "leader", "a + y": "not told apart", "a + z": "behind", "a + u": "diverged on 1 of 5"}

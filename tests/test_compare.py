@@ -13,9 +13,9 @@ from scipy import stats as scipy_stats
 from synthetic import REGRESSION, SyntheticRun, make_run, task_entry
 
 from bench.compare import COLUMNS, REPEAT, Comparison, compare, percent
-from bench.comparing import as_json, lines, render
+from bench.comparing import _signed, as_json, lines, render
 from bench.errors import DataError, InputError
-from bench.stats import CELL
+from bench.stats import CELL, Metric
 from bench.verdicts import holm
 
 NAMES = (["relu", "tanh"], ["sgd", "adam"])
@@ -425,3 +425,10 @@ def test_the_page_is_the_same_each_time_and_safe(run: SyntheticRun) -> None:
     assert not {"<b>", "<i>", "<u>"} & set(text.replace("><", "> <").split())
     assert "<b>" not in text and "<i>" not in text and "<u>" not in text
     assert render(compare(hostile, hostile), [hostile, hostile]) == files
+
+
+def test_differences_have_proper_signs_and_zero_has_none() -> None:
+    accuracy = Metric.of(task_entry())
+    assert [_signed(accuracy, value) for value in (0.0123, -0.0123, 0.0, -1e-6, np.nan)] == [
+        "+1.23", "−1.23", "0.00", "0.00", "–",
+    ]  # fmt: skip

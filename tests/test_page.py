@@ -4,14 +4,12 @@ import re
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 from synthetic import REGRESSION, SyntheticRun, make_run, task_entry
 
 from bench.page import _tested, parts_of
 from bench.reporting import render
 from bench.stats import Metric
-from bench.tables import decimals, durations
 from bench.verdicts import Verdict
 
 LANDSCAPE = task_entry(
@@ -224,32 +222,6 @@ def test_folded_findings_open_in_the_page_and_are_listed_in_markdown() -> None:
     assert "<li>b: 1 of 1 cells is worse than always" in page
     told = "Cells are worse than the task's baseline on 2 of 2 tasks: a and b."
     assert f"\n- **Warning**: {told}\n  - a: 1 of 1 cells" in text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "places"),
-    [
-        ((0.0044, 0.01, 0.011), 3),
-        ((0.5, 12.0, np.inf), 1),
-        ((120.0, 150.0), 0),
-        ((np.inf, np.nan), 0),
-        ((0.0004, 3.0), 4),
-    ],
-)
-def test_a_column_of_seconds_has_equal_decimals(seconds: tuple[float, ...], places: int) -> None:
-    assert decimals(pd.Series(seconds)) == places
-
-
-@pytest.mark.parametrize(
-    ("seconds", "told"),
-    [
-        ((3.32e-5, 2.1e-4, 9e-5), ["33 µs", "210 µs", "90 µs"]),
-        ((0.0064, 0.0049, 0.011), ["6.4 ms", "4.9 ms", "11.0 ms"]),
-        ((0.5, 12.0, 20.0), ["0.5 s", "12.0 s", "20.0 s"]),
-    ],
-)
-def test_times_are_told_in_a_unit_that_leaves_no_zeros_before_them(seconds: tuple[float, ...], told: list[str]) -> None:
-    assert list(map(durations(pd.Series([*seconds, np.inf])), seconds)) == told
 
 
 def test_a_table_for_a_paper_has_each_mean_with_its_uncertainty_in_few_columns() -> None:

@@ -15,9 +15,10 @@ from bench.errors import DataError
 from bench.labels import counted, few, joined
 from bench.stats import CELL, cell_label
 from bench.stats import throughput as stats
+from bench.tables import number, text, varied, whole
 from bench.throughput.page import Section, doubts, page, ran
 from bench.throughput.suite import ALL
-from bench.throughput.tables import SETTING, TASK, count, number, table, text, times, varied
+from bench.throughput.tables import SETTING, TASK, table, times
 
 REPEAT = 0.05  # two runs of the same on a quiet machine differ by up to this
 TRUSTED = ("no", "noisy")
@@ -236,10 +237,10 @@ def _each(row: dict[str, Any], name: str) -> str:
 
 SETTINGS = [
     TASK,
-    text("precision", "precision"),
-    number("batch", "batch_size", count),
+    text("precision"),
+    number("batch", "batch_size", whole),
     *(text(f"{end.upper()} on", f"device_{end}") for end in "ab"),
-    *(number(f"{end.upper()}'s {name}", f"{name}_{end}", count) for name in OWN for end in "ab"),
+    *(number(f"{end.upper()}'s {name}", f"{name}_{end}", whole) for name in OWN for end in "ab"),
 ]
 READERS = [
     *SETTING,

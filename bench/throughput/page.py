@@ -23,10 +23,10 @@ from bench.labels import NO_ACTIVATION, counted
 from bench.page import slugs
 from bench.stats import CELL, cell_label
 from bench.stats import throughput as stats
-from bench.tables import Table
+from bench.tables import Table, percent, text, varied
 from bench.throughput import tables
 from bench.throughput.plan import OUT_OF_MEMORY
-from bench.throughput.tables import table, varied
+from bench.throughput.tables import table
 
 REFERENCES = {"activation": "relu", "optimizer": "sgd"}  # where a suite lacks one, the first that it names
 NOISY = ("noisy", "unstable")
@@ -166,7 +166,7 @@ def _fastest(frame: pd.DataFrame) -> Iterator[str]:
         yield (
             f"The fastest cell of a task makes {last['rate']:,.0f} ({last['task']}) to {first['rate']:,.0f} "
             f"({first['task']}) lane-steps a second, {best['peak_share'].min() * 100:.0f} to "
-            f"{tables.percent(best['peak_share'].max())} of the rate of a large product."
+            f"{percent(best['peak_share'].max())} of the rate of a large product."
         )
     else:
         yield (
@@ -353,7 +353,7 @@ def _crossed(pair: tuple[Part, Part]) -> Section:
 
 def _targets(frame: pd.DataFrame, lent: Sequence[Lent]) -> Section:
     rows = pd.concat(stats.seconds_to_target(reached, frame).assign(trained=name) for name, reached in lent)
-    readers = [*tables.TARGET, *[tables.text("trained by", "trained")] * (len(lent) > 1)]
+    readers = [*tables.TARGET, *[text("trained by", "trained")] * (len(lent) > 1)]
     sentence = "Steps to target of the convergence runs given beside, times the amortized time of a lane-step."
     return Section("target", "Seconds to the target", (sentence,), (("Cell by cell", table(rows, readers)),))
 
