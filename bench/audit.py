@@ -10,8 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench import crosstask, stats, tuning
-from bench.labels import few, joined
+from bench.labels import few, joined, spanned
 from bench.search import searched
+from bench.stats.metric import TRIAL, tried
 from bench.verdicts import leader
 
 ENOUGH_SEEDS = 10
@@ -111,11 +112,23 @@ def _packages(run: Run) -> str:
     return ", ".join(f"{name} {packages[name]}" for name in ("jax", "jaxlib", "flax", "optax") if name in packages)
 
 
+def budget_told(lanes: pd.DataFrame, cells: Iterable[tuple[str, str, str]] | None = None) -> str:
+    """What these cells, by default all, were tuned with: `5 trials on 2 seeds`; empty where none was."""
+    tuned = tried(lanes)
+    if cells is not None:
+        tuned = tuned[pd.MultiIndex.from_frame(tuned[stats.CELL]).isin(list(cells))]
+    if tuned.empty:
+        return ""
+    seeds = tuned.groupby([*stats.CELL, *TRIAL], sort=False)["seed"].nunique()
+    trials = tuned.drop_duplicates([*stats.CELL, *TRIAL]).groupby(stats.CELL, sort=False).size()
+    return f"{spanned(trials, 'trial')} on {spanned(seeds, 'seed')}"
+
+
 def _suite(run: Run) -> str:
     suite = run.manifest["suite"]
-    tuning = suite.get("tuning")
-    searched = f", {tuning['trials']} trials by {tuning['method']}" if tuning else ""
-    return f"{suite['steps']} steps of {suite['batch_size']}{searched}"
+    told, method = budget_told(run.lanes), suite.get("tuning", {}).get("method", "")
+    tuned = f", tuned with {told}{f' by {method}' * bool(method)}" if told else ""
+    return f"{suite['steps']} steps of {suite['batch_size']}{tuned}"
 
 
 def _environment(name: str) -> Callable[[Run], str]:
@@ -170,7 +183,9 @@ def audit_task(run: Run, task: str) -> Iterator[Finding]:
     yield from _target(run, lanes, table, entry)
     yield from _below_baseline(table, entry)
     yield from _collapsed(lanes, table, run.manifest["tasks"])
-    yield from _defaults(trials, stats.noun(lanes), run.manifest["tasks"])
+    seen = ["on validation data"] * (stats.noun(lanes) != "run")
+    seen += [f"after {rung} of tuning" for rung in [tuning.first_rung(lanes)] if rung]
+    yield from _defaults(trials, ", ".join(["", *seen]), run.manifest["tasks"])
     yield from _equals(lanes, table, run.manifest["tasks"], "trials" if searched(run.manifest) else "learning rates")
     yield from _edges(table, leader(table, task), "range" if searched(run.manifest) else "grid")
     yield from _divergence(lanes, table)
@@ -249,8 +264,8 @@ def _target(run: Run, lanes: pd.DataFrame, table: pd.DataFrame, entry: Mapping[s
     files = [task for task in run.manifest["suite"]["tasks"] if str(task.get("file", "")).endswith(".npz")]
     unnamed = {task["name"] for task in files if "target" not in task}  # they are held to what is perfect
     if entry.get("base") not in unnamed and len(evaluated) and np.isinf(evaluated["steps_to_target"]).all():
-        text = f"No cell reached the target of {metric.plain(target)} within the steps given."
-        yield Finding("note", text, "No cell reached the target")
+        text = f"No cell reached the target of {metric.plain(target)} on more than half of its seeds."
+        yield Finding("note", text, "No cell reached the target on more than half of its seeds")
 
 
 def _below_baseline(table: pd.DataFrame, entry: Mapping[str, Any]) -> Iterator[Finding]:
@@ -273,14 +288,14 @@ def _collapsed(lanes: pd.DataFrame, table: pd.DataFrame, tasks: stats.Tasks) -> 
         yield Finding("warning", text, "Cells have a seed that collapsed")
 
 
-def _defaults(trials: pd.DataFrame, what: str, tasks: stats.Tasks) -> Iterator[Finding]:
+def _defaults(trials: pd.DataFrame, seen: str, tasks: stats.Tasks) -> Iterator[Finding]:
     """Cells for which the conventional learning rate was on the grid and no other was better."""
     table = tuning.default_against_tuned(trials, tasks)
     known = table[table["default_rate"].notna()]
     useless = known[~known["beaten"].astype(bool)]
     if len(useless):
         text = f"In {len(useless):,} of {len(known):,} cells no learning rate beat the optimizer's conventional one"
-        text = f"{text}{', on validation data' * (what != 'run')}: {_names(useless)}."
+        text = f"{text}{seen}: {_names(useless)}."
         yield Finding("note", text, "Cells have no learning rate better than the conventional one")
 
 

@@ -28,6 +28,8 @@ def choice(verdict: Verdict, table: pd.DataFrame, baseline: float) -> Choice:
     """
     if verdict.winner is None or verdict.cells < 2:
         return Choice()
+    if verdict.seeds < 2:
+        return Choice("Choose none of them yet: a single evaluation seed does not show how sure a difference is.")
     if not verdict.metric.sign * (verdict.mean - baseline) > 0:
         return Choice(f"Choose none of them: no cell does better than the baseline, {verdict.metric.told(baseline)}.")
     best = table.set_index(CELL[1:]).loc[verdict.winner]

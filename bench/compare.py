@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtr, stdtrit
 
-from bench.audit import Run, incomplete, timing
+from bench.audit import Run, budget_told, incomplete, timing
 from bench.effort import trained_on, wall_s
 from bench.errors import DataError, InputError
 from bench.labels import counted, duration, joined, significant
@@ -16,11 +16,13 @@ from bench.stats import CELL, Floats, Metric, cell_label, finished, scores
 from bench.stats.moderated import resolution
 from bench.stats.pairs import holm
 from bench.stats.throughput import Speedup, log_half, repeated
+from bench.verdicts import LOST
 
 SPEED = ["speed_ratio", "speed_ratio_low", "speed_ratio_high"]
 COLUMNS = [
     *CELL,
-    *("metric_a", "metric_b", "difference", "difference_low", "difference_high", "paired", "p_value", "verdict"),
+    *("metric_a", "metric_b", "difference", "difference_low", "difference_high", "paired", "p_value"),
+    *("lost_a", "lost_b", "verdict"),
     *("steps_a", "steps_b", "seconds_a", "seconds_b", "seconds_ratio"),
     *("speed_a", "speed_b", *SPEED, "sure"),
 ]
@@ -56,6 +58,7 @@ class Comparison:
     workers: tuple[int, int] | None = None
     unit: str = "worker"
     each: Speedup | None = None
+    tuned: tuple[str, ...] = ()  # in what they were not tuned alike
     doubts: tuple[str, ...] = ()  # about the timings of each
     faults: tuple[str, ...] = ()  # what either lacks
 
@@ -73,19 +76,33 @@ class Comparison:
         elif self.identical:
             each = "The only cell" if number == 1 else f"Each of the {number:,} cells"
             first = f"{each} that both evaluated has the same scores, seed by seed."
-        rest = f" {_have(number - known)} too few seeds to be tested." if known < number else ""
+        rest = self._losses()
+        if known < number:
+            rest += f" {_have(number - known)} too few seeds to be tested."
         if number and (lost := len(self.cells) - number):
             rest += f" {_have(lost)} no result in one of them."
         are = "is" if self.missing == 1 else "are"
         only = (f"{counted(self.missing, 'cell')} {are} in one run only and left out.",) if self.missing else ()
         renewed = (f"Not the same in both runs, whatever the name: {', '.join(self.renewed)}.",) if self.renewed else ()
         speed = self.speed.sentence(a, b)
-        end = (*self.doubts, *only)
+        end = (*self.tuned, *self.doubts, *only)
         if self.workers or self.of != ALL:
             head = (*renewed, first + rest, *self.faults, speed)
             return *head, *self._each(), *self._soonest(), *self._whole(), *end
         across = "On two devices speeds and seconds are of the whole machine."
         return *renewed, speed, *self.faults, *self._whole(), first + rest, *self._soonest(), across, *end
+
+    def _losses(self) -> str:
+        """What lost seeds, to divergence or failure, have to do with it."""
+        more = self.cells["lost_b"] > self.cells["lost_a"]
+        fewer = self.cells["lost_b"] < self.cells["lost_a"]
+        told = self.cells["verdict"].isin(("better", "worse")) & self.cells["paired"].astype(bool)
+        facts, others = int((told & (more | fewer)).sum()), {"more": ~told & more, "fewer": ~told & fewer}
+        text = f" Of these {facts} lost more seeds in one run than in the other, which needs no test." if facts else ""
+        counts = [f"{counted(int(of.sum()), 'cell')} lost {word} seeds" for word, of in others.items() if of.any()]
+        if counts:
+            text += f" In {self.names[1]} {joined(counts)}; as the seeds are others, that may be chance."
+        return text
 
     def _each(self) -> Iterator[str]:
         if self.workers and self.each:
@@ -128,7 +145,8 @@ class Comparison:
 
     def worse(self) -> list[str]:
         """The cells that are worse in the second run."""
-        return self._named(self.cells["verdict"] == "worse")
+        rows = self.cells[self.cells["verdict"] == "worse"]
+        return [f"{_name(row)}{_lost_more(row)}" for _, row in rows.iterrows()]
 
     def untested(self) -> list[str]:
         """The cells of the first run of which cannot be said whether they are worse in the second."""
@@ -143,6 +161,11 @@ class Comparison:
         return [_name(row) for _, row in self.cells[which].iterrows()]
 
 
+def _lost_more(row: "pd.Series[Any]") -> str:
+    more = int(row["lost_b"] - row["lost_a"])
+    return f" ({counted(more, 'seed')} more lost)" if more > 0 else ""
+
+
 def _have(number: int) -> str:
     return f"{counted(number, 'cell')} {'has' if number == 1 else 'have'}"
 
@@ -151,10 +174,11 @@ def compare(a: Run, b: Run) -> Comparison:
     """Compare run `b` with run `a`, over the cells that both have.
 
     Scores: mean difference `b - a` of the test metric with its 95 % t interval; paired by seed where both evaluated
-    the same seeds, otherwise Welch's; p-values adjusted by Holm over all cells. Speeds: the ratio of the medians of
-    the time of a step, `a / b`, for one worker and one network, with the interval that the two medians' intervals and
-    `REPEAT` give on a log scale; between two devices, or where the numbers of workers differ, for all workers together,
-    and seconds likewise. `seconds_ratio` is seconds to target of `a` over `b`: above 1, `b` is sooner.
+    the same seeds, otherwise Welch's; p-values adjusted by Holm over all cells. On the same seeds a cell is worse where
+    it lost more of them, whatever a test says: that is a fact. On others it may be chance. Speeds: the ratio of the
+    medians of the time of a step, `a / b`, for one worker and one network, with the interval that the two medians'
+    intervals and `REPEAT` give on a log scale; between two devices, or where the numbers of workers differ, for all
+    workers together, and seconds likewise. `seconds_ratio` is seconds to target of `a` over `b`; above 1 `b` is sooner.
     Raises `DataError` where the two cannot be compared. Source: Welch, The Generalization of Student's Problem, 1947;
     Holm 1979.
     """
@@ -185,7 +209,8 @@ def compare(a: Run, b: Run) -> Comparison:
     names = _names(a, b)
     return Comparison(
         names, cells, metrics, speed, missing, gone, renewed, of, machines, walls if alike else None, identical,
-        workers, unit, each, _doubts(names, (a, b)), tuple(_faults(names, (a, b))),
+        workers, unit, each, tuple(_unlike_tuning(names, (a, b), shared)), _doubts(names, (a, b)),
+        tuple(_faults(names, (a, b))),
     )  # fmt: skip
 
 
@@ -193,6 +218,24 @@ def _faults(names: tuple[str, str], runs: tuple[Run, Run]) -> Iterator[str]:
     """What each run lacks."""
     for name, run in zip(names, runs, strict=True):
         yield from (f"{name}: {finding.text}" for finding in incomplete(run))
+
+
+def _unlike_tuning(names: tuple[str, str], runs: tuple[Run, Run], shared: list[Any]) -> Iterator[str]:
+    """What the tuning of the cells that both have differs in."""
+    budgets = [budget_told(run.lanes, shared) for run in runs]
+    if all(budgets) and budgets[0] != budgets[1]:
+        first, second = (f"{name} with {told}" for name, told in zip(names, budgets, strict=True))
+        yield f"Tuned unlike, {first}, {second}: what differs may come from that."
+    chosen = [run.convergence.set_index(CELL).reindex(pd.MultiIndex.from_tuples(shared)) for run in runs]
+    first, second = (frame["learning_rate"].to_numpy(dtype=float) for frame in chosen)
+    rest = [frame.get("hyperparameters", pd.Series("", frame.index)) for frame in chosen]
+    known = np.isfinite(first) & np.isfinite(second)
+    other = known & ~(np.isclose(first, second, rtol=1e-6, atol=0) & (rest[0] == rest[1]).to_numpy())
+    if count := int(other.sum()):
+        yield (
+            f"In {count} of {int(known.sum())} cells tuning chose another learning rate in {names[1]}; each is tested "
+            "at its own rate, and no test knows that tuning again might choose yet another."
+        )
 
 
 def _doubts(names: tuple[str, str], runs: tuple[Run, Run]) -> tuple[str, ...]:
@@ -290,39 +333,48 @@ def _device(run: Run) -> str:
 # What they reach
 
 
-def _scores(run: Run, tasks: Mapping[str, Any]) -> dict[tuple[str, str, str], "pd.Series[float]"]:
-    """The scores of each cell by evaluation seed."""
+def _scores(run: Run, tasks: Mapping[str, Any]) -> dict[tuple[str, str, str], pd.DataFrame]:
+    """The `score` of each cell by evaluation seed, and whether that was `lost`."""
     done = finished(run.lanes[run.lanes["task"].isin(list(tasks))], "evaluate")
-    done = done.assign(score=scores(done, "test_metric", tasks))
-    return {cell: rows.set_index("seed")["score"] for cell, rows in done.groupby(CELL, sort=False)}
+    done = done.assign(score=scores(done, "test_metric", tasks), lost=done["status"].isin(LOST))
+    return {cell: rows.set_index("seed")[["score", "lost"]] for cell, rows in done.groupby(CELL, sort=False)}
 
 
-def _identical(first: dict[Any, "pd.Series[float]"], second: dict[Any, "pd.Series[float]"]) -> bool:
+def _identical(first: dict[Any, pd.DataFrame], second: dict[Any, pd.DataFrame]) -> bool:
     """Whether both runs have the same score of each seed in every cell that both evaluated; False without any."""
     both = set(first) & set(second)
     return bool(both) and all(first[cell].sort_index().equals(second[cell].sort_index()) for cell in both)
 
 
 def _tests(found: list[Any], shared: list[Any], tasks: Mapping[str, Any]) -> pd.DataFrame:
-    nothing = pd.Series(dtype=float)
-    pairs = [[scored.get(cell, nothing) for scored in found] for cell in shared]
+    nothing = pd.DataFrame({"score": pd.Series(dtype=float), "lost": pd.Series(dtype=bool)})
+    frames = [[scored.get(cell, nothing) for scored in found] for cell in shared]
+    pairs = [[frame["score"] for frame in pair] for pair in frames]
     grains = {task: _grain(pairs, shared, task) for task in tasks}
     rows = [_test(pair[0], pair[1], grains[cell[0]]) for pair, cell in zip(pairs, shared, strict=True)]
-    table = pd.DataFrame(rows)
+    lost = np.array([[int(frame["lost"].sum()) for frame in pair] for pair in frames])
+    table = pd.DataFrame(rows).assign(lost_a=lost[:, 0], lost_b=lost[:, 1])
     known = table["p_value"].notna()
     table.loc[known, "p_value"] = holm(table.loc[known, "p_value"])
     signs = np.array([Metric.of(tasks[cell[0]]).sign for cell in shared])
-    better = np.where(table["difference"] * signs > 0, "better", "worse")
-    told = np.where(table["p_value"] < LEVEL, better, "level")
-    return table.assign(verdict=np.where(known, told, ""))
+    told = np.where(table["p_value"] < LEVEL, np.where(table.pop("gap") * signs > 0, "better", "worse"), "level")
+    verdict = np.where(known, told, "")
+    survived = table["paired"].to_numpy(bool) & (lost.sum(axis=1) > 0)
+    for word, fact in (("worse", lost[:, 1] > lost[:, 0]), ("better", lost[:, 1] < lost[:, 0])):
+        verdict = np.where(survived & fact, word, verdict)
+    return table.assign(verdict=verdict)
 
 
 def _grain(pairs: list[Any], shared: list[Any], task: str) -> tuple[float, float, float]:
-    """The scores' resolution, and the lowest and the highest finite one, where infinite ones are put."""
+    """The scores' resolution, and where infinite ones are put: as far beyond the finite ones as these lie apart."""
     values = [series.to_numpy() for pair, cell in zip(pairs, shared, strict=True) if cell[0] == task for series in pair]
     every = np.concatenate(values)
     finite = every[np.isfinite(every)]
-    return (resolution(every), float(finite.min()), float(finite.max())) if len(finite) else (0.0, 0.0, 0.0)
+    if not len(finite):
+        return 0.0, 0.0, 0.0
+    low, high = float(finite.min()), float(finite.max())
+    apart = high - low or abs(high) or 1.0
+    return resolution(every), low - apart, high + apart
 
 
 def _test(a: "pd.Series[float]", b: "pd.Series[float]", scale: tuple[float, float, float]) -> dict[str, Any]:
@@ -330,15 +382,21 @@ def _test(a: "pd.Series[float]", b: "pd.Series[float]", scale: tuple[float, floa
     paired = set(a.index) == set(b.index)
     row = means | {
         "paired": paired,
-        **dict.fromkeys(["difference", "difference_low", "difference_high", "p_value"], np.nan),
+        **dict.fromkeys(["difference", "difference_low", "difference_high", "p_value", "gap"], np.nan),
     }
     if min(len(a), len(b)) < 2:
         return row
     grain, low, high = scale
+    infinite = not np.isfinite([*means.values()]).all()
+    with np.errstate(invalid="ignore"):
+        apart = means["metric_b"] - means["metric_a"]
     a, b = a.clip(low, high), b.clip(low, high)
     mean, error, freedom = _paired(a, b, grain) if paired else _welch(a, b, grain)
     p = 1.0 if mean == 0 else float(2 * stdtr(freedom, -abs(mean) / error)) if error > 0 else 0.0
+    if infinite:  # where the stand-in tells what differs, and not by how much
+        return row | {"difference": apart, "p_value": p, "gap": mean}
     half = float(stdtrit(freedom, 0.975)) * error
+    row["gap"] = mean
     return row | {"difference": mean, "difference_low": mean - half, "difference_high": mean + half, "p_value": p}
 
 

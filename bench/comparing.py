@@ -113,9 +113,9 @@ def _scored(title: str, column: str, found: Comparison, show: Callable[[Metric, 
 
 
 def _signed(metric: Metric, value: float) -> str:
-    """With its sign, zero without; – for what is not finite."""
+    """With its sign, zero without; – where it is not known."""
     if not np.isfinite(value):
-        return UNKNOWN
+        return UNKNOWN if np.isnan(value) else f"{'+' if value > 0 else '−'}∞"
     text = f"{value * metric.scale:{'+.2f' if metric.scale != 1 else '+.3g'}}"
     return text.replace("-", "−") if text.strip("+-0.") else text.lstrip("+-")
 
@@ -126,7 +126,9 @@ def _ends(row: dict[str, Any], metric: Metric) -> Entry:
 
 
 def _verdict(row: dict[str, Any]) -> Entry:
-    return Entry(WORDS[TIED] if row["verdict"] == TIED else row["verdict"] or UNKNOWN, row["verdict"])
+    lost = [int(row[f"lost_{side}"]) for side in "ab"]
+    seeds = f", {lost[1]} seeds lost against {lost[0]}" if lost[0] != lost[1] else ""
+    return Entry(f"{WORDS[TIED] if row['verdict'] == TIED else row['verdict'] or UNKNOWN}{seeds}", row["verdict"])
 
 
 def _seconds(value: float) -> str:

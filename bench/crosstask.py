@@ -126,7 +126,7 @@ def flips_sentence(convergence: pd.DataFrame) -> str:
         return ""
     share = flips["flips"].sum() / flips["pairs"].sum()
     worst = flips.loc[flips["share"].idxmax()]
-    text = f"Of all pairs of cells, {100 * share:.0f} % change their order from one task to another"
+    text = f"Of the pairs of cells that two tasks order, {100 * share:.0f} % change their order from one to the other"
     pair = f"{worst['first']} and {worst['second']} ({100 * worst['share']:.0f} %)"
     most = f", most between {pair}" if len(flips) > 1 and worst["flips"] else ""
     return f"{text}{most}; 50 % would mean that one task says nothing about the other."

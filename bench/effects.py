@@ -11,7 +11,7 @@ from bench.labels import called, cell_label, few, joined, parts
 from bench.optimizers import FACTORS, OPTIMIZERS
 from bench.reference import OTHER, Reference
 from bench.stats import LEVEL, Metric, Tasks
-from bench.stats.metric import bounded, raw_table
+from bench.stats.metric import bounded, raw_table, tried
 from bench.stats.moderated import lenders, resolution, row_variances
 from bench.verdicts import against_row, seeds_lost
 
@@ -28,14 +28,20 @@ MOST_NAMED = 5
 
 
 def spread(lanes: pd.DataFrame, tasks: Tasks) -> pd.DataFrame:
-    """What the spread comes from: `task`, `phase` (evaluate, tune) and the columns of `stats.variance_shares`."""
+    """What the spread comes from: `task`, `phase` (evaluate, tune) and the columns of `stats.variance_shares`.
+
+    And `stood_in`: how many infinite scores, of networks that were lost, stand at the worst finite one in it.
+    """
     parts = []
     for task in tasks:
+        own = lanes[lanes["task"] == task]
+        seen = {"evaluate": (stats.finished(own, "evaluate"), "test_metric"), "tune": (tried(own), "validation_metric")}
         for phase, shares in (("evaluate", stats.variance_shares), ("tune", stats.tuning_shares)):
             frame = shares(lanes, tasks, task)
             if len(frame):
-                parts.append(frame.assign(task=task, phase=phase))
-    columns = ["task", "phase", *stats.SHARES]
+                stood_in = int(np.isinf(stats.scores(*seen[phase], tasks)).sum())
+                parts.append(frame.assign(task=task, phase=phase, stood_in=stood_in))
+    columns = ["task", "phase", *stats.SHARES, "stood_in"]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
@@ -44,8 +50,18 @@ def spread_sentences(shares: pd.DataFrame, tasks: Tasks, task: str) -> list[str]
     own = shares[shares["task"] == task]
     names = {"evaluate": "test", "tune": "validation"}
     metric = Metric.of(tasks[task])
-    found = [stats.share_sentence(own[own["phase"] == phase], metric, name) for phase, name in names.items()]
-    return [sentence for sentence in found if sentence]
+    frames = [(own[own["phase"] == phase], name) for phase, name in names.items()]
+    found = [(stats.share_sentence(frame, metric, name), frame) for frame, name in frames]
+    return [f"{sentence}{_stood_in(frame)}" for sentence, frame in found if sentence]
+
+
+def _stood_in(shares: pd.DataFrame) -> str:
+    """That shares hang on where lost networks are put, of a metric that has no worst value; else nothing."""
+    lost = int(shares["stood_in"].max())
+    if not lost:
+        return ""
+    stand = f"{lost:,} networks that were lost stand" if lost > 1 else "a network that was lost stands"
+    return f" Here {stand} at the worst score of the rest, and the shares hang on that."
 
 
 def main_effect(lanes: pd.DataFrame, tasks: Tasks, task: str, by: str) -> pd.DataFrame:
@@ -53,26 +69,31 @@ def main_effect(lanes: pd.DataFrame, tasks: Tasks, task: str, by: str) -> pd.Dat
 
     Columns: `by`, `cells`, `mean`, `difference` (to the best), `p_value` (two-sided, see `stats.moderated_tests`, with
     Holm) and `tied` with the best at 5 %; the best first. Many cells on the same seeds see what no single one does.
-    Levels that lack a cell that others have are left out.
+    Levels that lack a cell that others have are left out. One that lost networks, of a metric that has no worst value,
+    has an infinite mean and is not tested.
     """
     columns = [by, "cells", "mean", "difference", "p_value", "tied"]
-    means, cells = _by_level(lanes, tasks, task, by)
+    means, cells = _by_level(raw_table(lanes, tasks, task), by)
     if means.empty:
         return pd.DataFrame(columns=columns)
     sign, values = Metric.of(tasks[task]).sign, means.to_numpy()
-    best = int((sign * values.mean(axis=1)).argmax())
-    p = against_row(sign * values, best)
-    found = pd.DataFrame({by: means.index, "cells": cells, "mean": values.mean(axis=1), "p_value": p})
-    found = found.assign(difference=found["mean"] - found["mean"][best], tied=p >= LEVEL)
+    found = pd.DataFrame({by: means.index, "cells": cells, "mean": values.mean(axis=1)})
+    found = found.assign(difference=np.nan, p_value=np.nan, tied=False)
+    known = np.isfinite(values).all(axis=1)
+    if known.any():
+        best = int((sign * values[known].mean(axis=1)).argmax())
+        p = against_row(sign * values[known], best)
+        found.loc[known, "p_value"], found.loc[known, "tied"] = p, p >= LEVEL
+        found["difference"] = found["mean"] - values[known].mean(axis=1)[best]
     return found.sort_values("mean", ascending=sign < 0, kind="stable", ignore_index=True)[columns]
 
 
-def _by_level(lanes: pd.DataFrame, tasks: Tasks, task: str, by: str) -> tuple[pd.DataFrame, int]:
-    """The scores of `task` as levels x seeds, each the mean over its cells; and of how many.
+def _by_level(table: pd.DataFrame, by: str) -> tuple[pd.DataFrame, int]:
+    """The scores of a `table` of cells x seeds as levels x seeds, each the mean over its cells; and of how many.
 
     Levels that lack a cell that others have are left out, and so are cells that lack a seed.
     """
-    table = stats.score_table(lanes, tasks, task).dropna()
+    table = table.dropna()
     levels = _levels(table.index, by)
     beside = pd.Series(_beside(table.index, by), levels, dtype=object).groupby(level=0, sort=False).agg(frozenset)
     most: frozenset[str] = max(beside, key=len, default=frozenset())
@@ -116,13 +137,21 @@ def main_effect_sentence(effect: pd.DataFrame, metric: Metric) -> str:
     equal = np.isclose(effect["mean"], best["mean"], rtol=1e-9, atol=0)
     first, level = effect.loc[equal, by], effect.loc[effect["tied"] & ~equal, by]
     value = f"{metric.told(best['mean'])} test {metric.name}"
+    infinite = list(effect.loc[np.isinf(effect["mean"]), by])
+    if len(infinite) == len(effect):
+        return f"{head}, each {by} lost networks, so that no mean test {metric.name} is finite."
+    out = f"; {few(infinite)} lost networks, and {'their means are' if len(infinite) > 1 else 'its mean is'} not finite"
+    out = out * bool(infinite)
+    if len(infinite) == len(effect) - 1:
+        return f"{head}, {best[by]} has the best mean of any {by}, {value}{out}."
     if equal.all():
         return f"{head}, each {by} has the same mean, {value}."
     it, share = ("it", "has") if len(first) == 1 else ("them", "share")
     rest = (
         f"cannot be told from {it}: {', '.join(level)}" if len(level) else f"each of the others can be told from {it}"
     )
-    return f"{head}, {joined(list(first))} {share} the best mean of any {by}, {value}; {rest}."
+    rest = f"; {rest}" * (len(first) + len(infinite) < len(effect))
+    return f"{head}, {joined(list(first))} {share} the best mean of any {by}, {value}{rest}{out}."
 
 
 def against(lanes: pd.DataFrame, tasks: Tasks, task: str, reference: Reference) -> pd.DataFrame:

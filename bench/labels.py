@@ -75,6 +75,12 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def spanned(numbers: Iterable[int], noun: str) -> str:
+    """So many of something or, where they are unlike, from the least to the most: `1 to 5 seeds`."""
+    low, high = min(numbers), max(numbers)
+    return f"{f'{low:,} to ' * (low != high)}{counted(high, noun)}"
+
+
 def joined(names: Sequence[str], last: str = "and") -> str:
     """A list in words: `a, b and c`."""
     return f" {last} ".join([*[", ".join(names[:-1])] * (len(names) > 1), names[-1]])

@@ -15,6 +15,15 @@ from bench.stats import CELL, Metric, Tasks
 LEAST_RATES = 4  # of a grid that says how far a rate may be off
 
 
+def first_rung(lanes: pd.DataFrame) -> str:
+    """After how many steps tuning saw each trial, where it halves: `6 of 54 steps`; else empty.
+
+    Only the first rung has all trials, so that what is told of trials is of it.
+    """
+    tuned = stats.finished(lanes, "tune")["steps"]
+    return f"{tuned.min():,} of {tuned.max():,} steps" if tuned.nunique() > 1 else ""
+
+
 def default_rates(optimizers: Mapping[str, object]) -> dict[str, float]:
     """Label -> conventional learning rate of those that have one; arguments of their own change nothing about it."""
     names = {label: label.partition("(")[0] for label in optimizers}
@@ -41,14 +50,15 @@ def default_sentence(table: pd.DataFrame, metric: Metric) -> str:
     brought = metric.difference(gain) if np.isfinite(gain) else "what the other loses to divergence"
     cells = f"{len(known)} cells" if len(known) == len(table) else f"the {len(known)} cells that tried it"
     text = f"Tuning beat the conventional learning rate in {better} of {cells}"
-    return f"{text}; the median gain in validation {metric.name} over all {len(known)} is {brought}."
+    gained = f"the median gain in validation {metric.name} over all {len(known)} is {brought}"
+    return f"{text}; {gained}{', somewhat too much, as the best of noisy trials always is' * (gain > 0)}."
 
 
 def region_sentence(regions: pd.DataFrame) -> str:
     """Which optimizers forgive a learning rate that is off, of one task's rows of `stats.good_region`.
 
     A region that reaches an end of the grid may be wider: it is told as a bound, which ranks no optimizer behind
-    another. Fewer than four rates say too little.
+    another. Nor do differences of less than half a step of the grid. Fewer than four rates say too little.
     """
     known = regions[regions["decades"].notna() & (regions["rates"] >= LEAST_RATES)]
     if known.empty:
@@ -57,6 +67,12 @@ def region_sentence(regions: pd.DataFrame) -> str:
     spans, bounds = groups["decades"].median(), {str(name): _is_bound(rows) for name, rows in groups}
     most, least = str(spans.idxmax()), str(spans.idxmin())
     kept = "it keeps 95 % of what its best one gains over the baseline"
+    if len(spans) > 1 and spans[most] - spans[least] < known["step"].max() / 2 and not any(bounds.values()):
+        ends = " to ".join(dict.fromkeys(f"{spans[name]:.1f}" for name in (least, most)))
+        return (
+            "No optimizer forgives a learning rate that is off much more than another, as far as this grid shows: over "
+            f"{ends} decades (medians) each keeps 95 % of what its best rate gains over the baseline."
+        )
     kept = f"over {'at least ' * bounds[most]}{spans[most]:.1f} decades of learning rates (median) {kept}"
     alone = len(spans) == 1 or any(bound for name, bound in bounds.items() if name != most)
     head = f"{most} {'forgives a learning rate that is off' if alone else 'is the most forgiving'}: {kept}"

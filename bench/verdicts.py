@@ -168,7 +168,7 @@ def verdict(lanes: pd.DataFrame, table: pd.DataFrame, tasks: Tasks, task: str) -
         rate=float(best["learning_rate"]),
         lost=others["lost"][others["more_lost"]].to_dict(),
         how=" or ".join(how) or "diverged",
-        seen=_seen(others["spread"], seeds),
+        seen=_seen(others, seeds),
         against={row.Index: (row.difference, row.p_value) for row in others.itertuples()},
     )
 
@@ -197,15 +197,17 @@ def _at_worst(lanes: pd.DataFrame, tasks: Tasks, task: str) -> list[str]:
     return [f"has a test {metric.name} {end}"]
 
 
-def _seen(spreads: "pd.Series[float]", seeds: int) -> float:
+def _seen(others: pd.DataFrame, seeds: int) -> float:
     """The difference from the leader that so many `seeds` see in four of five runs, 0 where nothing tells.
 
-    `spreads`: of each other cell the standard deviation of its paired differences; their median is the noise. The level
-    is that of the first of Holm's tests. See `stats.smallest_seen`.
+    The noise is the median, over the `others` of `against_best` that lost no more seeds than the leader, of the
+    standard deviation of their paired differences: a score that stands in for a lost seed is no noise. The level is
+    that of the first of Holm's tests. See `stats.smallest_seen`.
     """
+    spreads = others.loc[~others["more_lost"], "spread"]
     if spreads.isna().all():
         return 0.0
-    return float(smallest_seen(seeds, comparisons=len(spreads)) * spreads.median())
+    return float(smallest_seen(seeds, comparisons=len(others)) * spreads.median())
 
 
 def _metric(metric: Metric, table: pd.DataFrame, best: "pd.Series[Any] | None") -> Metric:

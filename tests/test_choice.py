@@ -95,3 +95,9 @@ def test_every_cell_has_its_verdict_in_words() -> None:
     told = {"a + x": "leader", "a + y": "not told apart", "a + z": "behind", "a + u": "diverged on 1 of 5"}
     assert words({"x": GOOD, "y": NEAR, "z": FAR, "u": LOST}) == told
     assert set(words({"x": [NAN] * 5, "y": [NAN] * 5}).values()) == {""}
+
+
+def test_a_single_seed_leaves_no_choice() -> None:
+    assert chosen({"x": GOOD[:1], "y": FAR[:1]}).sentence.startswith(
+        "Choose none of them yet: a single evaluation seed"
+    )

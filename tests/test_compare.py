@@ -432,3 +432,50 @@ def test_differences_have_proper_signs_and_zero_has_none() -> None:
     assert [_signed(accuracy, value) for value in (0.0123, -0.0123, 0.0, -1e-6, np.nan)] == [
         "+1.23", "−1.23", "0.00", "0.00", "–",
     ]  # fmt: skip
+
+
+def survived(run: SyntheticRun, count: int, seeds: int = 0) -> SyntheticRun:
+    """The run with so many evaluation seeds of relu + adam lost, and all of them shifted by `seeds`."""
+    lanes = run.lanes.copy()
+    evaluated = lanes["phase"] == "evaluate"
+    cell = lanes.index[evaluated & (lanes["activation"] == "relu") & (lanes["optimizer"] == "adam")]
+    lanes.loc[cell[:count], "status"] = "diverged"
+    lanes.loc[evaluated, "seed"] += seeds
+    return changed(run, lanes=lanes)
+
+
+@pytest.mark.parametrize("task", [task_entry(), REGRESSION])
+@pytest.mark.parametrize("count", [1, 4, 10])
+def test_seeds_lost_of_the_same_ones_are_worse_whatever_a_test_says(task: dict[str, Any], count: int) -> None:
+    run = fine(make_run(*NAMES, {"t": task}, evaluate=10))
+    found = compare(run, survived(run, count))
+    seeds = f"{count} seed{'s' * (count > 1)} more lost"
+    assert found.worse() == [f"t: relu + adam ({seeds})"]
+    assert "Of these 1 lost more seeds in one run than in the other, which needs no test." in found.sentences[0]
+    assert compare(survived(run, count), run).worse() == []
+    assert f"{count} seeds lost against 0" in "\n".join(lines(found))
+
+
+def test_seeds_lost_of_others_may_be_chance_unless_all_are() -> None:
+    run = fine(make_run(*NAMES, {"t": REGRESSION}, evaluate=10))
+    found = compare(run, survived(run, 2, seeds=1000))
+    assert found.worse() == [] and (found.cells["verdict"] == "level").all()
+    told = "In other (second) 1 cell lost more seeds; as the seeds are others, that may be chance."
+    assert told in found.sentences[0]
+    assert compare(run, survived(run, 10, seeds=1000)).worse() == ["t: relu + adam (10 seeds more lost)"]
+
+
+def test_what_was_tuned_otherwise_is_told(run: SyntheticRun) -> None:
+    lanes = run.lanes.copy()
+    assert not compare(run, run).tuned
+    fewer = changed(run, lanes=lanes[(lanes["phase"] == "evaluate") | (lanes["seed"] == lanes["seed"].min())])
+    alike = fewer.lanes[fewer.lanes["phase"] == "tune"].groupby(CELL)["learning_rate"].nunique()
+    (told,) = compare(run, fewer).tuned
+    assert told == (
+        f"Tuned unlike, {run.name} with {alike.max()} trials on 2 seeds, other with {alike.max()} trials on 1 seed: "
+        "what differs may come from that."
+    )
+    evaluated = (lanes["phase"] == "evaluate") & (lanes["activation"] == "relu")
+    lanes.loc[evaluated, "learning_rate"] *= 10
+    (told,) = compare(run, changed(run, lanes=lanes)).tuned
+    assert told.startswith("In 2 of 4 cells tuning chose another learning rate in other; each is tested at its own")

@@ -284,3 +284,31 @@ def test_the_spread_is_told_of_every_task_and_phase() -> None:
     shares = effects.spread(run.lanes, tasks)
     assert set(shares["task"]) == set(tasks) and set(shares["phase"]) == {"evaluate", "tune"}
     assert len(effects.spread_sentences(shares, tasks, "a")) == 2
+
+
+def test_what_lost_networks_has_no_finite_mean_where_the_metric_has_no_worst_value() -> None:
+    tasks = {"e": REGRESSION}
+    run = make_run(["relu", "tanh", "elu"], ["sgd", "adam"], tasks, evaluate=6)
+    evaluated = run.lanes["phase"] == "evaluate"
+    run.lanes.loc[evaluated, "status"] = "ok"
+    run.lanes.loc[evaluated & (run.lanes["activation"] == "tanh"), "status"] = "diverged"
+    metric = Metric.of(REGRESSION)
+    found = effects.main_effect(run.lanes, tasks, "e", "activation")
+    assert list(found["activation"])[-1] == "tanh" and np.isinf(found["mean"].iloc[-1])
+    assert not found["tied"].iloc[-1] and np.isfinite(found["p_value"].iloc[:-1]).all()
+    told = effects.main_effect_sentence(found, metric)
+    assert told.endswith("; tanh lost networks, and its mean is not finite.") and "∞" not in told
+    every = effects.main_effect(run.lanes, tasks, "e", "optimizer")
+    assert effects.main_effect_sentence(every, metric) == (
+        "Over all 3 activations, each optimizer lost networks, so that no mean test RMSE is finite."
+    )
+    alone = effects.main_effect(run.lanes[run.lanes["activation"] != "elu"], tasks, "e", "activation")
+    assert effects.main_effect_sentence(alone, metric).startswith(
+        "Over all 2 optimizers, relu has the best mean of any"
+    )
+    shares = effects.spread(run.lanes, tasks)
+    assert shares.loc[shares["phase"] == "evaluate", "stood_in"].unique().tolist() == [12]
+    assert (
+        "Here 12 networks that were lost stand at the worst score of the rest"
+        in (effects.spread_sentences(shares, tasks, "e")[0])
+    )

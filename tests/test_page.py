@@ -63,6 +63,7 @@ def test_that_seeds_are_not_test_samples_is_said(landscapes: SyntheticRun) -> No
 def test_a_perfect_score_on_few_samples_is_not_certain(score: float, told: str) -> None:
     found = Verdict("t", ("relu", "sgd"), score, 0.0, (), 2, 5, Metric.of(task_entry()))
     assert _tested(found, 36).endswith(f"for this one test set of 36 samples; {told}")
+    assert _tested(found, 36, survived=False).endswith("for this one test set of 36 samples.")
     assert "compatible" not in _tested(replace(found, metric=Metric.of(REGRESSION)), 36)
 
 

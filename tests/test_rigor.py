@@ -84,3 +84,14 @@ def test_every_cell_gets_the_same_trials_and_the_default_its_own_column() -> Non
     found = tuning.default_against_tuned(run.trials, tasks)
     assert len(found) == 42
     assert (found["gain"] >= 0).all()
+
+
+def test_methods_that_lose_to_what_they_contain_are_tested_as_one_family_over_all_tasks() -> None:
+    good, step = np.array([0.90, 0.91, 0.92, 0.93, 0.94]), np.array([0.004, 0.012, 0.008, 0.001, 0.011])
+    scores = {"adam": list(good - step), "momentum": list(good)}
+    alone = evaluated(scores)
+    assert len(tuning.under_tuned(alone, ACCURACY)) == 1
+    many = [f"t{i}" for i in range(20)]
+    level = pd.concat([evaluated({"adam": list(good), "momentum": list(good)}).assign(task=name) for name in many])
+    tasks = ACCURACY | dict.fromkeys(many, ACCURACY["t"])
+    assert tuning.under_tuned(pd.concat([alone, level]), tasks).empty

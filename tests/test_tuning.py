@@ -31,7 +31,7 @@ def test_what_a_method_contains_is_followed_to_the_end() -> None:
 
 def test_what_forgives_a_rate_that_is_off_is_told() -> None:
     regions = pd.DataFrame({"optimizer": ["sgd", "sgd", "adam", "adam"], "decades": [0.4, 0.6, 2.0, np.nan]})
-    regions = regions.assign(open=False, rates=5)
+    regions = regions.assign(open=False, rates=5, step=0.5)
     assert tuning.region_sentence(regions) == (
         "adam is the most forgiving: over 2.0 decades of learning rates (median) it keeps 95 % of what its best one "
         "gains over the baseline; sgd is the least forgiving, 0.5 decades."
@@ -66,7 +66,7 @@ def test_a_region_that_reaches_an_end_of_the_grid_is_a_bound_and_ranks_nobody(
     opened: list[bool], head: str, tail: str
 ) -> None:
     regions = pd.DataFrame({"optimizer": ["sgd", "sgd", "adam", "adam"], "decades": [0.4, 0.6, 1.8, 2.2]})
-    told = tuning.region_sentence(regions.assign(open=opened, rates=5))
+    told = tuning.region_sentence(regions.assign(open=opened, rates=5, step=0.5))
     assert told.startswith(head) and told.endswith(tail)
 
 
@@ -118,10 +118,30 @@ def test_what_tuning_brought_is_told(run: SyntheticRun) -> None:
     better, known = int(own["beaten"].sum()), int(own["default_rate"].notna().sum())
     told = tuning.default_sentence(own, Metric.of(TASKS["a"]))
     assert told.startswith(f"Tuning beat the conventional learning rate in {better} of {known} cells; ")
-    assert f"over all {known} is {100 * own['gain'].median():.1f} points." in told
+    gained = f"over all {known} is {100 * own['gain'].median():.1f} points"
+    assert told.endswith(f"{gained}, somewhat too much, as the best of noisy trials always is.")
     assert tuning.default_sentence(own.assign(default_rate=np.nan), Metric.of(TASKS["a"])) == ""
 
 
 def test_trials_and_regions_are_there_for_every_cell(run: SyntheticRun) -> None:
     assert len(stats.best_so_far(run.trials, TASKS)) == 5 * 6 * 5
     assert len(stats.good_region(run.trials, TASKS)) == 5 * 6
+
+
+def test_no_optimizer_forgives_more_for_less_than_half_a_step_of_the_grid() -> None:
+    regions = pd.DataFrame({"optimizer": ["sgd", "adam"], "decades": [0.12, 0.17], "open": False, "rates": 5})
+    assert tuning.region_sentence(regions.assign(step=1.0)) == (
+        "No optimizer forgives a learning rate that is off much more than another, as far as this grid shows: over 0.1 "
+        "to 0.2 decades (medians) each keeps 95 % of what its best rate gains over the baseline."
+    )
+    assert tuning.region_sentence(regions.assign(step=0.05)).startswith("adam is the most forgiving")
+
+
+def test_where_tuning_halves_it_is_said_what_the_trials_were_seen_after(run: SyntheticRun) -> None:
+    assert tuning.first_rung(run.lanes) == ""
+    halved = run.lanes.copy()
+    tuned = halved.index[halved["phase"] == "tune"]
+    halved["steps"] = 54
+    halved.loc[tuned[: len(tuned) // 2], "steps"] = 6
+    assert tuning.first_rung(halved) == "6 of 54 steps"
+    assert tuning.first_rung(halved[halved["phase"] == "evaluate"]) == ""

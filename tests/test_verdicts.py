@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 from scipy.stats import ttest_rel
-from simulated_verdicts import SPREADS, far_told, lost, told_apart
+from simulated_verdicts import SPREADS, collapsing, equals_told, far_told, lost, told_apart
 from synthetic import make_run
 from test_stats import ACCURACY, NO_TIMES, R2, RMSE, evaluated
 
@@ -345,3 +345,25 @@ def test_every_cell_is_told_what_the_verdict_says_of_it() -> None:
     assert told[("relu", "sgd")] == told[("tanh", "sgd")] == "behind" and told[("relu", "lion")] == "lost"
     assert told[("tanh", "lion")] == "" and np.isnan(found.loc[leader, "difference"])
     assert found.loc[("relu", "sgd"), "difference"] == pytest.approx(-0.1, abs=0.01)
+
+
+def test_a_lost_seed_is_no_noise_for_what_the_seeds_see() -> None:
+    rng = np.random.default_rng(0)
+    near = {f"y{i}": list(0.95 + 0.002 * rng.normal(size=5)) for i in range(2)}
+    fallen = {f"z{i}": [0.9, NAN, 0.9, NAN, 0.9] for i in range(9)}
+    scores = {"x": list(0.97 + 0.002 * rng.normal(size=5))} | near | fallen
+    assert 0.005 < told(scores).seen < 0.1, "a zero for a lost seed would make it several tenths"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("others", "seeds", "share"), [(1, 5, 0.04), (10, 5, 0.14), (3, 10, 0.36), (10, 10, 0.43)])
+def test_cells_that_rarely_collapse_hide_the_best_as_often_as_the_docs_say(
+    others: int, seeds: int, share: float
+) -> None:
+    assert collapsing(others, seeds, 1000) == pytest.approx(share, abs=0.04)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("cells", "seeds", "share"), [(42, 5, 0.08), (42, 10, 0.15), (90, 5, 0.13), (90, 10, 0.22)])
+def test_equal_cells_are_told_from_the_leader_as_often_as_the_docs_say(cells: int, seeds: int, share: float) -> None:
+    assert equals_told(cells, seeds, 1000) == pytest.approx(share, abs=0.03)

@@ -14,6 +14,7 @@ from bench.figures.panels import curves, sensitivity
 from bench.figures.style import Style, styles
 from bench.figures.svg import Figure
 from bench.search import searched
+from bench.tuning import first_rung
 from bench.verdicts import Verdict
 
 __all__ = ["Figure", "Style", "against", "of_run", "of_task", "styles"]
@@ -35,7 +36,7 @@ def of_task(run: Run, task: str, verdict: Verdict, drawn: Mapping[str, Style], p
         "diverged": diverged_heatmap(prefix, lanes),
         "exhibit": _exhibit(run, task, table, verdict, drawn, prefix),
         "curves": curves(prefix, bands, table, entry, drawn, light) if len(bands) else None,
-        "rates": sensitivity(prefix, rates, table, entry, drawn, light, bool(searched(run.manifest)))
+        "rates": sensitivity(prefix, rates, table, entry, drawn, light, bool(searched(run.manifest)), first_rung(lanes))
         if len(rates)
         else None,
         "throughput": throughput(prefix, speeds, drawn),

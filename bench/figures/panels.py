@@ -79,8 +79,12 @@ def sensitivity(
     styles: Mapping[str, Style],
     light: bool = False,
     searched: bool = False,
+    rung: str = "",
 ) -> svg.Figure:
-    """The mean validation metric against the learning rate, as tuning saw it on a grid or where it `searched`."""
+    """The mean validation metric against the learning rate, as tuning saw it on a grid or where it `searched`.
+
+    `rung` is after how many steps, where tuning halves: see `tuning.first_rung`.
+    """
     metric, shown, baseline = Metric.of(task), _shown(table, styles), float(task["baseline"])
     limits = _rate_limits(rates["validation_metric"], metric, baseline)
     values = rates["validation_metric"] * metric.scale
@@ -116,7 +120,7 @@ def sensitivity(
         f"A wide plateau forgives a careless choice; a ring at either end asks for a wider "
         f"{'range' if searched else 'grid'}."
     )
-    finding = _rate_finding(rates, metric, baseline, searched)
+    finding = _rate_finding(rates, metric, baseline, searched, rung)
     return svg.figure(f"{prefix}-rates", "How much the learning rate matters", draw, finding, reading)
 
 
@@ -345,7 +349,7 @@ def _curve_finding(bands: pd.DataFrame, metric: Metric) -> str:
     return f"After {last:,} steps the medians of the cells lie between {best} and {worst}."
 
 
-def _rate_finding(rates: pd.DataFrame, metric: Metric, baseline: float, searched: bool) -> str:
+def _rate_finding(rates: pd.DataFrame, metric: Metric, baseline: float, searched: bool, rung: str) -> str:
     ordered = rates.assign(signed=metric.sign * rates["validation_metric"]).sort_values("learning_rate", kind="stable")
     cells = [rows for _, rows in ordered.groupby(stats.CELL, sort=False)]
     alone = [rows["signed"].to_numpy() for rows in cells if not stats.several_searched(rows)]
@@ -355,7 +359,8 @@ def _rate_finding(rates: pd.DataFrame, metric: Metric, baseline: float, searched
     middle = [metric.sign * float(np.median(side)) for side in zip(*triples, strict=True)]
     best, better, worse = (_over(value, metric, baseline) for value in middle)
     beside = f"{'the next one tried' if searched else 'one step'} to its better side {better}, to its worse {worse}"
-    return f"The middle cell reaches {best} at its best learning rate; {beside}."
+    head = f"After {rung} of tuning the" if rung else "The"
+    return f"{head} middle cell reaches {best} at its best learning rate; {beside}."
 
 
 def _over(value: float, metric: Metric, baseline: float) -> str:

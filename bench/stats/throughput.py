@@ -179,6 +179,7 @@ class Beside:
 
     shared: int
     level: int
+    few: bool = False  # samples
 
     @classmethod
     def fastest(cls, frame: pd.DataFrame) -> "Beside":
@@ -191,14 +192,14 @@ class Beside:
         same = (taken == taken.loc[place]).all(axis=1) & (rate == rate[place])
         level = np.log(rate[place] / rate) <= np.hypot(half, half[place])
         alike = set(cells[same]) - {cells[place]}
-        return cls(len(alike), len(set(cells[level]) - alike - {cells[place]}))
+        return cls(len(alike), len(set(cells[level]) - alike - {cells[place]}), frame.at[place, "noisy"] == "few")
 
     def __str__(self) -> str:
         """What follows the name of the fastest in a sentence; nothing where it stands alone."""
         shared = f"{counted(self.shared, 'other')} share{'s' * (self.shared == 1)} its measurement"
         more = f"{self.level:,} more" if self.shared else counted(self.level, "other")
         told = [shared] * (self.shared > 0) + [f"{more} cannot be told from it"] * (self.level > 0)
-        return f"; {joined(told)}" if told else ""
+        return f"{f'; {joined(told)}' if told else ''}{', by few samples of each' * self.few}"
 
 
 def scaling(frame: pd.DataFrame, axis: str) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from scipy.special import gammaln
 
 from bench.stats.metric import CELL, TRIAL, UNTOLD, Floats, Metric, Tasks, finished, score_table, scores, tried
-from bench.stats.moderated import LEVEL, moderated_tests
+from bench.stats.moderated import LEVEL, lenders, moderated_tests
 from bench.stats.pairs import holm
 
 GOOD = 0.05  # of the way from the baseline to the best rate: what may be lost within the good region
@@ -89,15 +89,19 @@ def good_region(sensitivity: pd.DataFrame, tasks: Tasks, tolerance: float = GOOD
     A rate is good where the mean validation score loses at most `tolerance` of the way from the task's
     baseline to the cell's best rate. Between rates of the grid the score runs straight over log10 of the rate.
     Columns: the cell, `low` and `high` (ends of the region that holds the best rate), `decades` = log10(high / low),
-    `open`: it reaches an end of the grid, so that it may be wider; and how many `rates` were tried. NaN where the best
-    is no better than the baseline, and where the trials of the cell differ in more than their rate. `sensitivity`: what
-    `learning_rate_sensitivity` gave.
+    `open`: it reaches an end of the grid, so that it may be wider; how many `rates` were tried, and the widest `step`
+    from one to the next, in decades. NaN where the best is no better than the baseline, and where the trials of the
+    cell differ in more than their rate. `sensitivity`: what `learning_rate_sensitivity` gave.
     """
     found = [
-        (*key, *_region(rows.sort_values("learning_rate"), tasks[key[0]], tolerance), len(rows))
+        (*key, *_region(rows.sort_values("learning_rate"), tasks[key[0]], tolerance), len(rows), _widest(rows))
         for key, rows in sensitivity.groupby(CELL, sort=False)
     ]
-    return pd.DataFrame(found, columns=[*CELL, "low", "high", "decades", "open", "rates"])
+    return pd.DataFrame(found, columns=[*CELL, "low", "high", "decades", "open", "rates", "step"])
+
+
+def _widest(rows: pd.DataFrame) -> float:
+    return float(np.diff(np.sort(np.log10(rows["learning_rate"]))).max(initial=0.0))
 
 
 def _region(rows: pd.DataFrame, task: Mapping[str, Any], tolerance: float) -> tuple[float, float, float, bool]:
@@ -201,19 +205,26 @@ def under_tuned(lanes: pd.DataFrame, tasks: Tasks, contains: Mapping[str, frozen
 
     `contains`: optimizer label -> the labels that it equals for some arguments: tuned as well, it should not lose to
     them, so that where it does its tuning fell short (too coarse a grid, arguments left at their defaults). Two-sided
-    moderated t tests over the shared seeds, with Holm over the relations of a task. Columns: task, activation,
-    `optimizer`, `contained`, `difference` (contained - optimizer, evaluation mean), `p_value`.
+    moderated t tests over the shared seeds, to which cells that lost seeds or are far behind the best lend no noise,
+    with Holm over the relations of all tasks. Columns: task, activation, `optimizer`, `contained`, `difference`
+    (contained - optimizer, evaluation mean), `p_value`.
     Source: Choi et al., On Empirical Comparisons of Optimizers for Deep Learning, 2019.
     """
-    parts = [_under_tuned(lanes, tasks, task, contains) for task in tasks]
     columns = ["task", "activation", "optimizer", "contained", "difference", "p_value"]
-    return pd.DataFrame([row for part in parts for row in part], columns=columns)
+    rows = [row for task in tasks for row in _relations(lanes, tasks, task, contains)]
+    found = pd.DataFrame(rows, columns=columns)
+    if found.empty:
+        return found
+    found["p_value"] = holm(found["p_value"])
+    behind = found["difference"] * _signs(found, tasks) > 0
+    return found[behind & (found["p_value"] < LEVEL)].reset_index(drop=True)
 
 
-def _under_tuned(
+def _relations(
     lanes: pd.DataFrame, tasks: Tasks, task: str, contains: Mapping[str, frozenset[str]]
 ) -> list[tuple[Any, ...]]:
-    table = score_table(lanes, tasks, task)
+    """Each relation of a task, with the p-value of its own test."""
+    table, sign = score_table(lanes, tasks, task), Metric.of(tasks[task]).sign
     place = {cell: i for i, cell in enumerate(table.index)}
     relations = [
         (cell, (cell[0], inner))
@@ -224,13 +235,13 @@ def _under_tuned(
     if not relations:
         return []
     pairs = np.array([[place[one], place[two]] for one, two in relations])
-    values = table.to_numpy()
-    p = holm(moderated_tests(values, pairs, np.isfinite(values).all(axis=1)))
-    means = table.mean(axis=1).to_numpy()
+    values, means = sign * table.to_numpy(), table.mean(axis=1).to_numpy()
+    done = finished(lanes[lanes["task"] == task], "evaluate")
+    survived = done["status"].eq("ok").groupby([done[column] for column in CELL[1:]]).all().reindex(table.index)
+    lending = lenders(values, int((sign * means).argmax())) & survived.to_numpy(bool) & np.isfinite(values).all(axis=1)
+    p = moderated_tests(values, pairs, lending)
     differences = means[pairs[:, 1]] - means[pairs[:, 0]]
-    lost = (Metric.of(tasks[task]).sign * differences > 0) & (p < LEVEL)
     return [
         (task, *cell, inner[1], float(d), float(q))
-        for (cell, inner), d, q, loses in zip(relations, differences, p, lost, strict=True)
-        if loses
+        for (cell, inner), d, q in zip(relations, differences, p, strict=True)
     ]
