@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from scipy.special import gammaln
 
 from bench.stats.metric import CELL, TRIAL, UNTOLD, Floats, Metric, Tasks, finished, score_table, scores, tried
-from bench.stats.moderated import LEVEL, lenders, moderated_tests
+from bench.stats.moderated import LEVEL, moderated_tests
 from bench.stats.pairs import holm
 
 GOOD = 0.05  # of the way from the baseline to the best rate: what may be lost within the good region
@@ -205,8 +205,8 @@ def under_tuned(lanes: pd.DataFrame, tasks: Tasks, contains: Mapping[str, frozen
 
     `contains`: optimizer label -> the labels that it equals for some arguments: tuned as well, it should not lose to
     them, so that where it does its tuning fell short (too coarse a grid, arguments left at their defaults). Two-sided
-    moderated t tests over the shared seeds, to which cells that lost seeds or are far behind the best lend no noise,
-    with Holm over the relations of all tasks. Columns: task, activation, `optimizer`, `contained`, `difference`
+    moderated t tests over the shared seeds, to which all cells but those that lost seeds lend their noise, with Holm
+    over the relations of all tasks. Columns: task, activation, `optimizer`, `contained`, `difference`
     (contained - optimizer, evaluation mean), `p_value`.
     Source: Choi et al., On Empirical Comparisons of Optimizers for Deep Learning, 2019.
     """
@@ -224,7 +224,7 @@ def _relations(
     lanes: pd.DataFrame, tasks: Tasks, task: str, contains: Mapping[str, frozenset[str]]
 ) -> list[tuple[Any, ...]]:
     """Each relation of a task, with the p-value of its own test."""
-    table, sign = score_table(lanes, tasks, task), Metric.of(tasks[task]).sign
+    table = score_table(lanes, tasks, task)
     place = {cell: i for i, cell in enumerate(table.index)}
     relations = [
         (cell, (cell[0], inner))
@@ -235,11 +235,10 @@ def _relations(
     if not relations:
         return []
     pairs = np.array([[place[one], place[two]] for one, two in relations])
-    values, means = sign * table.to_numpy(), table.mean(axis=1).to_numpy()
+    values, means = table.to_numpy(), table.mean(axis=1).to_numpy()
     done = finished(lanes[lanes["task"] == task], "evaluate")
     survived = done["status"].eq("ok").groupby([done[column] for column in CELL[1:]]).all().reindex(table.index)
-    lending = lenders(values, int((sign * means).argmax())) & survived.to_numpy(bool) & np.isfinite(values).all(axis=1)
-    p = moderated_tests(values, pairs, lending)
+    p = moderated_tests(values, pairs, survived.to_numpy(bool) & np.isfinite(values).all(axis=1))
     differences = means[pairs[:, 1]] - means[pairs[:, 0]]
     return [
         (task, *cell, inner[1], float(d), float(q))
