@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from bench import data, single
-from bench.errors import FAILED_LANES, REGRESSION, BenchError, DataError, InputError
+from bench.errors import FAILED_LANES, REGRESSION, DataError, InputError, Told
 from bench.say import complain, say
 
 KINDS = ("tasks", "activations", "optimizers", "suites")
@@ -27,7 +27,7 @@ def told() -> Iterator[None]:
     """Errors that a user can mend go to standard error, without a traceback, with their exit code."""
     try:
         yield
-    except BenchError as error:
+    except Told as error:
         for problem in error.problems:
             complain(f"error: {problem}")
         if error.hint:

@@ -9,8 +9,8 @@ from functools import cache
 from pathlib import Path
 
 
-class BenchError(Exception):
-    """An error that a user can mend: told without a traceback.
+class Told(BaseException):
+    """What is told without a traceback.
 
     Arguments: `problems`, one line each in the form `WHERE: got X; expected Y`, and a `hint`.
     """
@@ -22,8 +22,12 @@ class BenchError(Exception):
         self.hint = hint
         super().__init__("\n".join(self.problems + ([f"hint: {hint}"] if hint else [])))
 
-    def __reduce__(self) -> tuple[type["BenchError"], tuple[list[str], str]]:
+    def __reduce__(self) -> tuple[type["Told"], tuple[list[str], str]]:
         return type(self), (self.problems, self.hint)  # exceptions cross process boundaries
+
+
+class BenchError(Told, Exception):
+    """An error that a user can mend."""
 
 
 class InputError(BenchError):
@@ -54,14 +58,14 @@ class LockedError(BenchError):
     exit_code = 6
 
 
-class Interrupted(BenchError):  # noqa: N818 - a request of the user's, not a fault
-    """Stopped by a signal; what was committed is kept."""
+class Interrupted(Told, KeyboardInterrupt):
+    """Stopped by a signal; what was committed is kept. No `Exception`, so that a loop over runs stops as well."""
 
     def __init__(self, problems: str | Iterable[str], hint: str = "", exit_code: int = 130) -> None:
         super().__init__(problems, hint)
         self.exit_code = exit_code
 
-    def __reduce__(self) -> tuple[type["BenchError"], tuple[list[str], str, int]]:  # type: ignore[override]
+    def __reduce__(self) -> tuple[type["Told"], tuple[list[str], str, int]]:  # type: ignore[override]
         return type(self), (self.problems, self.hint, self.exit_code)
 
 

@@ -153,7 +153,7 @@ def run(
 
     Returns a `Run`, or of a suite of `kind = "throughput"` a `ThroughputRun`. Warns where something of it failed:
     its `failures` tell why. Raises `InputError`, or another `BenchError`, before anything is written where it can;
-    `bench.errors.Interrupted` after a signal, with what is done kept for `resume`.
+    `bench.errors.Interrupted`, a `KeyboardInterrupt`, after a signal, with what is done kept for `resume`.
     """
     found = carry_out(suite, out, device, workers, resume, dask, progress, observe)
     if trouble := failed(found):
