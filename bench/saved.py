@@ -25,6 +25,15 @@ def others(folder: Path) -> bool:
     return any(path not in own for path in folder.iterdir())
 
 
+def task_in(folder: Path) -> str:
+    """The task, or its file, of the model in a folder; empty where there is none that can be read."""
+    try:
+        (task,) = json.loads((folder / DESCRIPTION).read_text("utf-8"))["suite"]["tasks"]
+        return str(task.get("file") or task["name"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return ""
+
+
 class Network(NamedTuple):
     """A trained network: a suite of one cell that says what it is, its arrays by name, and what it scored."""
 

@@ -61,7 +61,10 @@ def train(
         }.items() if of is not None
     }  # fmt: skip
     given, rate = _chosen(task, set_here, best, seed)
-    work = given.works[0]
+    work, own = given.works[0], given.tasks[0]
+    older, wanted = saved.task_in(out), str(own.file or own.name)
+    if older not in ("", wanted):
+        raise InputError(f"--out {out}: got a model of {older}; expected a new directory or an older model of {wanted}")
     metric, cell = work.task.metric, given.tuned_optimizers[0][0].label
     if work.task.uses_activation:
         cell = f"{given.activations[0].resolve().label} + {cell}"

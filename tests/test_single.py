@@ -256,6 +256,16 @@ def test_a_model_that_is_replaced_is_told(tmp_path: Path) -> None:
     assert lasts == [f"model: {tmp_path / 'm'}", f"model: {tmp_path / 'm'} (in place of an older one)"]
 
 
+def test_a_model_of_another_task_is_not_replaced(tmp_path: Path) -> None:
+    out = ["--steps", "2", "--out", str(tmp_path / "m")]
+    assert bench("train", "wine_mlp(width=8)", *out)[0] == 0
+    before = (tmp_path / "m" / "model.json").read_bytes()
+    code, output = bench("train", "diabetes_mlp", *out)
+    assert code == 2 and "got a model of wine_mlp; expected a new directory or an older model of diabetes_mlp" in output
+    assert (tmp_path / "m" / "model.json").read_bytes() == before
+    assert bench("train", "wine_mlp", *out)[0] == 0, "its own task, of another width"
+
+
 def test_what_a_killed_training_left_is_no_hindrance(tmp_path: Path) -> None:
     for name in ("model.safetensors", ".model.safetensors.tmp", ".model.json.tmp"):
         (tmp_path / name).write_bytes(b"half")
