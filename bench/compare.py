@@ -1,6 +1,6 @@
 """Two runs side by side, cell by cell: what they reach, how soon, how fast. Frames in, frames and sentences out."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtr, stdtrit
 
-from bench.audit import Run, budget_told, incomplete, timing
+from bench import comparable
+from bench.audit import Run
 from bench.effort import trained_on, wall_s
-from bench.errors import DataError, InputError
+from bench.errors import InputError
 from bench.labels import counted, duration, joined, significant
 from bench.stats import CELL, Floats, Metric, cell_label, finished, scores
 from bench.stats.moderated import resolution
@@ -27,7 +28,6 @@ COLUMNS = [
     *("speed_a", "speed_b", *SPEED, "sure"),
 ]
 LEVEL = 0.01  # of the whole family: a comparison is made again and again, and one alarm in twenty would be ignored
-SAME = ("version", "data_sha256", "metric", "target")  # of a task, or its numbers mean different things
 TRUSTED = ("no", "noisy")  # timings that a single cell may be judged by
 ALL = "the whole machine"  # whose times are compared, or else one worker's or, as workers take turns there, one GPU's
 UNITS = {"gpu": "GPU"}
@@ -184,14 +184,14 @@ def compare(a: Run, b: Run) -> Comparison:
     """
     tables = [run.convergence.set_index(CELL) for run in (a, b)]
     shared = [cell for cell in tables[0].index if cell in tables[1].index]
-    _refuse(a, b, {cell[0] for cell in shared})
+    comparable.refuse(a, b, {cell[0] for cell in shared})
     tasks = {task: a.manifest["tasks"][task] for task in dict.fromkeys(cell[0] for cell in shared)}
     rows = [dict(zip(CELL, cell, strict=True)) for cell in shared]
     found = [_scores(run, tasks) for run in (a, b)]
     tested, identical = _tests(found, shared, tasks), _identical(*found)
     timings = [_timings(run.throughput, shared) for run in (a, b)]
-    one = len({_device(run) for run in (a, b)} - {""}) < 2
-    workers, unit = _unlike(timings) if one else None, UNITS.get(_device(a), "worker")
+    one = len({comparable.device(run) for run in (a, b)} - {""}) < 2
+    workers, unit = _unlike(timings) if one else None, UNITS.get(comparable.device(a), "worker")
     of = f"one {unit}" if one and not workers else ALL
     alone = [np.ones(len(shared))] * 2
     busy = alone if of != ALL else [frame["workers"].astype(float).to_numpy() for frame in timings]
@@ -203,46 +203,16 @@ def compare(a: Run, b: Run) -> Comparison:
     speed = Speedup.over(cells[SPEED], REPEAT)
     each = Speedup.over(_times(timings, alone)[SPEED], REPEAT) if workers else None
     gone = tuple(_called(*cell) for cell in tables[0].index.difference(shared, sort=False))
-    renewed = tuple(_renewed(a, b, shared))
+    renewed = tuple(comparable.renewed(a, b, shared))
     machines, walls = (trained_on(a), trained_on(b)), (wall_s(a), wall_s(b))
-    alike = all(run.manifest["status"] == "complete" for run in (a, b)) and _work(a).equals(_work(b))
-    names = _names(a, b)
+    done, spent = [run.manifest["status"] == "complete" for run in (a, b)], [comparable.work(run) for run in (a, b)]
+    alike = all(done) and spent[0].equals(spent[1])
+    names = comparable.names_of(a, b)
     return Comparison(
         names, cells, metrics, speed, missing, gone, renewed, of, machines, walls if alike else None, identical,
-        workers, unit, each, tuple(_unlike_tuning(names, (a, b), shared)), _doubts(names, (a, b)),
-        tuple(_faults(names, (a, b))),
+        workers, unit, each, tuple(comparable.unlike_tuning(names, (a, b), shared)), comparable.doubts(names, (a, b)),
+        tuple(comparable.faults(names, (a, b))),
     )  # fmt: skip
-
-
-def _faults(names: tuple[str, str], runs: tuple[Run, Run]) -> Iterator[str]:
-    """What each run lacks."""
-    for name, run in zip(names, runs, strict=True):
-        yield from (f"{name}: {finding.text}" for finding in incomplete(run))
-
-
-def _unlike_tuning(names: tuple[str, str], runs: tuple[Run, Run], shared: list[Any]) -> Iterator[str]:
-    """What the tuning of the cells that both have differs in."""
-    budgets = [budget_told(run.lanes, shared) for run in runs]
-    if all(budgets) and budgets[0] != budgets[1]:
-        first, second = (f"{name} with {told}" for name, told in zip(names, budgets, strict=True))
-        yield f"Tuned unlike, {first}, {second}: what differs may come from that."
-    chosen = [run.convergence.set_index(CELL).reindex(pd.MultiIndex.from_tuples(shared)) for run in runs]
-    first, second = (frame["learning_rate"].to_numpy(dtype=float) for frame in chosen)
-    rest = [frame.get("hyperparameters", pd.Series("", frame.index)) for frame in chosen]
-    known = np.isfinite(first) & np.isfinite(second)
-    other = known & ~(np.isclose(first, second, rtol=1e-6, atol=0) & (rest[0] == rest[1]).to_numpy())
-    if count := int(other.sum()):
-        yield (
-            f"In {count} of {int(known.sum())} cells tuning chose another learning rate in {names[1]}; each is tested "
-            "at its own rate, and no test knows that tuning again might choose yet another."
-        )
-
-
-def _doubts(names: tuple[str, str], runs: tuple[Run, Run]) -> tuple[str, ...]:
-    """What is to be doubted of the speeds of each run; once where it is the same of both."""
-    found = [(name, finding.text) for name, run in zip(names, runs, strict=True) for finding in timing(run.throughput)]
-    texts = dict.fromkeys(text for _, text in found)
-    return tuple(f"{joined([name for name, of in found if of == text])}: {text}" for text in texts)
 
 
 def percent(text: str, where: str) -> float:
@@ -261,73 +231,6 @@ def percent(text: str, where: str) -> float:
             "below 1 a number without a sign may be meant as a share",
         )
     return share
-
-
-# What can be compared
-
-
-def _refuse(a: Run, b: Run, shared: set[str]) -> None:
-    if not shared:
-        tasks = [", ".join(run.manifest["tasks"]) for run in (a, b)]
-        raise DataError(f"{b.name}: got no cell that {a.name} has, on {tasks[1]}; expected some of those on {tasks[0]}")
-    problems = [problem for task in sorted(shared) for problem in _differences(a, b, task)]
-    if problems:
-        raise DataError(problems, "only runs of the same tasks, data and budget can be compared")
-
-
-def others(a: Any, b: Any, task: str, keys: Iterable[str] = SAME) -> Iterator[str]:
-    """In which of these keys what run `b` says of a task is not what run `a` says."""
-    first, second = (run.manifest["tasks"][task] for run in (a, b))
-    for key in keys:
-        if first.get(key) != second.get(key):
-            got, expected = (str(entry.get(key))[:60] for entry in (second, first))
-            yield f"{b.name}: {task}: {key}: got {got}; expected {expected} as in {a.name}"
-
-
-def _differences(a: Run, b: Run, task: str) -> Iterator[str]:
-    yield from others(a, b, task)
-    for key in ("steps", "batch_size"):
-        spent, wanted = (_budget(run, task, key) for run in (b, a))
-        if spent and wanted and spent != wanted:
-            yield f"{b.name}: {task}: {key}: got {spent}; expected {wanted} as in {a.name}"
-
-
-def _renewed(a: Run, b: Run, shared: list[Any]) -> Iterator[str]:
-    """What a user registered, of which these cells are, where the two runs had other functions of the same name.
-
-    Only under the same jax, as another may tell the same function otherwise.
-    """
-    versions = [run.manifest["environment"].get("packages", {}).get("jax") for run in (a, b)]
-    if versions[0] != versions[1]:
-        return
-    for kind, names in zip(("tasks", "activations", "optimizers"), zip(*shared, strict=True), strict=True):
-        for name in dict.fromkeys(names):
-            codes = [run.manifest[kind].get(name, {}).get("code", "") for run in (a, b)]
-            if all(codes) and codes[0] != codes[1]:
-                yield f"{kind[:-1]} {name}"
-
-
-def _work(run: Run) -> "pd.Series[int]":
-    """How many networks were trained for what: tuning may find other learning rates, and yet it is as much work."""
-    return run.lanes.groupby([*CELL, "phase", "seed", "steps"]).size()
-
-
-def _budget(run: Run, task: str, key: str) -> list[int]:
-    lanes = finished(run.lanes[run.lanes["task"] == task], "evaluate")
-    return sorted(int(value) for value in lanes[key].unique())
-
-
-def _names(a: Run, b: Run) -> tuple[str, str]:
-    names = [run.name for run in (a, b)]
-    devices = [_device(run) for run in (a, b)]
-    if devices[0] != devices[1] and all(devices):
-        names = [f"{name} ({device})" for name, device in zip(names, devices, strict=True)]
-    return (names[0], names[1]) if names[0] != names[1] else (f"{names[0]} (first)", f"{names[1]} (second)")
-
-
-def _device(run: Run) -> str:
-    """Where it ran; empty for a run that was interrupted before it could tell."""
-    return str(run.manifest["environment"].get("device", ""))
 
 
 # What they reach

@@ -418,7 +418,7 @@ class TestCompare:
         assert refused(2, "compare", "stored", "nowhere")[0].startswith("error: nowhere: got no manifest.json")
 
     def test_runs_of_other_data(self, stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("bench.compare._differences", lambda *_: iter(["stored: t: version: got 2; expected 1"]))
+        monkeypatch.setattr("bench.comparable._differences", lambda *_: iter(["stored: t: version: got 2; expected 1"]))
         assert refused(3, "compare", "stored", "stored")[0] == "error: stored: t: version: got 2; expected 1"
 
     @pytest.mark.parametrize("option", ["--fail-if-worse", "--fail-if-slower=10%"])

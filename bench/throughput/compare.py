@@ -10,7 +10,7 @@ import pandas as pd
 
 from bench import reporting
 from bench.commands import together
-from bench.compare import others
+from bench.comparable import others
 from bench.errors import DataError
 from bench.labels import counted, few, joined
 from bench.stats import CELL, cell_label
