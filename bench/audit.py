@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from bench import crosstask, stats, tuning
 from bench.labels import few, joined, spanned
 from bench.search import searched
-from bench.stats.metric import TRIAL, tried
 from bench.verdicts import leader
 
 ENOUGH_SEEDS = 10
@@ -113,15 +112,14 @@ def _packages(run: Run) -> str:
 
 
 def budget_told(lanes: pd.DataFrame, cells: Iterable[tuple[str, str, str]] | None = None) -> str:
-    """What these cells, by default all, were tuned with: `5 trials on 2 seeds`; empty where none was."""
-    tuned = tried(lanes)
+    """What these cells, by default all, were to be tuned with: `5 trials on 2 seeds`; empty where they were not."""
+    tuned = lanes[lanes["phase"] == "tune"]  # interrupted ones too
     if cells is not None:
         tuned = tuned[pd.MultiIndex.from_frame(tuned[stats.CELL]).isin(list(cells))]
     if tuned.empty:
         return ""
-    seeds = tuned.groupby([*stats.CELL, *TRIAL], sort=False)["seed"].nunique()
-    trials = tuned.drop_duplicates([*stats.CELL, *TRIAL]).groupby(stats.CELL, sort=False).size()
-    return f"{spanned(trials, 'trial')} on {spanned(seeds, 'seed')}"
+    groups = tuned.groupby(stats.CELL, sort=False)
+    return f"{spanned(groups['learning_rate'].nunique(), 'trial')} on {spanned(groups['seed'].nunique(), 'seed')}"
 
 
 def _suite(run: Run) -> str:

@@ -263,7 +263,7 @@ def compare(
         problems += [f"{of}; expected at most {fail_if_slower} slower than {a}" for of in found.slower(share)]
         problems += [f"no speed to compare of {of}; expected one as in {a}" for of in found.untimed()]
     if fail_if_worse:
-        problems += [f"{of} worse; expected no worse than {a}" for of in found.worse()]
+        problems += [f"{of}; expected no worse than {a}" for of in found.worse()]
         problems += [f"no scores to test of {of}; expected some as in {a}" for of in found.untested()]
     for problem in problems:
         complain(f"error: {b}: got {problem}")

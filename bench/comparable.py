@@ -63,13 +63,14 @@ def unlike_tuning(names: tuple[str, str], runs: tuple[Run, Run], shared: list[An
         yield f"Tuned unlike, {first}, {second}: what differs may come from that."
     chosen = [run.convergence.set_index(CELL).reindex(pd.MultiIndex.from_tuples(shared)) for run in runs]
     first, second = (frame["learning_rate"].to_numpy(dtype=float) for frame in chosen)
-    rest = [frame.get("hyperparameters", pd.Series("", frame.index)) for frame in chosen]
+    rest = [frame.get("hyperparameters", pd.Series("{}", frame.index)) for frame in chosen]
     known = np.isfinite(first) & np.isfinite(second)
-    other = known & ~(np.isclose(first, second, rtol=1e-6, atol=0) & (rest[0] == rest[1]).to_numpy())
-    if count := int(other.sum()):
+    alike, searched = np.isclose(first, second, rtol=1e-6, atol=0), (rest[0] == rest[1]).to_numpy()
+    what = "learning rate" if searched[known].all() else "trial"
+    if count := int((known & ~(alike & searched)).sum()):
         yield (
-            f"In {count} of {int(known.sum())} cells tuning chose another learning rate in {names[1]}; each is tested "
-            "at its own rate, and no test knows that tuning again might choose yet another."
+            f"In {count} of {int(known.sum())} cells tuning chose another {what} in {names[1]}; each is tested "
+            "at its own, and no test knows that tuning again might choose yet another."
         )
 
 

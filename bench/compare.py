@@ -23,7 +23,7 @@ SPEED = ["speed_ratio", "speed_ratio_low", "speed_ratio_high"]
 COLUMNS = [
     *CELL,
     *("metric_a", "metric_b", "difference", "difference_low", "difference_high", "paired", "p_value"),
-    *("lost_a", "lost_b", "verdict"),
+    *("seeds_a", "seeds_b", "lost_a", "lost_b", "verdict"),
     *("steps_a", "steps_b", "seconds_a", "seconds_b", "seconds_ratio"),
     *("speed_a", "speed_b", *SPEED, "sure"),
 ]
@@ -67,18 +67,21 @@ class Comparison:
         """What it comes to, in words."""
         counts = self.cells["verdict"].value_counts()
         better, worse = (int(counts.get(word, 0)) for word in ("better", "worse"))
-        number, (a, b) = int(self.cells[["metric_a", "metric_b"]].notna().all(axis=1).sum()), self.names
-        known = int(self.cells["p_value"].notna().sum())
+        a, b = self.names
+        scored = self.cells[["metric_a", "metric_b"]].notna().all(axis=1)
+        untold = int((scored & (self.cells["verdict"] == "")).sum())
+        number = int(scored.sum())
+        tested = " (1 % over all of them, Holm)" * bool(self.cells["p_value"].notna().any())
         told = f"{better} better and {worse} worse in {b} than in {a}" if better + worse else "none can be told apart"
-        first = f"Of {counted(number, 'cell')} that both evaluated {told} (1 % over all of them, Holm)."
+        first = f"Of {counted(number, 'cell')} that both evaluated {told}{tested}."
         if not number:
             first = "No cell was evaluated in both runs."
         elif self.identical:
             each = "The only cell" if number == 1 else f"Each of the {number:,} cells"
             first = f"{each} that both evaluated has the same scores, seed by seed."
         rest = self._losses()
-        if known < number:
-            rest += f" {_have(number - known)} too few seeds to be tested."
+        if untold:
+            rest += f" {_have(untold)} too few seeds to be tested."
         if number and (lost := len(self.cells) - number):
             rest += f" {_have(lost)} no result in one of them."
         are = "is" if self.missing == 1 else "are"
@@ -94,11 +97,12 @@ class Comparison:
 
     def _losses(self) -> str:
         """What lost seeds, to divergence or failure, have to do with it."""
-        more = self.cells["lost_b"] > self.cells["lost_a"]
-        fewer = self.cells["lost_b"] < self.cells["lost_a"]
-        told = self.cells["verdict"].isin(("better", "worse")) & self.cells["paired"].astype(bool)
-        facts, others = int((told & (more | fewer)).sum()), {"more": ~told & more, "fewer": ~told & fewer}
-        text = f" Of these {facts} lost more seeds in one run than in the other, which needs no test." if facts else ""
+        lost, seeds = ([self.cells[f"{name}_{end}"] for end in "ab"] for name in ("lost", "seeds"))
+        more, fewer = lost[1] * seeds[0] > lost[0] * seeds[1], lost[1] * seeds[0] < lost[0] * seeds[1]
+        told = self.cells["verdict"].isin(("better", "worse"))
+        facts = int((told & (more | fewer)).sum())
+        text = f" Of these {facts} lost more seeds in one run than in the other." if facts else ""
+        others = {"more": ~told & more, "fewer": ~told & fewer}
         counts = [f"{counted(int(of.sum()), 'cell')} lost {word} seeds" for word, of in others.items() if of.any()]
         if counts:
             text += f" In {self.names[1]} {joined(counts)}; as the seeds are others, that may be chance."
@@ -146,7 +150,7 @@ class Comparison:
     def worse(self) -> list[str]:
         """The cells that are worse in the second run."""
         rows = self.cells[self.cells["verdict"] == "worse"]
-        return [f"{_name(row)}{_lost_more(row)}" for _, row in rows.iterrows()]
+        return [f"{_name(row)} worse{_lost_more(row)}" for _, row in rows.iterrows()]
 
     def untested(self) -> list[str]:
         """The cells of the first run of which cannot be said whether they are worse in the second."""
@@ -162,8 +166,14 @@ class Comparison:
 
 
 def _lost_more(row: "pd.Series[Any]") -> str:
-    more = int(row["lost_b"] - row["lost_a"])
-    return f" ({counted(more, 'seed')} more lost)" if more > 0 else ""
+    told = seeds_told(row)
+    return f" ({told})" if told else ""
+
+
+def seeds_told(row: Mapping[str, Any]) -> str:
+    """How many seeds B lost and A did; empty where neither lost any, or both as many."""
+    (lost_a, lost_b), (a, b) = ([int(row[f"{name}_{end}"]) for end in "ab"] for name in ("lost", "seeds"))
+    return f"lost {lost_b} of {counted(b, 'seed')} against {lost_a} of {a}" if lost_a * b != lost_b * a else ""
 
 
 def _have(number: int) -> str:
@@ -255,17 +265,25 @@ def _tests(found: list[Any], shared: list[Any], tasks: Mapping[str, Any]) -> pd.
     pairs = [[frame["score"] for frame in pair] for pair in frames]
     grains = {task: _grain(pairs, shared, task) for task in tasks}
     rows = [_test(pair[0], pair[1], grains[cell[0]]) for pair, cell in zip(pairs, shared, strict=True)]
-    lost = np.array([[int(frame["lost"].sum()) for frame in pair] for pair in frames])
-    table = pd.DataFrame(rows).assign(lost_a=lost[:, 0], lost_b=lost[:, 1])
+    both = [pair[0].index.intersection(pair[1].index) for pair in frames]
+    told_of = [[one.loc[own] if len(own) else one for one in pair] for pair, own in zip(frames, both, strict=True)]
+    seeds, lost = (np.array([[read(one) for one in pair] for pair in told_of]) for read in (len, _lost))
+    columns = {"seeds": seeds, "lost": lost}
+    counts = {f"{name}_{end}": of[:, i] for name, of in columns.items() for i, end in enumerate("ab")}
+    table = pd.DataFrame(rows).assign(**counts)
     known = table["p_value"].notna()
     table.loc[known, "p_value"] = holm(table.loc[known, "p_value"])
     signs = np.array([Metric.of(tasks[cell[0]]).sign for cell in shared])
     told = np.where(table["p_value"] < LEVEL, np.where(table.pop("gap") * signs > 0, "better", "worse"), "level")
     verdict = np.where(known, told, "")
-    survived = table["paired"].to_numpy(bool) & (lost.sum(axis=1) > 0)
+    alike = np.array([len(own) > 0 for own in both])
     for word, fact in (("worse", lost[:, 1] > lost[:, 0]), ("better", lost[:, 1] < lost[:, 0])):
-        verdict = np.where(survived & fact, word, verdict)
+        verdict = np.where(alike & fact, word, verdict)
     return table.assign(verdict=verdict)
+
+
+def _lost(scored: pd.DataFrame) -> int:
+    return int(scored["lost"].sum())
 
 
 def _grain(pairs: list[Any], shared: list[Any], task: str) -> tuple[float, float, float]:

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from bench import reporting, templating
 from bench.commands import together
-from bench.compare import Comparison
+from bench.compare import Comparison, seeds_told
 from bench.figures import styles
 from bench.figures.scatter import seconds_scatter
 from bench.labels import joined, significant
@@ -126,9 +126,8 @@ def _ends(row: dict[str, Any], metric: Metric) -> Entry:
 
 
 def _verdict(row: dict[str, Any]) -> Entry:
-    lost = [int(row[f"lost_{side}"]) for side in "ab"]
-    seeds = f", {lost[1]} seeds lost against {lost[0]}" if lost[0] != lost[1] else ""
-    return Entry(f"{WORDS[TIED] if row['verdict'] == TIED else row['verdict'] or UNKNOWN}{seeds}", row["verdict"])
+    told = WORDS[TIED] if row["verdict"] == TIED else row["verdict"] or UNKNOWN
+    return Entry(", ".join(filter(None, (told, seeds_told(row)))), row["verdict"])
 
 
 def _seconds(value: float) -> str:

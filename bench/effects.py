@@ -39,7 +39,10 @@ def spread(lanes: pd.DataFrame, tasks: Tasks) -> pd.DataFrame:
         for phase, shares in (("evaluate", stats.variance_shares), ("tune", stats.tuning_shares)):
             frame = shares(lanes, tasks, task)
             if len(frame):
-                stood_in = int(np.isinf(stats.scores(*seen[phase], tasks)).sum())
+                infinite = np.isinf(stats.scores(*seen[phase], tasks))
+                if infinite.all():
+                    continue
+                stood_in = int(infinite.sum())
                 parts.append(frame.assign(task=task, phase=phase, stood_in=stood_in))
     columns = ["task", "phase", *stats.SHARES, "stood_in"]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
@@ -56,12 +59,12 @@ def spread_sentences(shares: pd.DataFrame, tasks: Tasks, task: str) -> list[str]
 
 
 def _stood_in(shares: pd.DataFrame) -> str:
-    """That shares hang on where lost networks are put, of a metric that has no worst value; else nothing."""
-    lost = int(shares["stood_in"].max())
-    if not lost:
+    """That shares hang on where infinite scores are put, of a metric that has no worst value; else nothing."""
+    count = int(shares["stood_in"].max())
+    if not count or not shares["squares"].sum() > 0:
         return ""
-    stand = f"{lost:,} networks that were lost stand" if lost > 1 else "a network that was lost stands"
-    return f" Here {stand} at the worst score of the rest, and the shares hang on that."
+    stand = f"{count:,} infinite scores stand" if count > 1 else "one infinite score stands"
+    return f" Here {stand} at the worst finite one, and the shares hang on that."
 
 
 def main_effect(lanes: pd.DataFrame, tasks: Tasks, task: str, by: str) -> pd.DataFrame:
@@ -139,16 +142,18 @@ def main_effect_sentence(effect: pd.DataFrame, metric: Metric) -> str:
     value = f"{metric.told(best['mean'])} test {metric.name}"
     infinite = list(effect.loc[np.isinf(effect["mean"]), by])
     if len(infinite) == len(effect):
-        return f"{head}, each {by} lost networks, so that no mean test {metric.name} is finite."
-    out = f"; {few(infinite)} lost networks, and {'their means are' if len(infinite) > 1 else 'its mean is'} not finite"
-    out = out * bool(infinite)
+        return f"{head}, no {by} has a finite mean test {metric.name}."
+    several = len(infinite) > 1
+    out = f"; the mean{'s' * several} of {few(infinite)} {'are' if several else 'is'} not finite" * bool(infinite)
     if len(infinite) == len(effect) - 1:
         return f"{head}, {best[by]} has the best mean of any {by}, {value}{out}."
     if equal.all():
         return f"{head}, each {by} has the same mean, {value}."
     it, share = ("it", "has") if len(first) == 1 else ("them", "share")
     rest = (
-        f"cannot be told from {it}: {', '.join(level)}" if len(level) else f"each of the others can be told from {it}"
+        f"cannot be told from {it}: {', '.join(level)}"
+        if len(level)
+        else f"each of the others{' that have a finite mean' * bool(infinite)} can be told from {it}"
     )
     rest = f"; {rest}" * (len(first) + len(infinite) < len(effect))
     return f"{head}, {joined(list(first))} {share} the best mean of any {by}, {value}{rest}{out}."

@@ -27,7 +27,7 @@ from bench.reference import Reference
 from bench.search import searched, values_told
 from bench.stats import Metric, cell_label, noun
 from bench.tables import Table
-from bench.verdicts import Verdict, power_line, verdict
+from bench.verdicts import LOST, Verdict, power_line, verdict
 
 MANY_CELLS, MANY_TASKS, MOST_WORKERS = 300, 4, 8
 CONSTANT = "always predicting one constant"
@@ -360,7 +360,7 @@ def _setting(run: Run, task: str, found: Verdict) -> str:
     summary, what = run.manifest["tasks"][task]["summary"].rstrip("."), noun(run.convergence)
     seen = "on test data that tuning never saw" if what == "network" else "from starts that tuning never saw"
     tested = int(run.manifest["tasks"][task]["samples"]["test"])
-    survived = bool((_evaluated(run, task, found)["status"] == "ok").all())
+    survived = not _evaluated(run, task, found)["status"].isin(LOST).any()
     return f"Task: {summary}. {counts}, every {what} scored {seen}.{_tested(found, tested, survived)}"
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bench import stats
+from bench.labels import joined
 from bench.optimizers import OPTIMIZERS
 from bench.stats import CELL, Metric, Tasks
 
@@ -47,11 +48,11 @@ def default_sentence(table: pd.DataFrame, metric: Metric) -> str:
     if known.empty:
         return ""
     gain, better = float(known["gain"].median()), int(known["beaten"].astype(bool).sum())
-    brought = metric.difference(gain) if np.isfinite(gain) else "what the other loses to divergence"
+    brought = metric.difference(gain) if np.isfinite(gain) else "all that divergence loses"
     cells = f"{len(known)} cells" if len(known) == len(table) else f"the {len(known)} cells that tried it"
     text = f"Tuning beat the conventional learning rate in {better} of {cells}"
     gained = f"the median gain in validation {metric.name} over all {len(known)} is {brought}"
-    return f"{text}; {gained}{', somewhat too much, as the best of noisy trials always is' * (gain > 0)}."
+    return f"{text}; {gained}{', somewhat too much, as the best of noisy trials always is' * (0 < gain < np.inf)}."
 
 
 def region_sentence(regions: pd.DataFrame) -> str:
@@ -65,19 +66,33 @@ def region_sentence(regions: pd.DataFrame) -> str:
         return ""
     groups = known.groupby("optimizer", sort=False)
     spans, bounds = groups["decades"].median(), {str(name): _is_bound(rows) for name, rows in groups}
-    most, least = str(spans.idxmax()), str(spans.idxmin())
-    kept = "it keeps 95 % of what its best one gains over the baseline"
-    if len(spans) > 1 and spans[most] - spans[least] < known["step"].max() / 2 and not any(bounds.values()):
-        ends = " to ".join(dict.fromkeys(f"{spans[name]:.1f}" for name in (least, most)))
+    near = groups["step"].max() / 2
+    first, last = (_alike(spans, near, str(end)) for end in (spans.idxmax(), spans.idxmin()))
+    ends = " to ".join(dict.fromkeys(f"{span:.1f}" for span in (spans[first].min(), spans[first].max())))
+    least = "at least " * any(bounds[name] for name in first)
+    kept = f"over {least}{ends} decades of learning rates (median{'s' * (len(first) > 1)}) "
+    if len(first) == len(spans) > 1:
         return (
-            "No optimizer forgives a learning rate that is off much more than another, as far as this grid shows: over "
-            f"{ends} decades (medians) each keeps 95 % of what its best rate gains over the baseline."
+            "No optimizer forgives a learning rate that is off much more than another, as far as the rates that were "
+            f"tried show: {kept}each keeps 95 % of what its best one gains over the baseline."
         )
-    kept = f"over {'at least ' * bounds[most]}{spans[most]:.1f} decades of learning rates (median) {kept}"
-    alone = len(spans) == 1 or any(bound for name, bound in bounds.items() if name != most)
-    head = f"{most} {'forgives a learning rate that is off' if alone else 'is the most forgiving'}: {kept}"
-    told = least != most and not bounds[least]
-    return f"{head}{f'; {least} is the least forgiving, {spans[least]:.1f} decades' * told}."
+    one = len(first) == 1
+    kept += f"{'it keeps' if one else 'each keeps'} 95 % of what its best one gains over the baseline"
+    alone = len(spans) == 1 or any(bound for name, bound in bounds.items() if name not in first)
+    verbs = ("forgives", "is") if one else ("forgive", "are")
+    told = f"{verbs[0]} a learning rate that is off" if alone else f"{verbs[1]} the most forgiving"
+    head = f"{joined(first)} {told}: {kept}"
+    if set(first) & set(last) or any(bounds[name] for name in last):
+        return f"{head}."
+    ends = " to ".join(dict.fromkeys(f"{span:.1f}" for span in (spans[last].min(), spans[last].max())))
+    return f"{head}; {joined(last)} {'is' if len(last) == 1 else 'are'} the least forgiving, {ends} decades."
+
+
+def _alike(spans: "pd.Series[float]", near: "pd.Series[float]", end: str) -> list[str]:
+    """The optimizers whose span is less than half a step of the rates tried (`near`) from that of `end`, and itself."""
+    return [
+        str(name) for name in spans.index if name == end or abs(spans[name] - spans[end]) < max(near[name], near[end])
+    ]
 
 
 def _is_bound(rows: pd.DataFrame) -> bool:

@@ -201,8 +201,8 @@ def _seen(others: pd.DataFrame, seeds: int) -> float:
     """The difference from the leader that so many `seeds` see in four of five runs, 0 where nothing tells.
 
     The noise is the median, over the `others` of `against_best` that lost no more seeds than the leader, of the
-    standard deviation of their paired differences: a score that stands in for a lost seed is no noise. The level is
-    that of the first of Holm's tests. See `stats.smallest_seen`.
+    standard deviation of their paired differences over the seeds that both kept: a score that stands in for a lost seed
+    is no noise. The level is that of the first of Holm's tests. See `stats.smallest_seen`.
     """
     spreads = others.loc[~others["more_lost"], "spread"]
     if spreads.isna().all():
@@ -235,16 +235,17 @@ def against_best(lanes: pd.DataFrame, tasks: Tasks, task: str, best: Pair) -> pd
     being high, so among many equal cells some will be.
     Source: Hsu, Multiple Comparisons: Theory and Methods, 1996, chapter 4, for the reading as a set of
     possible bests. Columns: activation, optimizer, `difference` (mean, cell - best), its `spread` (standard deviation
-    over seeds), `p_value` (adjusted), `lost` (seeds), `more_lost` (than `best` lost) and `tied`: a p_value of 5 % or
-    more and no more seeds lost. A cell that lost more is not the equal of `best` because its scores became so scattered
-    that no test tells them from anything.
+    over the seeds that both kept), `p_value` (adjusted), `lost` (seeds), `more_lost` (than `best` lost) and `tied`: a
+    p_value of 5 % or more and no more seeds lost. A cell that lost more is not the equal of `best` because its scores
+    became so scattered that no test tells them from anything.
     """
     table = score_table(lanes, tasks, task)
     place, lost = table.index.get_loc(best), seeds_lost(lanes, task, table)
     p = against_row(Metric.of(tasks[task]).sign * table.to_numpy(), place, lost == 0)
     more = lost > lost[place]
-    paired = table.sub(table.loc[best])
-    result = pd.DataFrame({"difference": paired.mean(axis=1), "spread": paired.std(axis=1)}).reset_index()
+    paired, survived = table.sub(table.loc[best]), table.mask(_fallen(lanes, task, table))
+    spread = survived.sub(survived.loc[best]).std(axis=1)
+    result = pd.DataFrame({"difference": paired.mean(axis=1), "spread": spread}).reset_index()
     result = result.assign(p_value=p, lost=lost, more_lost=more, tied=(p >= LEVEL) & ~more)
     return result.drop(index=[place]).reset_index(drop=True)
 
@@ -271,6 +272,14 @@ def _lost(lanes: pd.DataFrame, task: str) -> pd.DataFrame:
     """The evaluation lanes of `task` that did not survive, of cells that have a score."""
     done = finished(lanes[lanes["task"] == task], "evaluate")
     return done[done["status"].isin(LOST)]
+
+
+def _fallen(lanes: pd.DataFrame, task: str, table: pd.DataFrame) -> pd.DataFrame:
+    """Which seeds each cell of `table` [cells, seeds] lost."""
+    fallen = pd.DataFrame(False, table.index, table.columns)
+    for activation, optimizer, seed in _lost(lanes, task)[[*CELL[1:], "seed"]].itertuples(index=False, name=None):
+        fallen.loc[(activation, optimizer), seed] = True
+    return fallen
 
 
 def seeds_lost(lanes: pd.DataFrame, task: str, table: pd.DataFrame) -> NDArray[np.int64]:

@@ -107,7 +107,7 @@ def test_a_cell_that_is_worse_is_found_and_named(run: SyntheticRun) -> None:
     lost = (lanes["activation"] == "relu") & (lanes["optimizer"] == "adam") & (lanes["phase"] == "evaluate")
     lanes.loc[lost, "test_metric"] -= 0.1 + 0.01 * np.arange(10)
     found = compare(a, changed(run, lanes=lanes))
-    assert found.worse() == ["digits_mlp: relu + adam"]
+    assert found.worse() == ["digits_mlp: relu + adam worse"]
     assert compare(changed(run, lanes=lanes), a).worse() == []
     assert "0 better and 1 worse" in found.sentences[0]
 
@@ -449,11 +449,25 @@ def survived(run: SyntheticRun, count: int, seeds: int = 0) -> SyntheticRun:
 def test_seeds_lost_of_the_same_ones_are_worse_whatever_a_test_says(task: dict[str, Any], count: int) -> None:
     run = fine(make_run(*NAMES, {"t": task}, evaluate=10))
     found = compare(run, survived(run, count))
-    seeds = f"{count} seed{'s' * (count > 1)} more lost"
-    assert found.worse() == [f"t: relu + adam ({seeds})"]
-    assert "Of these 1 lost more seeds in one run than in the other, which needs no test." in found.sentences[0]
+    seeds = f"lost {count} of 10 seeds against 0 of 10"
+    assert found.worse() == [f"t: relu + adam worse ({seeds})"]
+    assert "Of these 1 lost more seeds in one run than in the other." in found.sentences[0]
     assert compare(survived(run, count), run).worse() == []
-    assert f"{count} seeds lost against 0" in "\n".join(lines(found))
+    assert f"worse, {seeds}" in "\n".join(lines(found))
+
+
+def test_only_the_seeds_that_both_evaluated_say_what_was_lost() -> None:
+    run = fine(make_run(*NAMES, {"t": task_entry()}, evaluate=10))
+    last = run.lanes.loc[run.lanes["phase"] == "evaluate", "seed"].max()
+    fewer = survived(run, 4)
+    fewer = changed(fewer, lanes=fewer.lanes[(fewer.lanes["phase"] == "tune") | (fewer.lanes["seed"] != last)])
+    found = compare(run, fewer)
+    assert not found.cells["paired"].any() and found.worse() == [
+        "t: relu + adam worse (lost 4 of 9 seeds against 0 of 9)"
+    ]
+    assert "may be chance" not in found.sentences[0]
+    same = compare(survived(run, 4), fewer)
+    assert (same.cells["verdict"] == "level").all() and "lost" not in same.sentences[0]
 
 
 def test_seeds_lost_of_others_may_be_chance_unless_all_are() -> None:
@@ -462,7 +476,13 @@ def test_seeds_lost_of_others_may_be_chance_unless_all_are() -> None:
     assert found.worse() == [] and (found.cells["verdict"] == "level").all()
     told = "In other (second) 1 cell lost more seeds; as the seeds are others, that may be chance."
     assert told in found.sentences[0]
-    assert compare(run, survived(run, 10, seeds=1000)).worse() == ["t: relu + adam (10 seeds more lost)"]
+    every = compare(run, survived(run, 10, seeds=1000))
+    assert every.worse() == ["t: relu + adam worse (lost 10 of 10 seeds against 0 of 10)"]
+    assert "may be chance" not in every.sentences[0]
+    lanes = survived(run, 2, seeds=1000).lanes
+    half = changed(run, lanes=lanes[(lanes["phase"] == "tune") | (lanes["seed"] < 1005)])
+    share = compare(survived(run, 4), half)  # 4 of 10 and 2 of 5
+    assert "lost" not in share.sentences[0]
 
 
 def test_what_was_tuned_otherwise_is_told(run: SyntheticRun) -> None:
@@ -475,6 +495,8 @@ def test_what_was_tuned_otherwise_is_told(run: SyntheticRun) -> None:
         f"Tuned unlike, {run.name} with {alike.max()} trials on 2 seeds, other with {alike.max()} trials on 1 seed: "
         "what differs may come from that."
     )
+    stopped = lanes.assign(status=lanes["status"].mask(lanes["phase"] == "tune", "interrupted"))
+    assert not compare(run, changed(run, lanes=stopped)).tuned, "it was to be tuned alike"
     evaluated = (lanes["phase"] == "evaluate") & (lanes["activation"] == "relu")
     lanes.loc[evaluated, "learning_rate"] *= 10
     (told,) = compare(run, changed(run, lanes=lanes)).tuned

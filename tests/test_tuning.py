@@ -130,11 +130,19 @@ def test_trials_and_regions_are_there_for_every_cell(run: SyntheticRun) -> None:
 
 def test_no_optimizer_forgives_more_for_less_than_half_a_step_of_the_grid() -> None:
     regions = pd.DataFrame({"optimizer": ["sgd", "adam"], "decades": [0.12, 0.17], "open": False, "rates": 5})
+    kept = "95 % of what its best one gains over the baseline"
     assert tuning.region_sentence(regions.assign(step=1.0)) == (
-        "No optimizer forgives a learning rate that is off much more than another, as far as this grid shows: over 0.1 "
-        "to 0.2 decades (medians) each keeps 95 % of what its best rate gains over the baseline."
+        "No optimizer forgives a learning rate that is off much more than another, as far as the rates that were tried "
+        f"show: over 0.1 to 0.2 decades of learning rates (medians) each keeps {kept}."
     )
     assert tuning.region_sentence(regions.assign(step=0.05)).startswith("adam is the most forgiving")
+    three = pd.DataFrame({"optimizer": ["sgd", "adam", "lion"], "decades": [1.95, 2.0, 0.3], "rates": 5, "step": 0.5})
+    assert tuning.region_sentence(three.assign(open=False)) == (
+        f"sgd and adam are the most forgiving: over 1.9 to 2.0 decades of learning rates (medians) each keeps {kept}; "
+        "lion is the least forgiving, 0.3 decades."
+    )
+    told = tuning.region_sentence(three[:2].assign(open=[False, True]))
+    assert told.startswith("No optimizer") and "over at least 1.9 to 2.0 decades" in told
 
 
 def test_where_tuning_halves_it_is_said_what_the_trials_were_seen_after(run: SyntheticRun) -> None:

@@ -353,6 +353,8 @@ def test_a_lost_seed_is_no_noise_for_what_the_seeds_see() -> None:
     fallen = {f"z{i}": [0.9, NAN, 0.9, NAN, 0.9] for i in range(9)}
     scores = {"x": list(0.97 + 0.002 * rng.normal(size=5))} | near | fallen
     assert 0.005 < told(scores).seen < 0.1, "a zero for a lost seed would make it several tenths"
+    leader = {"x": [0.97, 0.96, NAN, 0.965, 0.975]} | {f"y{i}": [0.6, 0.601, 0.599, 0.6, 0.602] for i in range(3)}
+    assert 0.005 < told(leader).seen < 0.1, "nor that of the leader"
 
 
 @pytest.mark.slow
