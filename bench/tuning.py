@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bench import stats
-from bench.labels import joined
+from bench.labels import few
 from bench.optimizers import OPTIMIZERS
 from bench.stats import CELL, Metric, Tasks
 
@@ -81,11 +81,11 @@ def region_sentence(regions: pd.DataFrame) -> str:
     alone = len(spans) == 1 or any(bound for name, bound in bounds.items() if name not in first)
     verbs = ("forgives", "is") if one else ("forgive", "are")
     told = f"{verbs[0]} a learning rate that is off" if alone else f"{verbs[1]} the most forgiving"
-    head = f"{joined(first)} {told}: {kept}"
+    head = f"{few(first)} {told}: {kept}"
     if set(first) & set(last) or any(bounds[name] for name in last):
         return f"{head}."
     ends = " to ".join(dict.fromkeys(f"{span:.1f}" for span in (spans[last].min(), spans[last].max())))
-    return f"{head}; {joined(last)} {'is' if len(last) == 1 else 'are'} the least forgiving, {ends} decades."
+    return f"{head}; {few(last)} {'is' if len(last) == 1 else 'are'} the least forgiving, {ends} decades."
 
 
 def _alike(spans: "pd.Series[float]", near: "pd.Series[float]", end: str) -> list[str]:
