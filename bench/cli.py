@@ -1,5 +1,6 @@
 """The verbs of the command line. Everything heavy is imported by the verb that needs it."""
 
+import io
 import json
 import shlex
 import shutil
@@ -49,6 +50,9 @@ class Verbs(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Read the verb's arguments and carry it out."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")  # what a terminal has no letter for is no reason to stop
         with told():
             return super().invoke(ctx)
 

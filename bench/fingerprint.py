@@ -55,6 +55,23 @@ def activation(entry: Activation) -> Any:
     return jax.make_jaxpr(value_and_slopes, return_shape=True)(x, parameters)
 
 
+def mixes(entry: Activation) -> bool:
+    """Whether an activation of one piece makes a number of several: then its slopes, taken together, are none.
+
+    Of an elementwise function v' J is v times 1' J. Evaluated here, where a device is.
+    """
+    if entry.pieces > 1:
+        return False
+    x, _ = example(entry)
+    at = jnp.linspace(-2.0, 2.0, ROWS * CHANNELS).reshape(x.shape)
+    learned = {name: jnp.full((CHANNELS,), value) for name, value in entry.parameters.items()}
+    value, pull = jax.vjp(lambda x: entry(x, **learned), at)
+    weights = jnp.cos(jnp.arange(value.size, dtype=value.dtype)).reshape(value.shape)
+    (apart,), (together,) = pull(weights), pull(jnp.ones_like(value))
+    known = jnp.isfinite(apart) & jnp.isfinite(together)
+    return not bool(jnp.allclose(jnp.where(known, apart, 0), jnp.where(known, weights * together, 0), 1e-3, 1e-5))
+
+
 def example(entry: Activation) -> tuple[Any, dict[str, Any]]:
     """Shapes that an activation may be called with: x [rows, channels * pieces], and its parameters [channels]."""
     x = jax.ShapeDtypeStruct((ROWS, CHANNELS * entry.pieces), jnp.float32)
@@ -63,6 +80,15 @@ def example(entry: Activation) -> tuple[Any, dict[str, Any]]:
 
 def optimizer(entry: Optimizer) -> Any:
     """The same of an optimizer's first step: updates, state, and the parameters to evaluate."""
+    step, *given = first_step(entry)
+    return jax.make_jaxpr(lambda *arguments: step(*arguments)[1:], return_shape=True)(*given)
+
+
+def first_step(entry: Optimizer) -> tuple[Any, ...]:
+    """A function that makes an optimizer's first step, and what it takes.
+
+    It gives the state before, the updates, the state after, and the parameters to evaluate.
+    """
     parameters = {name: jax.ShapeDtypeStruct(shape, jnp.float32) for name, shape in SHAPES.items()}
     number = jax.ShapeDtypeStruct((), jnp.float32)
 
@@ -71,12 +97,12 @@ def optimizer(entry: Optimizer) -> Any:
         state = made.init(parameters)
         extra = {"value": squares(parameters), "grad": gradients, "value_fn": squares, "obj_fn": squares}
         given = {name: extra[name] for name in entry.extra}
-        updates, state = made.update(gradients, state, parameters, **given)
-        return updates, state, entry.evaluated(state, parameters)
+        updates, after = made.update(gradients, state, parameters, **given)
+        return state, updates, after, entry.evaluated(after, parameters)
 
     key = jax.eval_shape(lambda: jax.random.key(0))
     values = [number] * len(entry.searched)
-    return jax.make_jaxpr(step, return_shape=True)(number, number, key, values, parameters, parameters)
+    return step, number, number, key, values, parameters, parameters
 
 
 def squares(parameters: Any) -> Any:

@@ -68,7 +68,7 @@ def read(path: str | Path) -> SuiteFile:
 def parse(values: dict[str, Any], where: str = "suite") -> SuiteFile:
     """The suite of plain values, of the kind that they name; convergence where they name none."""
     kind = values.get("kind", CONVERGENCE)
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         expected = nearest("a kind of suite", str(kind), KINDS)
         raise InputError(f"{where}: kind: got {kind!r}; expected {expected}")
     if kind == CONVERGENCE:
@@ -174,6 +174,8 @@ def carry_out(
 ) -> Any:
     """As `run`, without its warning; `more` are as for `bench.launch.run`."""
     kind, made = wanted(suite, resume, device)
+    if dask == "":
+        raise InputError("--dask: got nothing; expected the address of a scheduler, such as tcp://10.0.0.1:8786")
     if dask and not kind.trains:
         raise InputError(f"--dask {dask}: got a throughput suite; expected one that trains: speed is measured here")
     _check_number(kind, device)

@@ -120,7 +120,7 @@ class Session:
         """Carry out what is left of the plan; returns whether all is done, and how far it is."""
         execution, number = manifest["execution"], len(manifest["execution"]["sessions"])
         times: dict[str, Any] = {"started": self.started, "finished": None, "workers": len(self.pool), "ready": []}
-        times |= {"processor": machine.processor(), "commit": machine.commit()}
+        times |= {"busy": len(self.busy), "processor": machine.processor(), "commit": machine.commit()}
         execution["sessions"].append(times)
         execution |= {"workers": len(self.pool), "busy": len(self.busy)}
         manifest["status"] = "running"

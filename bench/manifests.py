@@ -159,6 +159,8 @@ def enter_code(path: Path | None, manifest: Mapping[str, Any], programs: Sequenc
         return
     try:
         codes = one.submit(worker.fingerprints, list(places.values())).result()
+    except InputError:
+        raise
     except Exception as error:  # of pickling, or of a process that died of it
         names = ", ".join(label for _, label in places)
         raise InputError(f"{names}: got {in_words(error)}; expected what a worker can be sent and trace") from error

@@ -102,6 +102,12 @@ def register_optimizer(name: str, factory: Callable[..., Any], summary: str = ""
     own = {rate, fields.get("mask"), fields.get("key")}
     kinds = {key: kind for key, p in parameters.items() if key not in own and (kind := _kind(p))}
     fields.setdefault("takes", " ".join(key if kind == "float" else f"{key}:{kind}" for key, kind in kinds.items()))
+    if not isinstance(summary, str):
+        raise InputError(f"register_optimizer: summary: got {short(summary)}; expected text")
+    if strange := [one for one in fields.get("contains", ()) if one not in OPTIMIZERS]:
+        raise InputError(
+            f"register_optimizer: contains: got {', '.join(map(str, strange))}; expected optimizers there are"
+        )
     entry = Optimizer(name, factory, summary or f"{name}, registered", own=True, **fields)
     variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     needed = {key for key, p in parameters.items() if p.default is p.empty and p.kind not in variadic}
@@ -169,10 +175,17 @@ def _check_step(entry: Optimizer) -> None:
     """Raise `InputError` where an optimizer's first step cannot be traced, or does not fit the parameters."""
     where = f"register_optimizer: {entry.name}"
     with _told(where, "a factory of an optax transformation that makes a step"):
-        _, (updates, *_) = fingerprint.optimizer(entry)
+        before, updates, after, _ = jax.eval_shape(*fingerprint.first_step(entry))
         found = jax.tree.map(lambda leaf: leaf.shape, updates)
         if found != fingerprint.SHAPES:
             raise InputError(f"{where}: got updates of the shapes {found}; expected {fingerprint.SHAPES} as of weights")
+        if strange := {str(leaf.dtype) for leaf in jax.tree.leaves(updates)} - {"float32"}:
+            raise InputError(f"{where}: got updates of {', '.join(sorted(strange))}; expected float32 as of weights")
+        kinds = [[f"{leaf.dtype} {leaf.shape}" for leaf in jax.tree.leaves(state)] for state in (before, after)]
+        trees: list[Any] = [jax.tree.structure(state) for state in (before, after)]
+        if trees[0] != trees[1] or kinds[0] != kinds[1]:
+            got = next((f"{old} that becomes {new}" for old, new in zip(*kinds, strict=False) if old != new), "another")
+            raise InputError(f"{where}: got a state of {got} after a step; expected the same types and shapes")
 
 
 def _kind(parameter: inspect.Parameter) -> str:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
+from statistics import median_low
 from typing import Any
 
 import numpy as np
@@ -218,7 +219,7 @@ THROUGHPUT_COLUMNS = [
 
 
 def _chunk_rows(entry: dict[str, Any]) -> list[dict[str, Any]]:
-    common = {"task": entry["task"], "program": entry["program"], "steps": np.nan, "width": np.nan}
+    common = {name: entry.get(name) for name in ("task", "program", "session")} | {"steps": np.nan, "width": np.nan}
     return [
         {**common, **chunk, "activation": activation, "lanes": lanes}
         for chunk in entry["chunks"]
@@ -252,13 +253,21 @@ def _throughput_row(
     peak = execution.get("gemm_flops_per_s")
     first = [chunk["seconds"] for chunk in entry["chunks"] if chunk["first"]]
     return [
-        *cell, environment.get("device"), environment.get("device_kind"), environment.get("precision"),
-        program["batch_size"], int(chunks["lanes"].sum()), width, execution.get("busy", execution["workers"]),
+        *cell, environment.get("device", manifest.get("device")), environment.get("device_kind"),
+        environment.get("precision"), program["batch_size"], int(chunks["lanes"].sum()), width,
+        _busy(execution, steady["session"]),
         entry["trace_s"], entry["compile_s"], entry["cache"], first[0] if first else np.nan,
         median, *stats.bootstrap_interval(samples, statistic=np.median), p95,
         len(samples), noise(low, median, high, len(samples)), rate, rate * program["batch_size"], flops,
         flops / peak if peak else np.nan, entry["program_bytes"],
     ]  # fmt: skip
+
+
+def _busy(execution: dict[str, Any], sessions: "pd.Series[Any]") -> int:
+    """How many workers trained at once in these sessions, or in the last where an earlier version did not tell."""
+    told = [session.get("busy") for session in execution.get("sessions", [])]
+    found = [told[int(number)] for number in sessions.dropna() if int(number) < len(told) and told[int(number)]]
+    return int(median_low(found)) if found else int(execution.get("busy", execution["workers"]))
 
 
 def times(journal: list[dict[str, Any]], execution: dict[str, Any]) -> pd.DataFrame:

@@ -271,8 +271,11 @@ def predict(
     found = {"outputs": outputs, **({"classes": outputs.argmax(1).astype(np.int32)} if classified else {})}
     agreement = _agreement(found, y) if y is not None else ""
     target = out or model / "predictions.npz"
-    if target.exists() and target.samefile(data):
-        raise InputError(f"--out {target}: got the examples themselves; expected another file")
+    taken = {data: "the examples themselves", model / saved.ARRAYS: "the model itself"}
+    taken |= {model / saved.DESCRIPTION: "the model itself"}
+    for file, what in taken.items():
+        if target.exists() and target.samefile(file):
+            raise InputError(f"--out {target}: got {what}; expected another file")
     content = io.BytesIO()
     np.savez(content, allow_pickle=False, **found)
     files.write(target, content.getvalue())

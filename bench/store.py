@@ -128,7 +128,7 @@ class Store:
         files.write(self.path / JOURNAL, b"".join(map(_line, entries)))
         named = {part.file for part in parts(self.path, entries)}
         for file in (self.path / "shards").iterdir():
-            if file not in named:
+            if file not in named and not file.is_dir():  # of a file manager's, or a notebook's
                 file.unlink()
 
 

@@ -20,7 +20,7 @@ from loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
 
 from bench import gpus, turns
 from bench.datasets import cache_folder
-from bench.errors import Raised, in_words, out_of_memory
+from bench.errors import InputError, Raised, in_words, out_of_memory
 from bench.machine import cores
 
 BrokenWorker = BrokenProcessPool
@@ -110,6 +110,14 @@ def prepare(core: int | None, shared: Path | None, parent: int, compile_cache: s
     configure(compile_cache)
 
 
+# What changes numbers, or whether there are any: as jax has it, whatever the environment says
+NUMBERS = {
+    "jax_enable_x64": False, "jax_threefry_partitionable": True, "jax_default_prng_impl": "threefry2x32",
+    "jax_disable_jit": False, "jax_debug_nans": False, "jax_check_tracer_leaks": False,
+    "jax_numpy_rank_promotion": "allow", "jax_numpy_dtype_promotion": "standard",
+}  # fmt: skip
+
+
 def configure(compile_cache: str) -> None:
     """Set what every process that trains has in common."""
     import jax
@@ -118,6 +126,8 @@ def configure(compile_cache: str) -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     jax.config.update("jax_default_matmul_precision", "float32")
+    for name, value in NUMBERS.items():
+        jax.config.update(name, value)
 
 
 def _follow(parent: int) -> None:
@@ -185,9 +195,17 @@ def sample_group(group: Any) -> Any:
 
 def fingerprints(entries: list[Any]) -> list[str]:
     """`bench.fingerprint.fingerprint` of each: here, as a task loads its data, and a device belongs to its worker."""
-    from bench.fingerprint import fingerprint
+    from bench.activations import Activation
+    from bench.fingerprint import fingerprint, mixes
 
-    return [fingerprint(entry) for entry in entries]
+    found = [fingerprint(entry) for entry in entries]
+    for entry, code in zip(entries, found, strict=True):
+        if code and isinstance(entry, Activation) and mixes(entry):
+            raise InputError(
+                f"activation {entry.label}: got numbers that each hang on several; expected a function of one number",
+                "what normalizes or sums over channels is a layer: a task of your own may have it",
+            )
+    return found
 
 
 def gemm_rate() -> float:

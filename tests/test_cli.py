@@ -536,3 +536,11 @@ def test_info_measures_one_worker_and_all_at_once() -> None:
     assert found["all_workers"]["triad_bytes"] == [2**26]
     assert min(found["one_worker"]["gemm_flops_per_s"]["float32"].values()) > 1e6
     assert found["one_worker"]["dispatch_s"] > found["one_worker"]["scan_step_s"] > 0
+
+
+def test_what_a_terminal_has_no_letter_for_does_not_stop_a_verb() -> None:
+    command = [sys.executable, "-m", "bench", "validate"]
+    found = subprocess.run(
+        command, env={**os.environ, "PYTHONIOENCODING": "ascii"}, capture_output=True, text=True, check=False
+    )
+    assert found.returncode == 0 and found.stderr == "" and "0 missed" in found.stdout

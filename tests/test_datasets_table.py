@@ -265,3 +265,19 @@ def test_a_table_is_trained_on_and_further_rows_are_predicted(
     assert done.exit_code == 2 and "bench data pack FILE.csv --target COLUMN" in done.output
     done = call(app, ["data", "pack", "mine.csv", "--out", "other.npz"])
     assert done.exit_code == 2 and "got neither or both of it and --like" in done.output
+
+
+def test_rows_longer_than_the_header_and_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text("a,b,y\n" + "1,2.5,1,1\n2,1.5,0,0\n" * ROWS, "utf-8")
+    assert told(path) == ["got rows with more fields than the header has; expected as many"]
+    path.write_text("y,v,y\n" + "1,2.5,1\n0,1.5,0\n" * ROWS, "utf-8")
+    assert told(path) == ["got several columns of the name y; expected another name for each"]
+
+
+def test_classes_of_many_digits_keep_their_names(table: Callable[..., Path], tmp_path: Path) -> None:
+    path = table(a=range(2 * ROWS), y=[1_000_001, 1_000_002] * ROWS)
+    found = packed(path, "y")
+    assert found.classes == ("1000001", "1000002")
+    (tmp_path / "like.npz").write_bytes(found.archive)
+    assert set(packed_like(path, tmp_path / "like.npz").arrays["y"]) == {0, 1}

@@ -152,3 +152,11 @@ def test_two_runs_are_compared_from_python() -> None:
         bench.comparison(a, 3)
     with pytest.raises(DataError, match="got a throughput run; expected a convergence run"):
         bench.comparison(a, bench.load("results/throughput"))
+
+
+def test_a_kind_of_another_type_and_an_empty_address_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"kind: got \['throughput'\]; expected"):
+        kinds.parse({"kind": ["throughput"], "name": "x"})
+    with pytest.raises(InputError, match="--dask: got nothing; expected the address of a scheduler"):
+        bench.run("smoke", tmp_path / "run", dask="")
+    assert not (tmp_path / "run").exists()

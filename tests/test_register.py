@@ -16,7 +16,19 @@ import numpy as np
 import optax
 import pytest
 
-from bench import kinds, manifests, plan, register_activation, register_optimizer, register_task, report, store, suite
+from bench import fingerprint as fingerprints
+from bench import (
+    kinds,
+    manifests,
+    plan,
+    register_activation,
+    register_optimizer,
+    register_task,
+    report,
+    store,
+    suite,
+    worker,
+)
 from bench.activations import ACTIVATIONS
 from bench.errors import InputError
 from bench.fingerprint import fingerprint
@@ -90,7 +102,7 @@ class TestActivation:
     def test_is_asked_for_where_a_run_names_it_and_nobody_registered_it(self, tmp_path: Path) -> None:
         register_activation("half", lambda x: x / 2)
         made = plan.make(parsed(activations=["half"]))
-        manifest = manifests.describe(made, made.suite, "bench", {})
+        manifest = manifests.describe(made, "bench", {})
         with store.Store(tmp_path / "run") as held:
             held.write_manifest(manifest)
         assert kinds.wanted(None, tmp_path / "run")[1] == made.suite
@@ -389,3 +401,59 @@ except RuntimeError:
     environment = {**os.environ, "JAX_PLATFORMS": "nowhere"}  # a GPU's memory is its workers'
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout == "no device was there to be taken\n"
+
+
+# --- what would train other than it says ---------------------------------------------------------------------------
+
+
+def truncated(learning_rate: float) -> optax.GradientTransformation:
+    """Its state begins as a whole number and becomes another."""
+    return optax.GradientTransformation(
+        lambda parameters: jnp.asarray(0),
+        lambda g, state, parameters=None: (jax.tree.map(lambda x: -learning_rate * state * x, g), 0.9 * state + 0.1),
+    )
+
+
+def narrow(learning_rate: float) -> optax.GradientTransformation:
+    """Its updates are bfloat16."""
+    return optax.GradientTransformation(
+        lambda parameters: (),
+        lambda g, state, parameters=None: (jax.tree.map(lambda x: (-learning_rate * x).astype("bfloat16"), g), state),
+    )
+
+
+@pytest.mark.parametrize(
+    ("factory", "fields", "told"),
+    [
+        (truncated, {}, r"got a state of int32 \(\) that becomes float32 \(\) after a step; expected the same types"),
+        (narrow, {}, "got updates of bfloat16; expected float32 as of weights"),
+        (decay, {"summary": 3}, "summary: got 3; expected text"),
+        (decay, {"contains": ("nosuch",)}, "contains: got nosuch; expected"),
+    ],
+)
+def test_an_optimizer_that_shared_programs_or_reports_cannot_take_is_refused(
+    factory: Any, fields: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(InputError, match=told):
+        register_optimizer("odd", factory, **fields)
+    assert "odd" not in OPTIMIZERS
+
+
+@pytest.mark.parametrize(
+    ("function", "mixed"),
+    [
+        (lambda x: 6 * jax.nn.softmax(x), True),
+        (lambda x: x - x.mean(axis=-1, keepdims=True), True),
+        (lambda x: x + jnp.sin(x) ** 2, False),
+        (lambda x: jnp.stack([x, 0.1 * x, jnp.tanh(x)]).max(axis=0), False),
+        (lambda x: jnp.interp(x, jnp.array([-1.0, 1.0]), jnp.array([0.0, 1.0])), False),
+    ],
+)
+def test_an_activation_that_makes_a_number_of_several_is_refused_before_a_run(function: Any, mixed: bool) -> None:
+    entry = register_activation("mine", function)
+    assert fingerprints.mixes(entry) == mixed
+    if mixed:
+        with pytest.raises(InputError, match="activation mine: got numbers that each hang on several"):
+            worker.fingerprints([entry])
+    else:
+        assert all(worker.fingerprints([entry]))

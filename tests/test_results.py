@@ -361,3 +361,24 @@ def test_a_run_that_has_trained_nothing_shows_nothing(tmp_path: Path) -> None:
         manifest = {"seeds": {"tune": [1], "evaluate": [2]}, "cells": [], "tasks": {}}
         held.write_manifest({"schema": store.SCHEMA_VERSION, **manifest})
     assert Run(tmp_path).exhibits == {}
+
+
+def test_a_run_that_was_stopped_has_a_report(smoke_run: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copytree(smoke_run, tmp_path / "stopped"))
+    with store.Store(path) as held:
+        manifest = store.read_manifest(path)
+        told = {"device", "device_kind", "precision", "ready", "devices", "compile_options", "xla_flags"}
+        manifest["environment"] = {key: of for key, of in manifest["environment"].items() if key not in told}
+        held.write_manifest(manifest | {"status": "interrupted"})  # as before its workers have told of their device
+    found = Run(path)
+    assert set(found.throughput["device"]) == {"cpu"}
+    assert "is interrupted" in bench.report(found, tmp_path / "report").with_name("report.md").read_text("utf-8")
+
+
+def test_the_workers_of_a_timing_are_those_that_were_busy_then(copy: Path) -> None:
+    before = Run(copy).throughput["workers"]
+    manifest = Run(copy).manifest
+    assert all("busy" in session for session in manifest["execution"]["sessions"])
+    manifest["execution"]["sessions"].append({**manifest["execution"]["sessions"][0], "busy": 8, "workers": 8})
+    manifest["execution"] |= {"busy": 8, "workers": 8}  # as of a run that was complete and resumed with more
+    assert results.throughput(Run(copy).journal, manifest)["workers"].equals(before)

@@ -234,6 +234,10 @@ def test_the_examples_are_not_overwritten_by_what_is_predicted_of_them(tmp_path:
     code, output = bench("predict", str(model), str(data), "--out", str(data))
     assert code == 2 and "got the examples themselves; expected another file" in output
     assert data.read_bytes() == before
+    before = (model / "model.safetensors").read_bytes()
+    code, output = bench("predict", str(model), str(data), "--out", str(model / "model.safetensors"))
+    assert code == 2 and "got the model itself; expected another file" in output
+    assert (model / "model.safetensors").read_bytes() == before
 
 
 def test_a_signal_ends_a_training_with_a_sentence(tmp_path: Path) -> None:

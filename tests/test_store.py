@@ -596,3 +596,11 @@ def test_a_full_disk_is_told_with_the_file(
         with pytest.raises(OSError, match="No space left") as caught:
             write(held, {"shard": "s"})
     assert Path(caught.value.filename).parent == run
+
+
+def test_a_folder_among_the_shards_is_left_alone(tmp_path: Path) -> None:
+    with Store(tmp_path) as held:
+        (tmp_path / "shards" / ".ipynb_checkpoints").mkdir()
+        (tmp_path / "shards" / "left.parquet").touch()
+        assert held.recover() == []
+    assert [file.name for file in (tmp_path / "shards").iterdir()] == [".ipynb_checkpoints"]

@@ -259,3 +259,21 @@ def test_it_goes_away_when_its_parent_is_killed() -> None:
         while alive(pid) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert not alive(pid)
+
+
+def test_numbers_do_not_hang_on_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"ENABLE_X64": "1", "DEFAULT_PRNG_IMPL": "rbg", "THREEFRY_PARTITIONABLE": "0"}.items():
+        monkeypatch.setenv(f"JAX_{name}", value)
+    one = Worker("cpu", 0)
+    try:
+        found = one.submit(configured).result()
+    finally:
+        one.shutdown()
+    assert found == worker.NUMBERS
+
+
+def configured() -> dict[str, object]:
+    """What jax is set to in the worker that is asked."""
+    import jax
+
+    return {name: jax.config.values[name] for name in worker.NUMBERS}

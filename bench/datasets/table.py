@@ -1,6 +1,9 @@
 """A table of a user's own, as a text file with a header, as the arrays of a `.npz`: numbers in, split for a test."""
 
+import csv
 import io
+import warnings
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -129,7 +132,7 @@ def _told_target(table: "pd.DataFrame", target: str, classes: Sequence[str]) -> 
         return {}, [f"{target}: got values that are missing or no numbers; expected all, or no such column"]
     if not classes:
         return {"y": column.to_numpy(np.float64)}, []
-    told = column.map(lambda kind: f"{kind:g}" if numeric else str(kind))
+    told = column.map(lambda kind: f"{kind:.15g}" if numeric else str(kind))
     strange = sorted(set(told) - set(classes))
     places = {name: place for place, name in enumerate(classes)}
     wrong = [f"{target}: got {listed(strange)}; expected one of {listed(classes)}"] if strange else []
@@ -150,14 +153,21 @@ def _read(path: Path, least: int = 4 * LEAST_OF_A_CLASS) -> "pd.DataFrame":
         with path.open(encoding="utf-8-sig") as file:
             header = file.readline()
         separator = max(SEPARATORS, key=header.count)
-        table = pd.read_csv(path, sep=separator, encoding="utf-8-sig", skipinitialspace=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # of rows with more fields than the header
+            table = pd.read_csv(path, sep=separator, encoding="utf-8-sig", skipinitialspace=True, index_col=False)
     except FileNotFoundError:
         raise InputError(f"{path}: got no such file; expected a table as text, with a header") from None
     except OSError as error:
         raise InputError(f"{path}: got {error.strerror}; expected a readable file") from None
+    except pd.errors.ParserWarning:
+        raise InputError(f"{path}: got rows with more fields than the header has; expected as many") from None
     except (ValueError, pd.errors.ParserError) as error:  # not UTF-8, no columns, lines of other lengths
         reason = str(error).strip().splitlines()[0][:100] if str(error).strip() else type(error).__name__
         raise InputError(f"{path}: got what is no table ({reason}); expected text in UTF-8, with a header") from None
+    names = [name for name in next(csv.reader([header], delimiter=separator, skipinitialspace=True)) if name]
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise InputError(f"{path}: got several columns of the name {listed(twice)}; expected another name for each")
     if len(table) < least:
         raise InputError(f"{path}: got {len(table)} rows; expected at least {least}, and a header")
     return table.rename(columns=str)
@@ -207,7 +217,7 @@ def _target(column: "pd.Series[object]", regression: bool) -> "tuple[np.ndarray,
     kinds = sorted(known.unique(), key=None if numeric else str)
     counts = known.value_counts()
     few = [f"{kind} ({counts[kind]})" for kind in kinds if counts[kind] < LEAST_OF_A_CLASS]
-    labels = tuple(f"{kind:g}" if numeric else str(kind) for kind in kinds)
+    labels = tuple(f"{kind:.15g}" if numeric else str(kind) for kind in kinds)
     wrong = [f"{column.name}: got one class, {labels[0]}; expected two or more"] if len(kinds) == 1 else []
     if few:
         wrong.append(
