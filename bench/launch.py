@@ -109,7 +109,7 @@ class Session:
         self.pool, self.died = cluster.connected(dask, made.device, workers, stack) if dask else local(made, workers)
         self.busy = self.pool if dask else self.pool[: devices.busy(made.device, len(self.pool))]
         for one in self.pool:
-            stack.callback(one.shutdown)
+            stack.callback(one.shutdown, wait=not dask)  # of a cluster that is gone there is nothing to wait for
         self.described = [one.submit(worker.describe) for one in self.pool]
         gpu = made.device == "gpu"
         self.gpu = str(devices.described("gpu", self.described[0])["device_kind"]) if gpu else ""

@@ -7,7 +7,7 @@ test's fake serve alike.
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -166,6 +166,11 @@ class Runner:
                 self.killers[shard.program.id] += 1
                 self._check_hope(error)
                 self._fail(shard, f"its worker died {TRIES} times ({how_it_ended(error)})")
+        except CancelledError as error:  # by nobody here: who gave out the work is gone
+            raise ResourceError(
+                "workers: got none that can be asked any more, as the scheduler is gone; expected it until the end",
+                "what is done is kept: --resume goes on with it",
+            ) from error
         except Exception as error:  # whatever a user's activation or optimizer raises is data, told with the lane
             slot.programs.discard(shard.program.id)
             self._fail(shard, in_words(error))

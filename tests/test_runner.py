@@ -3,7 +3,7 @@
 import dataclasses
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Executor, Future
+from concurrent.futures import CancelledError, Executor, Future
 from itertools import chain, pairwise
 from typing import Any
 from unittest.mock import patch
@@ -426,6 +426,18 @@ def test_an_exception_is_told_at_once_and_costs_its_own_lanes(small: Plan) -> No
     assert site.records[victim].keys() == {"error"}
     assert site.records[victim]["error"].startswith("ValueError: no such thing (test_runner.py, line ")
     assert {shard for shard, rows in site.committed.items() if rows[0]["status"] == "failed"} == {victim}
+
+
+def test_where_who_gives_out_the_work_is_gone_the_run_ends_and_no_lane_has_failed(small: Plan) -> None:
+    def gone(shard: Shard) -> Result:
+        if shard.id == "00001-tune-000":
+            raise CancelledError
+        return trained(shard)
+
+    site = Site(small, workers=1, execute=gone)
+    with pytest.raises(ResourceError, match="as the scheduler is gone; expected it until the end"):
+        site.run()
+    assert all(row["status"] == "ok" for rows in site.committed.values() for row in rows)
 
 
 def test_a_cell_of_which_all_tuning_failed_is_evaluated_all_the_same(small: Plan) -> None:
