@@ -68,9 +68,8 @@ def region_sentence(regions: pd.DataFrame) -> str:
     spans, bounds = groups["decades"].median(), {str(name): _is_bound(rows) for name, rows in groups}
     near = groups["step"].max() / 2
     first, last = (_alike(spans, near, str(end)) for end in (spans.idxmax(), spans.idxmin()))
-    ends = " to ".join(dict.fromkeys(f"{span:.1f}" for span in (spans[first].min(), spans[first].max())))
     least = "at least " * any(bounds[name] for name in first)
-    kept = f"over {least}{ends} decades of learning rates (median{'s' * (len(first) > 1)}) "
+    kept = f"over {least}{_ends(spans[first])} decades of learning rates (median{'s' * (len(first) > 1)}) "
     if len(first) == len(spans) > 1:
         return (
             "No optimizer forgives a learning rate that is off much more than another, as far as the rates that were "
@@ -84,8 +83,12 @@ def region_sentence(regions: pd.DataFrame) -> str:
     head = f"{few(first)} {told}: {kept}"
     if set(first) & set(last) or any(bounds[name] for name in last):
         return f"{head}."
-    ends = " to ".join(dict.fromkeys(f"{span:.1f}" for span in (spans[last].min(), spans[last].max())))
-    return f"{head}; {few(last)} {'is' if len(last) == 1 else 'are'} the least forgiving, {ends} decades."
+    verb = "is" if len(last) == 1 else "are"
+    return f"{head}; {few(last)} {verb} the least forgiving, {_ends(spans[last])} decades."
+
+
+def _ends(spans: "pd.Series[float]") -> str:
+    return " to ".join(dict.fromkeys(f"{span:.1f}" for span in (spans.min(), spans.max())))
 
 
 def _alike(spans: "pd.Series[float]", near: "pd.Series[float]", end: str) -> list[str]:

@@ -125,6 +125,7 @@ def test_the_fastest_cell_stands_beside_those_that_share_its_measurement_or_cann
     assert str(stats.Beside.fastest(frame[:1])) == ""
     few = frame.assign(noisy="few")
     assert str(stats.Beside.fastest(few)) == f"{found}, by few samples of each"
+    assert str(stats.Beside.fastest(few[:1])) == "", "there is none to tell it from"
     once = frame.assign(step_s_low=np.nan, step_s_high=np.nan)
     assert stats.Beside.fastest(once) == stats.Beside(1, 0), "one sample has no interval"
 

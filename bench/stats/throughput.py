@@ -192,7 +192,11 @@ class Beside:
         same = (taken == taken.loc[place]).all(axis=1) & (rate == rate[place])
         level = np.log(rate[place] / rate) <= np.hypot(half, half[place])
         alike = set(cells[same]) - {cells[place]}
-        return cls(len(alike), len(set(cells[level]) - alike - {cells[place]}), frame.at[place, "noisy"] == "few")
+        return cls(
+            len(alike),
+            len(set(cells[level]) - alike - {cells[place]}),
+            len(cells) > 1 and frame.at[place, "noisy"] == "few",
+        )
 
     def __str__(self) -> str:
         """What follows the name of the fastest in a sentence; nothing where it stands alone."""
