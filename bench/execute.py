@@ -310,7 +310,7 @@ def axes(program: Program) -> train.Lane:
 def _data(task: Task) -> Any:
     """A task's data on the devices, once where those of several are alike: most options change the network alone."""
     if task.name not in _DATA:
-        loaded = task.load(task)
+        loaded = task.data()
         key = _contents(loaded) or task.name
         if key not in _ALIKE:
             _ALIKE[key] = mesh.replicated(loaded)

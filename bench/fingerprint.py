@@ -112,7 +112,7 @@ def squares(parameters: Any) -> Any:
 
 def task(entry: Task) -> Any:
     """The same of a task's functions on its data, with no activation."""
-    data = entry.load(entry)
+    data = entry.data()
 
     def once(key: Any, index: Any) -> Any:
         problem = entry.build(entry, (NO_ACTIVATION,), index)

@@ -47,7 +47,7 @@ def fit(
     lane = Lane("", task.name, *labels, "evaluate", learning_rate, seed)
     if task.dataset:
         task.dataset.check(task.dataset)
-    loaded = task.load(task)
+    loaded = task.data()
     scales, shape = from_raw(task, loaded)
     data = jax.device_put(loaded)
     one = jax.device_put(jax.tree.map(lambda x: x[0] if np.ndim(x) else x, execute.traced_lanes(program, [lane])))

@@ -21,7 +21,7 @@ from bench.initializers import DEVIATIONS
 from bench.labels import NO_ACTIVATION
 from bench.lazy import Lazy
 from bench.optimizers import OPTIMIZERS, Optimizer
-from bench.tasks import TASKS, Task
+from bench.tasks import TASKS, Task, own
 
 if TYPE_CHECKING:
     import jax
@@ -99,8 +99,8 @@ def register_optimizer(name: str, factory: Callable[..., Any], summary: str = ""
             f"register_optimizer: got a factory of {name} without {rate}; expected it among its arguments",
             f'register_optimizer("{name}", factory, learning_rate="{called}") where it is called {called} there',
         )
-    own = {rate, fields.get("mask"), fields.get("key")}
-    kinds = {key: kind for key, p in parameters.items() if key not in own and (kind := _kind(p))}
+    ours = {rate, fields.get("mask"), fields.get("key")}
+    kinds = {key: kind for key, p in parameters.items() if key not in ours and (kind := _kind(p))}
     fields.setdefault("takes", " ".join(key if kind == "float" else f"{key}:{kind}" for key, kind in kinds.items()))
     if not isinstance(summary, str):
         raise InputError(f"register_optimizer: summary: got {short(summary)}; expected text")
@@ -111,7 +111,7 @@ def register_optimizer(name: str, factory: Callable[..., Any], summary: str = ""
     entry = Optimizer(name, factory, summary or f"{name}, registered", own=True, **fields)
     variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     needed = {key for key, p in parameters.items() if p.default is p.empty and p.kind not in variadic}
-    if needed <= own | entry.arguments.keys():
+    if needed <= ours | entry.arguments.keys():
         _check_step(entry)
     OPTIMIZERS[name] = entry
     return entry
@@ -120,11 +120,14 @@ def register_optimizer(name: str, factory: Callable[..., Any], summary: str = ""
 def register_task(task: Task) -> Task:
     """Add a task, or put it in the place of one that was registered before; see docs/tasks.md for one from scratch.
 
-    Returns it as it is in the table. Raises `InputError` where it is none, or its name is taken or no name.
+    Returns it as it is in the table. Raises `InputError` where it is none, its name is taken or no name, or a field is
+    none of its kind.
     """
     if not isinstance(task, Task):
         raise InputError(f"register_task: got {task!r}; expected a bench.tasks.Task")
     _check_name(TASKS, "task", task.name)
+    if wrong := own.problems(task):
+        raise InputError([f"register_task: {task.name}: {problem}" for problem in wrong])
     TASKS[task.name] = replace(task, own=True)
     return TASKS[task.name]
 

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from bench import run, suite
-from bench.errors import InputError
+from bench.errors import DataError, InputError
 from bench.plan import make
 from bench.tasks import TASKS, own
 from bench.tasks.families import FAMILIES
@@ -197,3 +198,42 @@ def test_a_python_file_without_a_task_is_told(code: str, expected: str, tmp_path
         own.task(tmp_path / "own.py")
     with pytest.raises(InputError, match="no such file"):
         own.task(tmp_path / "other.py")
+
+
+def test_a_task_whose_fields_are_of_another_kind_is_told_with_all_of_them(tmp_path: Path) -> None:
+    wrong = 'samples=(1, 2, 3), metric="MSE", target="x", flops=float("nan"), load=None'
+    (tmp_path / "own.py").write_text(PYTHON.replace('name="own_python"', f'name="own_python", {wrong}'))
+    with pytest.raises(InputError) as caught:
+        own.task(tmp_path / "own.py")
+    told = [problem.removeprefix(f"{tmp_path / 'own.py'}: TASK: ") for problem in caught.value.problems]
+    assert told == [
+        "metric: got 'MSE'; expected a bench.losses.Metric, as MSE, to maximize or minimize",
+        "target: got 'x'; expected a finite float, of the validation metric",
+        "samples: got (1, 2, 3); expected bench.datasets.Samples of three ints",
+        "flops: got nan; expected an int of 0 or more, of one example",
+        "load: got None; expected a function",
+    ]
+
+
+def test_no_task_that_is_built_in_has_a_field_of_another_kind() -> None:
+    assert not [problem for task in TASKS.values() for problem in own.problems(task)]
+
+
+def test_a_metric_without_a_direction_is_told() -> None:
+    wine = TASKS["wine_mlp"]
+    (told,) = own.problems(replace(wine, metric=replace(wine.metric, direction="max")))
+    assert told.endswith("to maximize or minimize")
+
+
+def test_data_that_are_not_what_a_task_says_are_told_and_not_read_beyond_their_end() -> None:
+    wine = TASKS["wine_mlp"]
+    parts = wine.load(wine)
+    shorter = {**parts, "train": (parts["train"][0], parts["train"][1][:-1])}
+    for found, told in (
+        (shorter, "got train of the shape (105,); expected its first axis to be of 106"),
+        ({"train": parts["train"]}, "got no validation and no test; expected a dict of train, validation, test"),
+        (parts["train"], "got a tuple; expected a dict of train"),
+    ):
+        with pytest.raises(DataError, match=re.escape(f"task wine_mlp: load: {told}")):
+            replace(wine, load=lambda _, found=found: found).data()
+    assert wine.data().keys() == parts.keys()

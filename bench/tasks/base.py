@@ -4,14 +4,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bench.datasets import Dataset, Samples, Scaling
+from bench.datasets import SPLITS, Dataset, Samples, Scaling
+from bench.errors import DataError
 from bench.labels import called
+from bench.lazy import Lazy
 from bench.losses import Metric
 
 if TYPE_CHECKING:
+    import jax
     from jax import Array
 
     from bench.activations import Activation
+else:
+    jax = Lazy("jax")
 
 Tree = Any
 Option = type | tuple[str, ...]  # what a suite may set an option to: int, float or bool, or one of these names
@@ -100,6 +105,21 @@ class Task:
     def label(self, arguments: Mapping[str, Any]) -> str:
         """The name of this task with other options."""
         return called(self.name, arguments)
+
+    def data(self) -> dict[str, Tree]:
+        """What `load` gives. Raises `DataError` where training would read beside it: jax clamps places, unheard."""
+        found = self.load(self)
+        if not isinstance(found, dict) or (missing := [part for part in SPLITS if part not in found]):
+            got = f"no {' and no '.join(missing)}" if isinstance(found, dict) else f"a {type(found).__name__}"
+            raise DataError(f"task {self.name}: load: got {got}; expected a dict of {', '.join(SPLITS)}")
+        samples = self.samples.train
+        wrong = [leaf.shape for leaf in jax.tree.leaves(found["train"]) if leaf.shape[:1] != (samples,)]
+        if wrong and samples:
+            raise DataError(
+                f"task {self.name}: load: got train of the shape {wrong[0]}; expected its first axis to be of "
+                f"{samples:,}, as the task's samples say"
+            )
+        return found
 
 
 def variants(factory: Callable[..., Task], accepts: Mapping[str, Option]) -> Task:

@@ -1,10 +1,11 @@
 """Tasks of a user's own that a suite names by a file: arrays in a `.npz`, or a Python file with a `TASK`."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,46 @@ from bench import checks, scripts
 from bench.datasets import Samples, own
 from bench.datasets.base import Dataset
 from bench.errors import InputError
+from bench.losses import Metric
 from bench.tasks import TASKS
 from bench.tasks.base import Task
 from bench.tasks.families import FAMILIES, entry
 
 PERFECT = 1.0  # accuracy, R² and share of variance: what is aimed at where the suite names no target
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,50}"
+DIRECTIONS = ("maximize", "minimize")
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+
+
+def _count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {  # of a task: what fits, in code and in words
+    "kind": (
+        lambda kind: isinstance(kind, str) and kind.isprintable() and kind != "",
+        "what it asks for in a word, as regression",
+    ),
+    "summary": (lambda summary: isinstance(summary, str), "text"),
+    "metric": (
+        lambda metric: isinstance(metric, Metric) and metric.direction in DIRECTIONS,
+        f"a bench.losses.Metric, as MSE, to {' or '.join(DIRECTIONS)}",
+    ),
+    "target": (_number, "a finite float, of the validation metric"),
+    "baseline": (_number, "a finite float, of the test metric"),
+    "samples": (
+        lambda samples: isinstance(samples, Samples) and all(map(_count, samples)),
+        "bench.datasets.Samples of three ints",
+    ),
+    "parameters": (_count, "an int of 0 or more"),
+    "flops": (_count, "an int of 0 or more, of one example"),
+    "build": (callable, "a function"),
+    "load": (callable, "a function"),
+    "version": (_count, "an int of 0 or more"),
+}
 _known: ContextVar[Mapping[str, Any] | None] = ContextVar("known", default=None)  # of the `.npz` that is read
 
 
@@ -43,6 +78,12 @@ def _arrays(path: Path, model: str) -> tuple[Dataset, float]:
         return dataset, known["baseline"]
     dataset = own.dataset(path)
     return dataset, 0.0 if model == "autoencoder" else constant_score(path, dataset)
+
+
+def problems(task: Task) -> list[str]:
+    """What is wrong with the fields of a task that a user made, one line each."""
+    wrong = [(key, expected) for key, (fits, expected) in FIELDS.items() if not fits(getattr(task, key))]
+    return [f"{key}: got {getattr(task, key)!r}; expected {expected}" for key, expected in wrong]
 
 
 def facts(task: Task) -> dict[str, Any]:
@@ -104,4 +145,6 @@ def _from_python(path: Path) -> Task:
     if not isinstance(found, Task):
         got = "no TASK" if found is None else f"a TASK that is a {type(found).__name__}"
         raise InputError(f"{path}: got {got}; expected TASK = bench.tasks.Task(...)")
+    if wrong := problems(found):
+        raise InputError([f"{path}: TASK: {problem}" for problem in wrong])
     return replace(found, file=str(path), own=True)

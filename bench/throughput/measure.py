@@ -56,7 +56,7 @@ def prepare(group: Group) -> dict[str, Any]:
     ledger = Ledger()
     with ledger.under("load"):
         task = group.programs[0].task
-        loaded = task.load(task)
+        loaded = task.data()
     with ledger.under("transfer"):
         data = jax.block_until_ready(jax.device_put(loaded))
     untimed = {}
