@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 ALIKE = 100  # samples that must come out as the task has them
+PROBES = 4  # examples that nobody has, of which a trained network must always say the same
+SAME = 1e-3  # of the largest output: as far as two devices may differ
 Observer = Callable[[int, float, float, float], None]  # step, train loss, validation loss, validation metric
 
 
@@ -37,6 +39,7 @@ def fit(
     """
     prepare(device)
     import jax
+    import jax.numpy as jnp
     import numpy as np
 
     from bench import execute, train
@@ -63,6 +66,7 @@ def fit(
             break
     outcome, trained = jax.device_get(finish(one, data, carry, last))
     stopped_at = train.diverged_at(int(carry.stopped_at), curve[1], program.steps)
+    said = task.build(task, program.activations, jnp.int32(0)).predict
     return Network(
         suite,
         learning_rate,
@@ -78,7 +82,25 @@ def fit(
             "test_loss": float(outcome.test_loss),
             "test_metric": float(outcome.test_metric),
         },
+        probe=None if said is None or shape is None else np.asarray(jax.jit(said)(*trained, probes(shape))),
     )
+
+
+def probes(shape: tuple[int, ...]) -> "np.ndarray":
+    """Examples [PROBES, *shape] to know a network again by; drawn between -1 and 1."""
+    import numpy as np
+
+    return np.random.Generator(np.random.Philox(key=0)).uniform(-1, 1, (PROBES, *shape)).astype(np.float32)
+
+
+def _differ(known: "np.ndarray", found: "np.ndarray") -> float:
+    """How far apart outputs are, as a share of the largest that was known; what is not finite in both is alike."""
+    import numpy as np
+
+    counts = np.isfinite(known) | np.isfinite(found)
+    apart = np.abs(found[counts] - known[counts])
+    size = np.abs(known[np.isfinite(known)]).max(initial=0)
+    return float(apart.max(initial=0) / (size or 1))
 
 
 def predict(network: Network, x: "np.ndarray") -> "np.ndarray":
@@ -87,7 +109,8 @@ def predict(network: Network, x: "np.ndarray") -> "np.ndarray":
     x are as the data set has them; of images without colours also without an axis for these.
 
     Raises `InputError` where the network diverged, the task predicts nothing, or x has another shape or values that are
-    no numbers, `DataError` where the arrays are not those of the network.
+    no numbers, `DataError` where the arrays are not those of the network, or it is no more what it was: its activation,
+    say, was defined anew.
     """
     if network.scores["status"] == "diverged":
         raise InputError(
@@ -102,7 +125,7 @@ def predict(network: Network, x: "np.ndarray") -> "np.ndarray":
     program = program_of(network.suite)
     task = program.task
     problem = task.build(task, program.activations, jnp.int32(0))
-    if problem.predict is None or network.shape is None or task.dataset is None:
+    if problem.predict is None or network.probe is None or network.shape is None or task.dataset is None:
         raise InputError(f"task {task.name}: got a task that predicts nothing; expected one that maps x to y")
     expected = task.dataset.shape
     if (*x.shape[1:], 1) == expected:
@@ -119,8 +142,13 @@ def predict(network: Network, x: "np.ndarray") -> "np.ndarray":
     if not np.isfinite(scaled).all():
         raise InputError("x: got nan, or more than a float32 holds; expected finite numbers")
     like = jax.eval_shape(problem.init, jax.random.key(0))
-    outputs = jax.jit(problem.predict)(*restored(network.arrays, like), scaled)
-    found = np.asarray(outputs)
+    outputs = jax.jit(problem.predict)(*restored(network.arrays, like), np.concatenate([probes(network.shape), scaled]))
+    known, found = np.split(np.asarray(outputs), [PROBES])
+    if not (apart := _differ(network.probe, known)) <= SAME:
+        raise DataError(
+            f"model: got outputs that differ by {apart:.1%} from those after training; expected the same network",
+            "an activation or a task of a Python file may have changed since: bring it back, or train the model again",
+        )
     y = network.scales.get("y") if task.kind == "regression" else None
     return y.inverse(found) if y else found
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 ARRAYS, DESCRIPTION = "model.safetensors", "model.json"
-SCHEMA = 3
+SCHEMA = 4
 
 
 def others(folder: Path) -> bool:
@@ -44,13 +44,15 @@ class Network(NamedTuple):
     shape: tuple[int, ...] | None  # of an x as it takes it; None where it is not one of the data set, scaled
     scales: dict[str, Scale]  # x and, for a regression, y
     scores: dict[str, Any]
+    probe: "np.ndarray | None"  # what it said of numbers that are always the same; None of one that predicts nothing
 
     def save(self, folder: Path) -> None:
         """Write both files, each whole or not at all; the description, which names the other's checksum, last."""
         from safetensors.numpy import save
 
         scales = {f"scale.{axis}.{part}": v for axis, of in self.scales.items() for part, v in of._asdict().items()}
-        content = save({**{f"network.{name}": array for name, array in self.arrays.items()}, **scales})
+        probe = {} if self.probe is None else {"probe": self.probe}
+        content = save({**{f"network.{name}": array for name, array in self.arrays.items()}, **scales, **probe})
         description = {
             "schema": SCHEMA,
             "suite": self.suite.described(),
@@ -106,4 +108,5 @@ def load(folder: Path) -> Network:
         shape=None if shape is None else tuple(shape),
         scales={axis: Scale(*(named[f"scale.{axis}.{part}"] for part in Scale._fields)) for axis in axes},
         scores=description["scores"],
+        probe=named.get("probe"),
     )

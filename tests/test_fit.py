@@ -6,10 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bench import fit, saved
+from bench import fit, register_activation, saved
+from bench.activations import ACTIVATIONS
 from bench.datasets import DATASETS, arrays, own
 from bench.errors import DataError, InputError
 from bench.results import load
@@ -205,7 +207,7 @@ def test_damage_is_noticed(wine: saved.Network, tmp_path: Path) -> None:
         ("tanh", "relu", "contents that do not match their checksum"),
         ('"sha256"', '"sha"', "contents that do not match their checksum"),
         ('"learning_rate"', '"rate"', "contents that do not match their checksum"),
-        ('"schema": 3', '"schema": 2', "got schema 2; expected 3"),
+        ('"schema": 4', '"schema": 3', "got schema 3; expected 4"),
         ("{", "[", "not JSON"),
     ],
 )
@@ -230,6 +232,29 @@ def test_examples_of_another_shape_are_refused(wine: saved.Network) -> None:
 def test_arrays_of_another_network_are_refused(wine: saved.Network) -> None:
     with pytest.raises(DataError, match="another network"):
         fit.predict(wine._replace(arrays={}), np.ones((1, 13)))
+
+
+def test_a_network_whose_activation_was_defined_anew_predicts_nothing(tmp_path: Path) -> None:
+    register_activation("mine", lambda x: jnp.where(x > 0, x, 0.1 * x))
+    try:
+        network = fit.fit(suite(activations=["mine"]), 0.03, 2)
+        network.save(tmp_path)
+        x = np.ones((1, 13))
+        before = fit.predict(saved.load(tmp_path), x)
+        register_activation("mine", lambda x: jnp.where(x > 0, x, 0.1 * x) + 0)
+        np.testing.assert_allclose(fit.predict(saved.load(tmp_path), x), before, rtol=1e-5)
+        register_activation("mine", lambda x: jnp.where(x > 0, x, 0.2 * x))
+        with pytest.raises(DataError, match=r"got outputs that differ by .* from those after training"):
+            fit.predict(saved.load(tmp_path), x)
+    finally:
+        del ACTIVATIONS["mine"]
+
+
+def test_outputs_that_are_not_finite_are_known_again() -> None:
+    known = np.array([[1.0, np.nan], [np.inf, -2.0]])
+    assert fit._differ(known, known) == 0
+    assert not fit._differ(known, np.nan_to_num(known)) <= fit.SAME
+    assert fit._differ(known, known * [[1, 1], [1, 1.1]]) == pytest.approx(0.1)
 
 
 def test_the_cell_that_leads_a_run_is_trained_again(smoke_run: Path) -> None:
