@@ -96,8 +96,8 @@ def test_all_that_is_wrong_is_told_at_once(table: Callable[..., Path]) -> None:
     )  # fmt: skip
     assert told(path) == [
         "size: got 1 of 60 values that are missing; expected all",
-        "y: got the classes b (2); expected at least 5 samples of each",
         "name: got 60 different texts (n0, n105, n112, ...); expected numbers, or at most 50 of them",
+        "y: got the classes b (2); expected at least 5 samples of each",
     ]
     assert [problem.partition(":")[0] for problem in told(path, leave_out=["name"])] == ["size", "y"]
 
@@ -113,10 +113,34 @@ def test_all_that_is_wrong_is_told_at_once(table: Callable[..., Path]) -> None:
             {"x": range(ROWS), "y": [1] * (ROWS - 1) + [2]},
             "y: got the classes 2 (1); expected at least 5 samples of each, or --regression where it is a number",
         ),
+        (
+            {"x": range(ROWS), "y": [*[0.5] * (ROWS - 1), "inf"]},
+            "y: got 1 of 40 values that are infinite, or more than 1e+18; expected smaller numbers",
+        ),
+        (
+            {"x": [-1e300, 1e19, *range(ROWS - 2)], "y": ["a", "b"] * (ROWS // 2)},
+            "x: got 2 of 40 values that are infinite, or more than 1e+18; expected smaller numbers",
+        ),
+        ({"x": range(ROWS), "y": [0.5] * ROWS}, "y: got 0.5 throughout; expected numbers that differ"),
+        (
+            {"hue": ["red", "blue"] * (ROWS // 2), "hue=red": range(ROWS), "y": ["a", "b"] * (ROWS // 2)},
+            "hue=red: got a column called as a text of hue; expected another name",
+        ),
     ],
 )
 def test_what_does_not_fit(table: Callable[..., Path], columns: dict[str, object], problem: str) -> None:
     assert told(table(**columns)) == [problem]
+
+
+def test_what_is_left_out_is_not_predicted_and_only_helps_where_another_column_is_wrong(
+    table: Callable[..., Path],
+) -> None:
+    path = table(x=[*range(ROWS - 1), ""], y=[0.5] * ROWS)
+    assert told(path, leave_out=["y"]) == ["got y as what to predict and to leave out; expected one of them"]
+    for leave_out, hint in (([], "--leave-out COLUMN does without a column"), (["x"], "")):
+        with pytest.raises(InputError) as error:
+            packed(table(x=[*range(ROWS - 1), ""], z=range(ROWS), y=[0.5] * ROWS), "y", leave_out)
+        assert error.value.hint == hint
 
 
 def test_texts_are_no_numbers_to_predict(table: Callable[..., Path]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.checks import listed, nearest
+from bench.datasets.own import LARGEST
 from bench.errors import InputError
 from bench.lazy import Lazy
 
@@ -57,11 +58,15 @@ def packed(
     if missing:
         known = list(map(str, table.columns))
         raise InputError([f"{path}: got no column {n!r}; expected {nearest('a column', n, known)}" for n in missing])
+    if target in leave_out:
+        raise InputError(f"{path}: got {target} as what to predict and to leave out; expected one of them")
     y, classes, wrong = _target(table[target], regression)
-    features, found = _features(table.drop(columns=list({target, *leave_out})))
-    problems = [*_incomplete(table.drop(columns=list(leave_out))), *wrong, *found]
-    if problems:
-        raise InputError([f"{path}: {problem}" for problem in problems], "--leave-out COLUMN does without a column")
+    rest = table.drop(columns=[target, *leave_out])
+    features, found = _features(rest)
+    wrong += _unfit(table[[target]])
+    if problems := [*_unfit(rest), *found, *wrong]:
+        hint = "--leave-out COLUMN does without a column" if len(problems) > len(wrong) else ""
+        raise InputError([f"{path}: {problem}" for problem in problems], hint)
     x = features.to_numpy(np.float64)
     names = ("x_train", "x_test", "y_train", "y_test")
     return Packed(dict(zip(names, _halves(x, y, test, seed, classes), strict=True)), tuple(features), classes, target)
@@ -89,7 +94,7 @@ def packed_like(path: Path, like: Path) -> Packed:
             problems.append(f"{column}: got {listed(sorted(table[column].astype(str).unique())[:3])}; expected numbers")
     missing = [column for column in kinds if column not in table]
     problems += [f"got no column {name!r}; expected it, as {like} has" for name in missing]
-    problems += _incomplete(table[[column for column in kinds if column in table]])
+    problems += _unfit(table[[column for column in kinds if column in table]])
     for column, known in kinds.items():
         if column in table and known:
             strange = sorted(set(table[column].dropna().astype(str)) - set(known))
@@ -173,18 +178,24 @@ def _read(path: Path, least: int = 4 * LEAST_OF_A_CLASS) -> "pd.DataFrame":
     return table.rename(columns=str)
 
 
-def _incomplete(table: "pd.DataFrame") -> list[str]:
-    """Which columns lack values, and how many."""
+def _unfit(table: "pd.DataFrame") -> list[str]:
+    """Which columns lack values, and how many, or have numbers that are too large to compute with."""
     lacking = table.isna().sum()
+    large = (table.select_dtypes("number").abs() > LARGEST).sum()
     return [
-        f"{name}: got {count:,} of {len(table):,} values that are missing; expected all"
-        for name, count in lacking[lacking > 0].items()
+        f"{name}: got {count:,} of {len(table):,} values that are {what}; expected {expected}"
+        for counts, what, expected in (
+            (lacking, "missing", "all"),
+            (large, f"infinite, or more than {LARGEST:g}", "smaller numbers"),
+        )
+        for name, count in counts[counts > 0].items()
     ]
 
 
 def _features(table: "pd.DataFrame") -> "tuple[pd.DataFrame, list[str]]":
     """The columns as numbers, and which cannot be."""
-    found, problems = {}, []
+    found: dict[str, pd.Series[float]] = {}
+    problems = []
     for name, column in table.items():
         if pd.api.types.is_numeric_dtype(column):
             found[str(name)] = column.astype(np.float64)
@@ -195,6 +206,10 @@ def _features(table: "pd.DataFrame") -> "tuple[pd.DataFrame, list[str]]":
             problems.append(f"{name}: got {shown}; expected numbers, or at most {MOST_KINDS} of them")
         else:
             found |= {f"{name}={kind}": (column.astype(str) == kind).astype(np.float64) for kind in kinds}
+            twice = [feature for kind in kinds if (feature := f"{name}={kind}") in table]
+            problems += [
+                f"{feature}: got a column called as a text of {name}; expected another name" for feature in twice
+            ]
     if not found and not problems:
         problems.append("got the target alone; expected a column to predict it from")
     return pd.DataFrame(found), problems
@@ -213,7 +228,8 @@ def _target(column: "pd.Series[object]", regression: bool) -> "tuple[np.ndarray,
         return np.zeros(0), (), [f"{column.name}: got {listed(list(known.unique()[:3]))}; expected numbers to predict"]
     whole = numeric and bool((known.astype(np.float64) % 1 == 0).all()) and known.nunique() <= MOST_CLASSES
     if regression or (numeric and not whole):
-        return column.to_numpy(np.float64), (), []
+        alike = [f"{column.name}: got {known.iloc[0]:g} throughout; expected numbers that differ"]
+        return column.to_numpy(np.float64), (), alike * (known.nunique() == 1)
     kinds = sorted(known.unique(), key=None if numeric else str)
     counts = known.value_counts()
     few = [f"{kind} ({counts[kind]})" for kind in kinds if counts[kind] < LEAST_OF_A_CLASS]
