@@ -189,10 +189,12 @@ def run(
 
     Tunes each cell, evaluates it on fresh seeds, and stores lanes and tables.
     """
-    from bench import kinds, store
+    from bench import folder, kinds, store
 
     if out and resume:
         raise InputError(f"--out {out}: got a second directory beside --resume {resume}; expected one of the two")
+    if report and (known := out or resume):
+        folder.check(folder.by_default(known.resolve().name))
     command = shlex.join(["bench", *sys.argv[1:]])
     found = kinds.carry_out(suite, out, device, workers, resume, dask, command=command, for_report=report)
     say(f"results: {found.path}")
@@ -259,7 +261,7 @@ def compare(
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else inf
     say(comparing.as_json(found) if as_json else "\n".join(comparing.lines(found, width)))
     if out:
-        from bench.reporting import write
+        from bench.folder import write
 
         say(f"page: {write(comparing.render(found, runs), out)}", sys.stderr if as_json else None)
     problems = []

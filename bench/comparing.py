@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from bench import reporting, templating
+from bench import folder, templating
 from bench.commands import together
 from bench.compare import Comparison, seeds_told
 from bench.figures import styles
@@ -66,7 +66,7 @@ def render(found: Comparison, runs: Sequence[Any]) -> dict[str, bytes]:
     )  # fmt: skip
     csv = found.cells.to_csv(index=False, lineterminator="\n")
     drawn = figure.files if figure else {}
-    return reporting.listed(drawn | {"tables/compare.csv": csv.encode()}, "comparison") | {"index.html": page.encode()}
+    return folder.listed(drawn | {"tables/compare.csv": csv.encode()}, "comparison") | {"index.html": page.encode()}
 
 
 def as_table(found: Comparison) -> Table:

@@ -84,10 +84,18 @@ def in_words(error: BaseException) -> str:
     """Type and message, and where it was in code of the user's, as `TypeError: no (mine.py, line 3)`."""
     if isinstance(error, Raised):
         return str(error)
-    first, *rest = f"{type(error).__name__}: {error}".splitlines()
+    first, *rest = f"{type(error).__name__}: {_message(error)}".splitlines()
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if not _installed(frame.filename)]
     place = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
     return "\n".join([first + place, *rest])
+
+
+def _message(error: BaseException) -> str:
+    """What an error says; of a user's own, which may fail to, nothing."""
+    try:
+        return str(error)
+    except Exception:
+        return "without a message"
 
 
 def how_it_ended(error: BaseException) -> str:

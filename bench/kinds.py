@@ -1,7 +1,7 @@
 """The kinds of suites, and for each what reads, runs and loads it: one table, `KINDS`."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib import import_module
@@ -16,10 +16,10 @@ from bench.lazy import Lazy, named
 from bench.suite import SuiteFile, contents, parse_as, stored
 
 if TYPE_CHECKING:
-    from bench import store
+    from bench import folder, store
     from bench.results import Run
-else:
-    store = Lazy("bench.store")  # it needs pyarrow, which a plan does without
+else:  # they need pyarrow, which a plan does without
+    folder, store = Lazy("bench.folder"), Lazy("bench.store")
 
 CONVERGENCE, THROUGHPUT = "convergence", "throughput"
 
@@ -99,7 +99,15 @@ def kind_of(suite: SuiteFile) -> str:
 
 def of_run(path: str | Path) -> str:
     """The kind of the run in a directory. Raises `InputError` or `DataError`."""
-    return str(store.read_manifest(Path(path)).get("kind", CONVERGENCE))
+    return _known(path, store.read_manifest(Path(path)))
+
+
+def _known(path: str | Path, manifest: Mapping[str, Any]) -> str:
+    """The kind that a manifest tells. Raises `DataError` where there is no such kind, perhaps of a newer version."""
+    kind = str(manifest.get("kind", CONVERGENCE))
+    if kind not in KINDS:
+        raise DataError(f"{path}: got a run of the kind {kind}; expected {nearest('a kind', kind, KINDS)}")
+    return kind
 
 
 def wanted(
@@ -112,10 +120,15 @@ def wanted(
     manifest = store.read_manifest(Path(resume)) if resume is not None else {}
     if manifest and device not in ("auto", manifest["device"]):
         raise InputError(f"--device: got {device!r}; expected {manifest['device']}, on which {resume} has begun")
+    if isinstance(suite, dict):
+        raise InputError(
+            "suite: got a dict; expected a Suite, a suite file or a suite's name",
+            "bench.Suite(**keys) makes a suite of it",
+        )
     if suite is not None:
         # what a suite names is looked up anew: it may have been registered again since the suite was made
         read_ = parse(suite.described()) if isinstance(suite, SuiteFile) else read(suite)
-        if manifest and (began := str(manifest.get("kind", CONVERGENCE))) != kind_of(read_):
+        if manifest and (began := _known(str(resume), manifest)) != kind_of(read_):
             raise InputError(
                 f"--resume {resume}: got a {began} run; expected a {kind_of(read_)} run, as {read_.name} is a suite of",
                 "leave SUITE out to go on with what was planned",
@@ -124,7 +137,7 @@ def wanted(
     if not manifest:
         raise InputError("SUITE: got nothing; expected a suite file or a suite's name", "bench list suites")
     with stored():
-        return KINDS[str(manifest.get("kind", CONVERGENCE))], parse(manifest["suite"], "manifest")
+        return KINDS[_known(str(resume), manifest)], parse(manifest["suite"], "manifest")
 
 
 def run(
@@ -231,7 +244,7 @@ def report(runs: Any, out: str | Path | None = None, reference: str = "") -> Pat
     listed = _listed(runs)
     kind = _of_runs(listed)
     told = _held_against(kind, reference)
-    found: Path = kind.get("report")(listed, out or Path("reports") / listed[0].name, **told)
+    found: Path = kind.get("report")(listed, out or folder.by_default(listed[0].name), **told)
     return found
 
 

@@ -33,6 +33,7 @@ def describe() -> dict[str, Any]:
         "platform": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
     } | ({"commit": known} if known else {})
 
 

@@ -120,14 +120,16 @@ def check_data(path: Path, previous: Mapping[str, Any], data: Mapping[str, str])
 
 
 def check_software(path: Path, previous: Mapping[str, Any]) -> None:
-    """Raise `DataError` where the run in `path` was begun with other versions of what can change a result."""
-    current, then = machine.describe()["packages"], previous["environment"]["packages"]
-    pairs = {name: (then.get(name), current.get(name)) for name in machine.COMPARABLE}
+    """Raise `DataError` where the run in `path` was begun with other versions, or options, of what computes it."""
+    current, then = machine.describe(), previous["environment"]
+    pairs = {name: (then["packages"].get(name), current["packages"].get(name)) for name in machine.COMPARABLE}
+    if "xla_flags" in then:
+        pairs["XLA_FLAGS"] = then["xla_flags"] or "none", current["xla_flags"] or "none"
     changed = [f"{name} {before}, now {after}" for name, (before, after) in pairs.items() if before != after]
     if changed:
         raise DataError(
             f"--resume {path}: got results of other software ({'; '.join(changed)}); expected the same",
-            "install these versions, or start a new run",
+            "bring these back, or start a new run",
         )
 
 
@@ -163,7 +165,8 @@ def enter_code(path: Path | None, manifest: Mapping[str, Any], programs: Sequenc
         raise
     except Exception as error:  # of pickling, or of a process that died of it
         names = ", ".join(label for _, label in places)
-        raise InputError(f"{names}: got {in_words(error)}; expected what a worker can be sent and trace") from error
+        told = _unsendable(places) or [f"{names}: got {in_words(error)}; expected what a worker can trace"]
+        raise InputError(told) from error
     found = [(kind, label, manifest[kind][label], code) for (kind, label), code in zip(places, codes, strict=True)]
     changed = [
         f"{kind[:-1]} {label}"
@@ -177,6 +180,19 @@ def enter_code(path: Path | None, manifest: Mapping[str, Any], programs: Sequenc
         )
     for _, _, entry, code in found:
         entry["code"] = code or entry.get("code", "")
+
+
+def _unsendable(places: Mapping[tuple[str, str], Any]) -> list[str]:
+    """Which entries cannot be pickled, and why: what a pool says of them is not which."""
+    import cloudpickle
+
+    problems = []
+    for (_, label), entry in places.items():
+        try:
+            cloudpickle.dumps(entry)
+        except Exception as error:  # whatever its parts raise
+            problems.append(f"{label}: got {in_words(error)}; expected what can be sent to a worker")
+    return problems
 
 
 def now() -> str:

@@ -30,7 +30,7 @@ def task_in(folder: Path) -> str:
     try:
         (task,) = json.loads((folder / DESCRIPTION).read_text("utf-8"))["suite"]["tasks"]
         return str(task.get("file") or task["name"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
         return ""
 
 
@@ -84,7 +84,7 @@ def load(folder: Path) -> Network:
     except (FileNotFoundError, NotADirectoryError):
         hint = "bench train TASK --out DIR makes one"
         raise InputError(f"{folder}: got no {DESCRIPTION} with its {ARRAYS}; expected a trained model", hint) from None
-    except ValueError:
+    except (ValueError, RecursionError):  # brackets in brackets, thousands of them
         raise DataError(f"{folder / DESCRIPTION}: got text that is not JSON; expected a model's description") from None
     schema = description.get("schema") if isinstance(description, dict) else None
     if schema != SCHEMA:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from types import ModuleType
 
@@ -39,6 +40,7 @@ def _module(path: Path) -> ModuleType:
         raise InputError(f"{path}: got a file that is no Python; expected one whose name ends in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    with redirect_stdout(sys.stderr):  # what it prints is not what we were asked for, such as JSON
+        spec.loader.exec_module(module)
     cloudpickle.register_pickle_by_value(module)  # workers cannot import it by its name
     return module

@@ -9,6 +9,7 @@ import signal
 import sys
 import tempfile
 import threading
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -265,23 +266,31 @@ def predict(
     from bench import fit, saved
 
     network = saved.load(model)
+    target = out or model / "predictions.npz"
+    if target.exists() and (not _predictions(target) or (data.exists() and target.samefile(data))):
+        raise InputError(f"--out {target}: got a file that is there and holds no predictions; expected a new one")
     name, x, y = _examples(data)
     outputs = fit.predict(network, x)
     classified = network.suite.works[0].task.kind == "classification"
     found = {"outputs": outputs, **({"classes": outputs.argmax(1).astype(np.int32)} if classified else {})}
     agreement = _agreement(found, y) if y is not None else ""
-    target = out or model / "predictions.npz"
-    taken = {data: "the examples themselves", model / saved.ARRAYS: "the model itself"}
-    taken |= {model / saved.DESCRIPTION: "the model itself"}
-    for file, what in taken.items():
-        if target.exists() and target.samefile(file):
-            raise InputError(f"--out {target}: got {what}; expected another file")
     content = io.BytesIO()
     np.savez(content, allow_pickle=False, **found)
     files.write(target, content.getvalue())
     say(f"{len(x):,} predictions of {name}: {target}")
+    if lost := int((~np.isfinite(outputs.reshape(len(outputs), -1)).all(1)).sum()):
+        say(f"{lost:,} of them are no finite numbers: those examples are far from what it was trained on")
     if agreement:
         say(agreement)
+
+
+def _predictions(file: Path) -> bool:
+    """Whether a file is an archive of predictions, which later ones may replace."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return "outputs.npy" in archive.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return False
 
 
 def _agreement(found: dict[str, Any], y: Any) -> str:

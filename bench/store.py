@@ -176,7 +176,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
         manifest: dict[str, Any] = json.loads(content)
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{path}: got no {MANIFEST}; expected a run's directory", "bench run writes one") from None
-    except ValueError:
+    except (ValueError, RecursionError):  # brackets in brackets, thousands of them
         raise DataError(f"{path / MANIFEST}: got damaged JSON; expected a run's manifest") from None
     if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA_VERSION:
         raise DataError(f"{path / MANIFEST}: got another schema version; expected {SCHEMA_VERSION}")

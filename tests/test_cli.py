@@ -251,6 +251,18 @@ class TestRun:
         shown = bench("run", "smoke", "--report").stdout.splitlines()
         assert shown == ["results: there", "relu + adam leads", f"report:  {Path('reports/there/index.html')}"]
 
+    @pytest.mark.parametrize("option", ["--out", "--resume"])
+    def test_a_folder_that_is_no_report_s_is_told_before_anything_is_trained(
+        self, option: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(launch, "run", lambda *_, **__: pytest.fail("it was run"))
+        (tmp_path / "reports/there").mkdir(parents=True)
+        (tmp_path / "reports/there/notes.txt").write_text("mine")
+        suite = ["smoke"] if option == "--out" else []
+        (line,) = refused(2, "run", *suite, option, "results/there", "--report")
+        assert line.startswith("error: reports/there: got somebody else's files; expected an empty folder")
+
     def test_failed_lanes_are_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(launch, "run", lambda *_, **__: finished("ok", "failed", "diverged"))
         result = bench("run", "smoke")

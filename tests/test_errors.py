@@ -35,6 +35,11 @@ def test_the_place_stands_in_the_first_line(tmp_path: Path) -> None:
     assert in_words(raised_by(f)) == "ValueError: one (mine.py, line 2)\ntwo"
 
 
+def test_an_error_that_cannot_be_told_is_told_all_the_same(tmp_path: Path) -> None:
+    source = "class Odd(Exception):\n    def __str__(self):\n        raise KeyError\ndef f():\n    raise Odd\n"
+    assert in_words(raised_by(code_of(tmp_path / "mine.py", source))) == "Odd: without a message (mine.py, line 5)"
+
+
 def test_code_that_is_installed_is_no_place(tmp_path: Path) -> None:
     told = {
         in_words(error) for error in (raised_by(lambda: json.loads("{")), raised_by(lambda: np.ones(2) @ np.ones(3)))

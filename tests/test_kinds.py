@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import bench
-from bench import kinds
+from bench import kinds, store
 from bench.errors import DataError, InputError
 from bench.progress import Observer
 from bench.results import Run
@@ -160,3 +160,12 @@ def test_a_kind_of_another_type_and_an_empty_address_are_refused(tmp_path: Path)
     with pytest.raises(InputError, match="--dask: got nothing; expected the address of a scheduler"):
         bench.run("smoke", tmp_path / "run", dask="")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_of_a_kind_that_is_not_known_is_told(tmp_path: Path) -> None:
+    with store.Store(tmp_path) as held:
+        held.write_manifest({"schema": store.SCHEMA_VERSION, "kind": "odd", "device": "cpu", "suite": {}})
+    told = "got a run of the kind odd; expected a kind: one of convergence, throughput"
+    for call in (kinds.of_run, kinds.load, lambda path: kinds.wanted(None, path)):
+        with pytest.raises(DataError, match=told):
+            call(tmp_path)  # type: ignore[operator]

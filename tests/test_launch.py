@@ -3,6 +3,7 @@
 import ast
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -394,9 +395,22 @@ def test_resuming_with_other_software_is_refused(smoke_run: Path, tmp_path: Path
     assert contents(path) == before
 
 
+def test_resuming_with_other_options_of_the_compiler_is_refused(
+    smoke_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path(shutil.copytree(smoke_run, tmp_path / "run"))
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=true")
+    told = "(XLA_FLAGS none, now --xla_cpu_enable_fast_math=true)"
+    with pytest.raises(DataError, match=re.escape(told)):
+        bench.run(resume=path)
+
+
 def test_an_unknown_device_and_no_suite_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected auto, cpu or gpu"):
         bench.run("smoke", out=tmp_path / "run", device="tpu")
+    with pytest.raises(InputError, match="suite: got a dict; expected a Suite, a suite file or") as caught:
+        bench.run({"name": "mine"})  # type: ignore[arg-type]
+    assert caught.value.hint.startswith("bench.Suite(**keys)")
     with pytest.raises(InputError, match="SUITE: got nothing"):
         bench.run(out=tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -2,7 +2,9 @@
 
 import json
 import os
+import pickle
 import signal
+import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from dataclasses import replace
@@ -91,6 +93,20 @@ def test_what_cannot_be_sent_to_a_worker_is_told_before_anything_is_trained() ->
     broken.set_exception(TypeError("cannot pickle a lock"))
     with pytest.raises(InputError, match="cellar, lam, own: got TypeError: cannot pickle a lock; expected what a work"):
         manifests.enter_code(None, {}, made.programs, Mock(submit=lambda *_: broken))
+
+
+def test_of_several_the_one_that_cannot_be_sent_is_named() -> None:
+    described = registered(0.5).suite.described()
+    lock = threading.Lock()
+    bench.register_activation("lam", lambda x: jnp.tanh(x) if lock else x)
+    made = plan.make(suites.parse(described))
+    broken: Future[Any] = Future()
+    broken.set_exception(pickle.PicklingError("Could not pickle the task to send it to the workers."))
+    with pytest.raises(InputError) as caught:
+        manifests.enter_code(None, {}, made.programs, Mock(submit=lambda *_: broken))
+    assert caught.value.problems == [
+        "lam: got TypeError: cannot pickle '_thread.lock' object; expected what can be sent to a worker"
+    ]
 
 
 def test_nothing_is_asked_of_a_worker_where_all_is_built_in() -> None:

@@ -4,11 +4,9 @@ import base64
 import csv
 import hashlib
 import io
-import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from copy import copy
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,10 +15,9 @@ import numpy as np
 import pytest
 from synthetic import REGRESSION, SyntheticRun, make_run, task_entry
 
-from bench import reporting
 from bench.errors import InputError
 from bench.page import parts_of, slugs
-from bench.reporting import GENERATOR, render, report, verdicts
+from bench.reporting import render, report, verdicts
 
 HOSTILE = '</script><img src=x onerror=alert(1)> | $x_1$ & 5 % "q" {y} ~^\\ `c` [l](http://x)'
 
@@ -329,19 +326,6 @@ def test_names_become_plain_and_never_the_same() -> None:
     assert slugs(["Digits MLP", "digits_mlp", "漢", "../../etc"]) == ["digits-mlp", "digits-mlp-again", "x", "etc"]
 
 
-@pytest.fixture
-def written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[dict[str, bytes]], Path]:
-    """Writes given files as a report into one folder, without drawing anything."""
-
-    def write(files: dict[str, bytes]) -> Path:
-        digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-        listed = {"report.json": json.dumps({"schema": 1, "files": digests}).encode()}
-        monkeypatch.setattr(reporting, "render", lambda *_: files | listed | {"index.html": GENERATOR.encode()})
-        return report([], tmp_path / "out").parent
-
-    return write
-
-
 def test_a_report_is_written_whole_and_again_with_the_same_bytes(
     tmp_path: Path, run: SyntheticRun, files: dict[str, bytes]
 ) -> None:
@@ -351,67 +335,6 @@ def test_a_report_is_written_whole_and_again_with_the_same_bytes(
         found = {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*") if path.is_file()}
         assert found == files
         assert list(out.parent.iterdir()) == [out]  # nothing temporary stays
-
-
-def test_only_an_older_report_s_own_unchanged_files_are_removed(written: Callable[[dict[str, bytes]], Path]) -> None:
-    out = written({"figures/edited.svg": b"1", "figures/gone.svg": b"2", "figures/kept.svg": b"3"})
-    (out / "figures/edited.svg").write_text("mine now")
-    (out / "figures/foreign.svg").write_text("mine")
-    written({"figures/kept.svg": b"4"})
-    assert sorted(path.name for path in (out / "figures").iterdir()) == ["edited.svg", "foreign.svg", "kept.svg"]
-    assert (out / "figures/kept.svg").read_bytes() == b"4"
-
-
-@pytest.mark.parametrize("content", ["", "[]", '{"files": 3}', '{"files": {"../keep.txt": "DIGEST"}}'])
-def test_a_list_that_cannot_be_trusted_removes_nothing(
-    written: Callable[[dict[str, bytes]], Path], tmp_path: Path, content: str
-) -> None:
-    (tmp_path / "keep.txt").write_text("keep")
-    out = written({})
-    (out / "report.json").write_text(content.replace("DIGEST", hashlib.sha256(b"keep").hexdigest()))
-    written({"figures/new.svg": b"1"})
-    assert (tmp_path / "keep.txt").exists()
-    assert (out / "figures/new.svg").exists()
-
-
-def test_somebody_else_s_page_is_not_overwritten(tmp_path: Path, run: SyntheticRun) -> None:
-    (tmp_path / "index.html").write_text("<h1>my site</h1>")
-    with pytest.raises(InputError, match="somebody else's page"):
-        report([run], tmp_path)
-    with pytest.raises(InputError, match="got a file"):
-        report([run], tmp_path / "index.html")
-    assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
-
-
-def test_files_of_another_kind_are_not_joined_nor_replaced(tmp_path: Path) -> None:
-    page = {"index.html": reporting.GENERATOR.encode()}
-    report, comparison = ({**reporting.listed({}, kind), **page} for kind in ("report", "comparison"))
-    (tmp_path / "thesis").mkdir()
-    (tmp_path / "thesis" / "chapter.txt").write_text("mine")
-    with pytest.raises(InputError, match=r"thesis: got somebody else's files; expected an empty folder"):
-        reporting.write(report, tmp_path / "thesis")
-    for _ in range(2):
-        reporting.write(report, tmp_path / "page")
-    with pytest.raises(InputError, match="page: got the folder of a report; expected another one for a comparison"):
-        reporting.write(comparison, tmp_path / "page")
-
-
-def test_somebody_else_s_file_beside_the_page_is_not_overwritten(tmp_path: Path) -> None:
-    (tmp_path / "report.md").write_text("my notes")
-    with pytest.raises(InputError, match=r"report\.md: got somebody else's file; expected an empty folder or an older"):
-        reporting.write(reporting.listed({"report.md": b"a report", "index.html": b""}), tmp_path)
-    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("report.md", "my notes")]
-    (tmp_path / "report.md").rename(tmp_path / "report.json")
-    with pytest.raises(InputError, match=r"report\.json: got somebody else's file"):
-        reporting.write(reporting.listed({"report.md": b"a report", "index.html": b""}), tmp_path)
-
-
-def test_a_report_whose_writing_was_cut_off_is_written_again(tmp_path: Path) -> None:
-    files = reporting.listed({"report.md": b"a report", "figures/a.svg": b"a"})
-    assert next(iter(files)) == "report.json", "it is written first"
-    reporting.write({"report.json": files["report.json"], "report.md": files["report.md"]}, tmp_path / "out")
-    reporting.write(reporting.listed({"report.md": b"another", "figures/a.svg": b"b"}), tmp_path / "out")
-    assert (tmp_path / "out" / "report.md").read_text() == "another"
 
 
 def test_no_run_is_refused() -> None:
@@ -436,13 +359,3 @@ def test_the_style_sheet_knows_each_colour_of_the_palette(files: dict[str, bytes
 def test_a_large_report_stays_small_enough_to_send() -> None:
     run = make_run([f"a{i}" for i in range(19)], [f"o{i}" for i in range(60)], evaluate=3, tune=1)
     assert len(render([run])["index.html"]) < 8e6
-
-
-def test_a_full_disk_is_told_with_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_bytes", fail)
-    with pytest.raises(OSError, match="No space left") as caught:
-        reporting.write({"index.html": b""}, tmp_path / "page")
-    assert caught.value.filename == str(tmp_path / "page")

@@ -76,6 +76,9 @@ def test_a_damaged_manifest_is_data_error(copy: Path) -> None:
     (copy / store.MANIFEST).write_bytes((copy / store.MANIFEST).read_bytes()[:-100])
     with pytest.raises(DataError, match="damaged JSON"):
         bench.load(copy)
+    (copy / store.MANIFEST).write_bytes(b"[" * 100_000)
+    with pytest.raises(DataError, match="damaged JSON"):
+        bench.load(copy)
 
 
 def test_a_damaged_shard_is_data_error(copy: Path) -> None:

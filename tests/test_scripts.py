@@ -189,3 +189,11 @@ def test_how_to_reproduce_a_run_names_the_file(own: Path, tmp_path: Path) -> Non
     shown = "\n".join(commands(run))
     assert f'python = ["{own}"]' in shown and "bench run smoke.toml --out runs/mine" in shown
     assert "must be registered" not in shown
+
+
+def test_what_a_file_prints_is_not_mixed_into_what_was_asked_for(
+    file: Path, own: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    own.write_text("print('hello')\n" + OWN, "utf-8")
+    scripts.run(own, "a Python file")
+    assert capfd.readouterr() == ("", "hello\n")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from bench import store
+from bench import fit, store
 from bench.cli import app
 from bench.errors import InputError
 from bench.fit import program_of
@@ -221,23 +221,35 @@ def test_a_learning_rate_has_a_short_name(option: str, tmp_path: Path) -> None:
     assert code == 0 and "learning rate 0.01" in output
 
 
-def test_the_examples_are_not_overwritten_by_what_is_predicted_of_them(tmp_path: Path) -> None:
+def test_nothing_but_predictions_is_overwritten_by_predictions(tmp_path: Path) -> None:
     model, data = tmp_path / "m", tmp_path / "data.npz"
     bench("train", "wine_mlp", "--steps", "2", "--out", str(model))
     np.savez(data, x=np.zeros((3, 13)), y=np.array([0, 1, 3]))
-    before = data.read_bytes()
-    code, output = bench("predict", str(model), str(data), "--out", str(data))
+    code, output = bench("predict", str(model), str(data), "--out", str(tmp_path / "new.npz"))
     assert code == 2 and "y: got the label 3; expected 0 to 2, as the network knows" in output
-    assert data.read_bytes() == before
+    assert not (tmp_path / "new.npz").exists()
     np.savez(data, x=np.zeros((3, 13)))
-    before = data.read_bytes()
-    code, output = bench("predict", str(model), str(data), "--out", str(data))
-    assert code == 2 and "got the examples themselves; expected another file" in output
-    assert data.read_bytes() == before
-    before = (model / "model.safetensors").read_bytes()
-    code, output = bench("predict", str(model), str(data), "--out", str(model / "model.safetensors"))
-    assert code == 2 and "got the model itself; expected another file" in output
-    assert (model / "model.safetensors").read_bytes() == before
+    (tmp_path / "notes.txt").write_text("mine")
+    np.savez(tmp_path / "both.npz", x=np.zeros((3, 13)), outputs=np.zeros((3, 3)))
+    files = [data, model / "model.safetensors", tmp_path / "notes.txt", tmp_path / "both.npz"]
+    before = [file.read_bytes() for file in files]
+    for file in files:
+        examples = file if file.name == "both.npz" else data
+        code, output = bench("predict", str(model), str(examples), "--out", str(file))
+        assert code == 2 and f"--out {file}: got a file that is there and holds no predictions" in output
+    assert [file.read_bytes() for file in files] == before
+    for _ in range(2):  # of predictions the newer ones stay
+        code, output = bench("predict", str(model), str(data), "--out", str(tmp_path / "new.npz"))
+        assert code == 0 and f"3 predictions of x: {tmp_path / 'new.npz'}" in output
+
+
+def test_predictions_that_are_no_numbers_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, data = tmp_path / "m", tmp_path / "data.npz"
+    bench("train", "wine_mlp", "--steps", "2", "--out", str(model))
+    np.savez(data, x=np.zeros((3, 13)))
+    monkeypatch.setattr(fit, "predict", lambda *_: np.array([[1, np.nan, 0], [0, 1, 0], [np.inf, 0, 0]]))
+    code, output = bench("predict", str(model), str(data))
+    assert code == 0 and "2 of them are no finite numbers" in output
 
 
 def test_a_signal_ends_a_training_with_a_sentence(tmp_path: Path) -> None:

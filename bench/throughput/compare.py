@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench import reporting
+from bench import folder
 from bench.commands import together
 from bench.comparable import others
 from bench.errors import DataError
@@ -221,7 +221,7 @@ def render(found: SpeedComparison, runs: Sequence[Any]) -> dict[str, bytes]:
         "numbers": "tables/compare.csv",
     }
     csv = found.cells.to_csv(index=False, lineterminator="\n").encode()
-    return reporting.listed({"tables/compare.csv": csv}, "comparison") | {"index.html": page(head)}
+    return folder.listed({"tables/compare.csv": csv}, "comparison") | {"index.html": page(head)}
 
 
 def _name(row: dict[str, Any]) -> str:

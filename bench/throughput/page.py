@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from bench import reporting, templating
+from bench import folder, templating
 from bench.audit import ENDED
 from bench.commands import together
 from bench.figures import speed as drawn
@@ -78,7 +78,7 @@ class Part:
 def report(runs: Sequence[Any], out: str | Path) -> Path:
     """Write the report of `runs`, at least one of them a throughput run, and return its page."""
     out = Path(out)
-    return reporting.write(render(runs), out)
+    return folder.write(render(runs), out)
 
 
 def verdicts(runs: Sequence[Any]) -> list[str]:
@@ -114,7 +114,7 @@ def render(runs: Sequence[Any]) -> dict[str, bytes]:
     files = {name: file for section in sections for figure in section.figures for name, file in figure.files.items()}
     files |= {f"tables/{name}.csv": _csv(table).encode() for name, table in _frames(parts).items()}
     files["report.md"] = templating.markdown("throughput.md", **head).encode()
-    return reporting.listed(files) | {"index.html": page(head)}
+    return folder.listed(files) | {"index.html": page(head)}
 
 
 def page(head: Mapping[str, Any]) -> bytes:
