@@ -43,7 +43,7 @@ class Optimizer:
     multiplier: bool = False  # the learning rate scales a step that it finds itself: 1 is neutral
     mask: str = ""  # the argument that says which parameters decay; an entry without it takes no weight decay
     key: str = ""  # the argument that a lane's key sets, where the optimizer itself draws random numbers
-    extra: tuple[str, ...] = ()  # what else update needs, of value, grad, value_fn and obj_fn
+    extra: tuple[str, ...] = ()  # what else update needs, of `EXTRA`
     evaluation: str = ""  # "module:function"(state, parameters): what to evaluate, if not the parameters
     full_batch: bool = False  # each step sees all training data
     alone: bool = False  # a program of its own, one lane at a time: rare heavy work that vmap would always do
@@ -65,7 +65,7 @@ class Optimizer:
     def accepts(self) -> dict[str, type]:
         """The arguments of its own that a suite may set: name -> float, int or bool; see `COMMON` for the rest."""
         pairs = (word.partition(":") for word in self.takes.split())
-        return {name: _TYPES[kind] for name, _, kind in pairs}
+        return {name: KINDS[kind] for name, _, kind in pairs}
 
     def configured(
         self,
@@ -150,8 +150,9 @@ def wrapped(
 LEAST_FACTOR = 1e-12  # by a learning rate of 0, as that with which a warm-up begins, Prodigy and D-Adaptation divide
 COMMON = {"clip_norm": 0.0, "weight_decay": 0.0}  # what any entry takes that has no such argument itself: off
 FACTORS: dict[str, Any] = {"schedule": "constant", **COMMON}  # what a suite sweeps over them, and what labels leave out
+EXTRA = ("value", "grad", "value_fn", "obj_fn")  # what an update may ask for, as optax calls it
 _UNSET = object()
-_TYPES: dict[str, type] = {"": float, "int": int, "bool": bool}
+KINDS: dict[str, type] = {"": float, "int": int, "bool": bool}  # of arguments, as `takes` tells them
 
 
 def rprop(learning_rate: Any, **arguments: Any) -> Any:

@@ -3,7 +3,7 @@
 import copyreg
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields as fields_of
 from dataclasses import replace
@@ -20,7 +20,7 @@ from bench.errors import InputError, in_words
 from bench.initializers import DEVIATIONS
 from bench.labels import NO_ACTIVATION
 from bench.lazy import Lazy
-from bench.optimizers import OPTIMIZERS, Optimizer
+from bench.optimizers import COMMON, EXTRA, KINDS, OPTIMIZERS, Optimizer
 from bench.tasks import TASKS, Task, own
 
 if TYPE_CHECKING:
@@ -92,26 +92,21 @@ def register_optimizer(name: str, factory: Callable[..., Any], summary: str = ""
     _check_name(OPTIMIZERS, "optimizer", name)
     parameters = _signature("optimizer", factory)
     _check_fields(fields)
-    rate = fields.get("learning_rate", "learning_rate")
-    if rate not in parameters and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        called = next(iter(parameters), "lr")
-        raise InputError(
-            f"register_optimizer: got a factory of {name} without {rate}; expected it among its arguments",
-            f'register_optimizer("{name}", factory, learning_rate="{called}") where it is called {called} there',
-        )
-    ours = {rate, fields.get("mask"), fields.get("key")}
+    _check_takes(name, parameters, fields)
+    ours = {fields.get("learning_rate", "learning_rate"), fields.get("mask"), fields.get("key")}
     kinds = {key: kind for key, p in parameters.items() if key not in ours and (kind := _kind(p))}
     fields.setdefault("takes", " ".join(key if kind == "float" else f"{key}:{kind}" for key, kind in kinds.items()))
     if not isinstance(summary, str):
         raise InputError(f"register_optimizer: summary: got {short(summary)}; expected text")
-    if strange := [one for one in fields.get("contains", ()) if one not in OPTIMIZERS]:
-        raise InputError(
-            f"register_optimizer: contains: got {', '.join(map(str, strange))}; expected optimizers there are"
-        )
     entry = Optimizer(name, factory, summary or f"{name}, registered", own=True, **fields)
-    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    needed = {key for key, p in parameters.items() if p.default is p.empty and p.kind not in variadic}
-    if needed <= ours | entry.arguments.keys():
+    needed = {key for key, p in parameters.items() if p.default is p.empty and p.kind not in VARIADIC}
+    needed -= ours | entry.arguments.keys()
+    if unset := sorted(needed - entry.accepts.keys()):
+        raise InputError(
+            f"register_optimizer: {name}: got a factory whose {', '.join(unset)} nothing sets; expected a default",
+            f"{unset[0]}: float, or int or bool, lets a suite set it",
+        )
+    if not needed:
         _check_step(entry)
     OPTIMIZERS[name] = entry
     return entry
@@ -132,6 +127,8 @@ def register_task(task: Task) -> Task:
     return TASKS[task.name]
 
 
+VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+MEMBERS: dict[str, Iterable[str]] = {"contains": OPTIMIZERS, "refuses": COMMON, "extra": EXTRA}  # fields of names
 OPTIONAL = {field.name for field in fields_of(Optimizer)} - {"name", "factory", "summary", "label", "searched", "own"}
 
 
@@ -218,8 +215,30 @@ def _check_fields(fields: Mapping[str, Any]) -> None:
         except ValidationError as error:
             expected = error.errors()[0]["msg"].partition("should be ")[2]
             problems.append(f"{key}: got {short(value)}; expected {expected}")
+    for key, known in MEMBERS.items() if not problems else ():
+        strange = [one for one in fields.get(key, ()) if one not in known]
+        problems += [
+            f"{key}: got {short(one)}; expected {nearest('one', str(one), known, 'bench list optimizers')}"
+            for one in strange
+        ]
     if problems:
         raise InputError([f"register_optimizer: {problem}" for problem in problems])
+
+
+def _check_takes(name: str, parameters: Mapping[str, inspect.Parameter], fields: Mapping[str, Any]) -> None:
+    """Raise `InputError` where a factory has no argument of the name of its learning rate, or of what it `takes`."""
+    any_name = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    if (rate := fields.get("learning_rate", "learning_rate")) not in parameters and not any_name:
+        called = next(iter(parameters), "lr")
+        raise InputError(
+            f"register_optimizer: got a factory of {name} without {rate}; expected it among its arguments",
+            f'register_optimizer("{name}", factory, learning_rate="{called}") where it is called {called} there',
+        )
+    for key, _, kind in (word.partition(":") for word in fields.get("takes", "").split()):
+        if kind not in KINDS or not (key in parameters or any_name):
+            got = f"{key}:{kind}" if kind else key
+            expected = "an argument of the factory, with :int or :bool after it where it is one"
+            raise InputError(f"register_optimizer: takes: got {got}; expected {expected}")
 
 
 @contextmanager

@@ -312,6 +312,28 @@ class TestTraced:
         ]
         assert register_optimizer("own", decay, default_learning_rate=1, contains=("sgd",)).contains == ("sgd",)
 
+    def test_fields_of_names_name_what_there_is(self) -> None:
+        fields: Any = {"contains": ("sdg",), "refuses": ("lr",), "extra": ("hessian",)}
+        with pytest.raises(InputError) as caught:
+            register_optimizer("own", decay, **fields)
+        assert caught.value.problems == [
+            'register_optimizer: contains: got "sdg"; expected one, perhaps sgd or dog',
+            'register_optimizer: refuses: got "lr"; expected one: one of clip_norm, weight_decay',
+            'register_optimizer: extra: got "hessian"; expected one: one of grad, obj_fn, value, value_fn',
+        ]
+
+    @pytest.mark.parametrize("takes", ["gamma", "momentum:flot"])
+    def test_what_it_takes_its_factory_takes(self, takes: str) -> None:
+        with pytest.raises(InputError, match=f"takes: got {takes}; expected an argument of the factory, with :int"):
+            register_optimizer("own", decay, mask="mask", takes=takes)
+
+    def test_what_nothing_sets_has_a_default(self) -> None:
+        with pytest.raises(
+            InputError, match="own: got a factory whose inner nothing sets; expected a default"
+        ) as caught:
+            register_optimizer("own", lambda learning_rate, inner: inner(learning_rate))
+        assert caught.value.hint == "inner: float, or int or bool, lets a suite set it"
+
     def test_what_its_update_needs_it_is_given(self) -> None:
         def factory(learning_rate: Any) -> Any:
             def update(updates: Any, state: Any, params: Any = None, *, value_fn: Any) -> Any:
@@ -428,7 +450,6 @@ def narrow(learning_rate: float) -> optax.GradientTransformation:
         (truncated, {}, r"got a state of int32 \(\) that becomes float32 \(\) after a step; expected the same types"),
         (narrow, {}, "got updates of bfloat16; expected float32 as of weights"),
         (decay, {"summary": 3}, "summary: got 3; expected text"),
-        (decay, {"contains": ("nosuch",)}, "contains: got nosuch; expected"),
     ],
 )
 def test_an_optimizer_that_shared_programs_or_reports_cannot_take_is_refused(
