@@ -10,8 +10,8 @@ from markupsafe import Markup
 
 from bench import folder, templating
 from bench.commands import together
-from bench.compare import Comparison, seeds_told
-from bench.figures import styles
+from bench.compare import SPEED, Comparison, seeds_told
+from bench.figures import speedup, styles
 from bench.figures.scatter import seconds_scatter
 from bench.labels import joined, significant
 from bench.standings import WORDS
@@ -59,14 +59,17 @@ def as_json(found: Comparison) -> str:
 def render(found: Comparison, runs: Sequence[Any]) -> dict[str, bytes]:
     """The files of a comparison's page, by name; the page last."""
     figure = seconds_scatter("compare", found.cells, found.names, found.of, styles(_ranked(found.cells)))
+    speeds = found.cells.rename(columns={name: name.removeprefix("speed_") for name in SPEED})
+    faster = speedup.ratios("compare-speed", speeds, *reversed(found.names))
+    figures = [one for one in (faster, figure) if one]
     machines = [(name, _machine(run)) for name, run in zip(found.names, runs, strict=True)]
     page = templating.page(
-        "compare.html", found=found, table=as_table(found), figure=figure, machines=machines,
+        "compare.html", found=found, table=as_table(found), figures=figures, machines=machines,
         commands=together(runs, "compare"), data=Markup("[]"),
     )  # fmt: skip
     csv = found.cells.to_csv(index=False, lineterminator="\n")
-    drawn = figure.files if figure else {}
-    return folder.listed(drawn | {"tables/compare.csv": csv.encode()}, "comparison") | {"index.html": page.encode()}
+    files = {"tables/compare.csv": csv.encode()} | {name: file for one in figures for name, file in one.files.items()}
+    return folder.listed(files, "comparison") | {"index.html": page.encode()}
 
 
 def as_table(found: Comparison) -> Table:

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure as Canvas
 from synthetic import ACTIVATIONS, OPTIMIZERS, REGRESSION, SyntheticRun, make_run, searched, task_entry
 
 from bench import effects, figures
-from bench.figures import Figure, bars, panels, speed, style, svg
+from bench.figures import Figure, bars, panels, speed, speedup, style, svg
 from bench.figures.bars import PARTS, times, workers_of
 from bench.figures.heatmaps import BRIGHT_IS_GOOD, diverged_heatmap, least_difference, limits, metric_heatmap
 from bench.figures.panels import curves
@@ -545,6 +545,52 @@ def test_a_flat_rate_looks_flat_and_has_intervals() -> None:
     found = figures.stats.throughput.scaling(frame, "width")
     assert found["rate_low"].tolist() == pytest.approx([27.2e3, 27.6e3])
     assert found["rate_high"].tolist() == pytest.approx([42.5e3, 43.125e3])
+
+
+def speeds(**columns: list[Any]) -> pd.DataFrame:
+    """Timings whose rates have these ratios, each from nine tenths to ten ninths of it; elsewhere all alike."""
+    frame = pd.DataFrame({"task": "t", "activation": "relu", "optimizer": "sgd", **columns})
+    return frame.assign(ratio_low=frame["ratio"] * 0.9, ratio_high=frame["ratio"] / 0.9)
+
+
+def test_speeds_of_two_are_drawn_in_rows_with_their_means() -> None:
+    figure = speedup.ratios("x", speeds(task=["u", "u", "t", "t"], ratio=[2.0, 8.0, 0.5, 0.5]), "B", "A")
+    assert figure is not None and figure.finding == "On u B is 4.00 times as fast as A, on t 0.500 times."
+    shown = texts(figure)
+    assert shown.index("u") < shown.index("t") and {"4.00", "0.500", "rate of B / rate of A"} <= set(shown)
+    assert "green: surely faster; orange squares: surely slower. Upright" in figure.reading
+
+
+@pytest.mark.parametrize(
+    ("columns", "rows"),
+    [
+        ({"task": ["t", "u"]}, ["t", "u"]),
+        ({"task": ["t", "u"], "batch_size": [1, 2], "precision": ["float32"] * 2}, ["t, batch 1", "u, batch 2"]),
+        ({"precision": ["float32", "bfloat16"], "activation": ["relu", "tanh"]}, ["float32", "bfloat16"]),
+        ({"activation": ["relu", "tanh"], "optimizer": ["sgd", "adam"]}, ["relu", "tanh"]),
+        ({"optimizer": ["sgd", "adam"]}, ["sgd", "adam"]),
+        ({}, ["t"]),
+    ],
+)
+def test_rows_of_speeds_are_of_what_varies(columns: dict[str, list[Any]], rows: list[str]) -> None:
+    frame = speeds(ratio=[1.0, 2.0], **columns)
+    assert [label for label, _ in speedup._rows(frame, speedup._telling(frame))] == rows
+
+
+def test_speeds_without_an_interval_are_not_called_level() -> None:
+    frame = speeds(ratio=[2.0, 1.0, 1.0, np.inf])
+    frame.loc[2, ["ratio_low", "ratio_high"]] = np.nan
+    assert speedup._kinds(frame[:3]) == ["faster", "level", "unknown"]
+    figure = speedup.ratios("x", frame, "B", "A")
+    assert figure is not None and figure.finding == "On t B is 1.26 times as fast as A."
+    assert "open: too few samples for an interval" in figure.reading
+    assert speedup.ratios("x", frame[3:], "B", "A") is None
+
+
+def test_an_axis_of_speeds_has_plain_numbers_whatever_its_length() -> None:
+    for ends, marks in (((0.99, 1.01), {"0.95", "1", "1.05"}), ((0.01, 3000.0), {"0.01", "1", "1,000"})):
+        figure = speedup.ratios("x", speeds(ratio=list(ends)), "B", "A")
+        assert figure is not None and marks <= set(texts(figure)), texts(figure)
 
 
 def test_the_roofline_s_legend_has_points_and_no_lines() -> None:

@@ -510,6 +510,7 @@ def test_a_gpu_stands_against_the_cpu_of_every_run_that_it_does_not_share(timed:
     assert found == pytest.approx(expected)
     text = files["report.md"].decode()
     assert "## GPU against CPU: gpu against tiny" in text and "## GPU against CPU: both\n" in text
+    assert {"figures/gpu-against-tiny.svg", "figures/both-throughput-devices.svg"} <= files.keys()
 
 
 def test_what_a_run_lacks_is_said_first(timed: Path, copied: Path, tmp_path: Path) -> None:
@@ -662,8 +663,12 @@ def test_two_devices_are_compared_each_at_its_best_by_the_rate_of_the_whole_mach
     assert found.cells[["workers_a", "workers_b", "width_b"]].to_numpy().tolist() == [[4, 1, 100]] * 2
     assert any("by the rate of the whole machine" in sentence for sentence in found.sentences)
     assert found.untimed() == [] and found.missing == 0 and "4 against 1 busy" in lines(found)[0]
-    text = html.unescape(render(found, [cpu, gpu])["index.html"].decode())
-    assert "A's workers 4, B's workers 1." in text and "Above 1: B is faster" in text
+    files = render(found, [cpu, gpu])
+    text = html.unescape(files["index.html"].decode())
+    assert {"figures/compare-speed.svg", "figures/compare-speed.pdf"} <= files.keys()
+    assert (
+        f"{found.names[1]} is " in text and "A's workers 4, B's workers 1." in text and "Above 1: B is faster" in text
+    )
 
 
 def test_a_single_timing_that_cannot_be_trusted_is_said_not_to_be_judged(timed: Path) -> None:

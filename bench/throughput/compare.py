@@ -12,6 +12,7 @@ from bench import folder
 from bench.commands import together
 from bench.comparable import others
 from bench.errors import DataError
+from bench.figures import speedup
 from bench.labels import counted, few, joined
 from bench.stats import CELL, cell_label
 from bench.stats import throughput as stats
@@ -211,17 +212,20 @@ def render(found: SpeedComparison, runs: Sequence[Any]) -> dict[str, bytes]:
     """The files of a comparison's page, by name; the page last."""
     readers, alike = varied(found.cells, READERS, SETTINGS)
     section = Section("cells", "Timing by timing", alike, (("Above 1: B is faster", table(found.cells, readers)),))
+    figure = speedup.ratios("compare-speed", found.cells[found.cells["sure"]], *reversed(found.names))
+    shown = [Section("speed", "Speed", figures=(figure,))] if figure else []
     head = {
         "title": f"{found.names[1]} against {found.names[0]}",
         "kicker": f"A: {found.names[0]}; B: {found.names[1]}",
         "heads": [(found.sentences, None)],
-        "sections": [section],
+        "sections": [*shown, section],
         "runs": ran(found.names, runs),
         "commands": together(runs, "compare"),
         "numbers": "tables/compare.csv",
     }
     csv = found.cells.to_csv(index=False, lineterminator="\n").encode()
-    return folder.listed({"tables/compare.csv": csv}, "comparison") | {"index.html": page(head)}
+    files = {"tables/compare.csv": csv} | (figure.files if figure else {})
+    return folder.listed(files, "comparison") | {"index.html": page(head)}
 
 
 def _name(row: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ from bench import folder, templating
 from bench.audit import ENDED
 from bench.commands import together
 from bench.figures import speed as drawn
-from bench.figures import svg
+from bench.figures import speedup, svg
 from bench.figures.bars import times as draw_times
 from bench.labels import NO_ACTIVATION, counted
 from bench.page import slugs
@@ -283,7 +283,7 @@ def _speeds(frame: pd.DataFrame, part: Part, lent: Sequence[Lent]) -> Iterator[S
     if any(lines):
         yield Section("speed", "Speed", figures=tuple(line for line in lines if line))
     if len(part.devices) > 1:
-        yield Section("devices", "GPU against CPU", *_devices(frame))
+        yield Section("devices", "GPU against CPU", *_devices(frame, part.figure("throughput-devices")))
     if lent:
         yield _targets(frame, lent)
     roofline = drawn.roofline(part.figure("throughput-roofline"), frame)
@@ -318,10 +318,14 @@ def _costs_of(part: Part, costs: Sequence[tuple[str, str, pd.DataFrame]]) -> Sec
     return Section("costs", "What activations and optimizers cost", (told,), shown, (figure,))
 
 
-def _devices(frame: pd.DataFrame) -> tuple[tuple[str, ...], tuple[tuple[str, Table], ...]]:
+def _devices(
+    frame: pd.DataFrame, name: str
+) -> tuple[tuple[str, ...], tuple[tuple[str, Table], ...], tuple[svg.Figure, ...]]:
+    """What is said and shown of a GPU and a CPU in the timings of both, in a figure of this name."""
     pairs = stats.against(frame)
-    if pairs.empty:
-        return ("No cell was measured on both devices.",), ()
+    figure = speedup.ratios(name, pairs, "the GPU", "the CPU")
+    if figure is None:
+        return ("No cell was measured on both devices.",), (), ()
     middle = stats.geometric_mean(pairs["ratio"])
     told = [f"The GPU trains {middle[0]:.3g} times as fast (mean of {len(pairs)} cells)."]
     for axis, name in (("batch_size", "a batch size"), ("lanes", "lanes")):
@@ -330,7 +334,7 @@ def _devices(frame: pd.DataFrame) -> tuple[tuple[str, ...], tuple[tuple[str, Tab
             told.append(f"{task}: the GPU is ahead {when}.")
     paid = stats.break_even(frame)
     rows = pairs.merge(paid, on=[*CELL, "precision", "batch_size"])
-    return tuple(told), (("Cell by cell", table(rows, tables.DEVICES)),)
+    return tuple(told), (("Cell by cell", table(rows, tables.DEVICES)),), (figure,)
 
 
 def _pairs(parts: Sequence[Part]) -> list[tuple[Part, Part]]:
@@ -347,8 +351,8 @@ def _both(gpu: Part, cpu: Part) -> pd.DataFrame:
 
 def _crossed(pair: tuple[Part, Part]) -> Section:
     gpu, cpu = pair
-    title = f"GPU against CPU: {gpu.name} against {cpu.name}"
-    return Section(f"{gpu.slug}-against-{cpu.slug}", title, *_devices(stats.timed(_both(*pair))))
+    title, name = f"GPU against CPU: {gpu.name} against {cpu.name}", f"{gpu.slug}-against-{cpu.slug}"
+    return Section(name, title, *_devices(stats.timed(_both(*pair)), name))
 
 
 def _targets(frame: pd.DataFrame, lent: Sequence[Lent]) -> Section:
