@@ -15,7 +15,8 @@ from synthetic import REGRESSION, make_run, searched, task_entry
 
 from bench.compare import compare
 from bench.comparing import render as render_comparison
-from bench.reporting import report, write
+from bench.folder import write
+from bench.reporting import report
 
 pytestmark = pytest.mark.slow
 playwright = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install optact[browser]")
