@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from bench import tuning
 from bench.audit import Run
 from bench.labels import NO_ACTIVATION, counted, joined
 from bench.optimizers import OPTIMIZERS
@@ -41,7 +42,7 @@ def _tried(run: Run) -> str:
     """What tuning tried of each cell: the learning rates of a grid, or trials and how they were drawn."""
     tuning, ranges = run.manifest["suite"].get("tuning", {}), searched(run.manifest)
     if not ranges:
-        return _rates(run.lanes)
+        return _rates(run.lanes, run.manifest["optimizers"])
     of = {"sobol": "of a Sobol sequence", "random": "drawn at random"}[tuning.get("of", tuning["method"])]
     others = {tuple(name for name in own if name != RATE) for own in ranges.values()}
     names = joined(["learning rate", *others.pop()]) if len(others) == 1 else SEVERAL
@@ -52,11 +53,11 @@ def _tried(run: Run) -> str:
     return f"{counted(tuning['trials'], 'trial')} {of} over {names}{halved}"
 
 
-def _rates(lanes: pd.DataFrame) -> str:
+def _rates(lanes: pd.DataFrame, optimizers: tuning.Entries) -> str:
     """The learning rates that were tried and, of optimizers that find their own, the factors of it."""
     tuned = lanes[lanes["phase"] == "tune"]
-    names = tuned["optimizer"].str.partition("(")[0]
-    factors = names.isin([name for name, optimizer in OPTIMIZERS.items() if optimizer.multiplier])
+    multipliers = {name for name, optimizer in OPTIMIZERS.items() if optimizer.multiplier}
+    factors = tuned["optimizer"].map(tuning.table_names(optimizers)).isin(multipliers)
     kinds = ((tuned[~factors], "learning rate"), (tuned[factors], "factor"))
     told = [_grid(rows, what) for rows, what in kinds if len(rows)]
     own = " of the rate that an optimizer finds itself" if factors.any() else ""

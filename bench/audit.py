@@ -183,7 +183,7 @@ def audit_task(run: Run, task: str) -> Iterator[Finding]:
     yield from _collapsed(lanes, table, run.manifest["tasks"])
     seen = ["on validation data"] * (stats.noun(lanes) != "run")
     seen += [f"after {rung} of tuning" for rung in [tuning.first_rung(lanes)] if rung]
-    yield from _defaults(trials, ", ".join(["", *seen]), run.manifest["tasks"])
+    yield from _defaults(trials, ", ".join(["", *seen]), run.manifest["tasks"], run.manifest["optimizers"])
     yield from _equals(lanes, table, run.manifest["tasks"], "trials" if searched(run.manifest) else "learning rates")
     yield from _edges(table, leader(table, task), "range" if searched(run.manifest) else "grid")
     yield from _divergence(lanes, table)
@@ -286,9 +286,9 @@ def _collapsed(lanes: pd.DataFrame, table: pd.DataFrame, tasks: stats.Tasks) -> 
         yield Finding("warning", text, "Cells have a seed that collapsed")
 
 
-def _defaults(trials: pd.DataFrame, seen: str, tasks: stats.Tasks) -> Iterator[Finding]:
+def _defaults(trials: pd.DataFrame, seen: str, tasks: stats.Tasks, optimizers: tuning.Entries) -> Iterator[Finding]:
     """Cells for which the conventional learning rate was on the grid and no other was better."""
-    table = tuning.default_against_tuned(trials, tasks)
+    table = tuning.default_against_tuned(trials, tasks, optimizers)
     known = table[table["default_rate"].notna()]
     useless = known[~known["beaten"].astype(bool)]
     if len(useless):

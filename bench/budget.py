@@ -77,19 +77,22 @@ class LearningRates(Strict):
             low, high = info.data["low"], info.data["high"]
             if num == 1 and low != high:
                 raise refused("at least 2, as low and high differ")
-            if len(set(_log_grid(low, high, num))) < num:
+            if any(len(set(_log_grid(a, b, num))) < num for a, b in ((low, high), _centred(low, high))):
                 raise refused("1, as low = high" if low == high else "fewer: some of the rates are alike in six digits")
         return num
 
     def ends(self, multiplier: bool = False) -> tuple[float, float]:
         """The lowest and the highest rate. `multiplier`: the same ratio, centred on 1."""
-        if multiplier:
-            return math.sqrt(self.low / self.high), math.sqrt(self.high / self.low)
-        return self.low, self.high
+        return _centred(self.low, self.high) if multiplier else (self.low, self.high)
 
     def values(self, multiplier: bool = False) -> list[float]:
         """The rates of the grid, of six significant digits."""
         return _log_grid(*self.ends(multiplier), self.num or 1)
+
+
+def _centred(low: float, high: float) -> tuple[float, float]:
+    """Ends of the same ratio around 1, for optimizers that find their own rate."""
+    return math.sqrt(low / high), math.sqrt(high / low)
 
 
 def _log_grid(low: float, high: float, num: int) -> list[float]:

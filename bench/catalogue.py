@@ -4,7 +4,6 @@ Refresh it with `python -m bench.catalogue docs/tasks.md results/quick results/s
 """
 
 import csv
-import inspect
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -38,11 +37,9 @@ def options(tasks: Iterable[Task]) -> str:
 
 
 def _options(task: Task) -> Iterator[str]:
-    defaults = inspect.signature(task.make).parameters if task.make else {}
-    for name, kind in task.accepts.items():
-        names = kind if isinstance(kind, tuple) else ()
-        default = defaults[name].default or next(iter(names), defaults[name].default)
-        others = ", ".join(toml.value(of) for of in names if of != default)
+    for name, default in task.defaults.items():
+        kind = task.accepts[name]
+        others = ", ".join(toml.value(of) for of in kind if of != default) if isinstance(kind, tuple) else ""
         yield f"`{name} = {toml.value(default)}`{f' ({others})' * bool(others)}"
 
 

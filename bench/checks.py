@@ -4,6 +4,7 @@ import difflib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from os import PathLike, fspath
 from typing import Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
@@ -19,6 +20,17 @@ REGISTERING = (
     'one of your own must be registered: in Python, or by a file that a suite names, python = ["own.py"], '
     "or bench train, --python own.py"
 )
+
+
+def plain(value: Any) -> Any:
+    """What a suite file could hold: numpy's numbers and arrays as Python's, tuples as lists, paths as texts."""
+    if isinstance(value, Mapping):
+        return {key: plain(of) for key, of in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(of) for of in value]
+    if isinstance(value, PathLike):
+        return fspath(value)
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def refused(expected: str, got: str = "", hint: str = "", kind: str = REFUSED) -> PydanticCustomError:

@@ -22,6 +22,9 @@ def commands(run: Run, reference: Reference | None = None) -> tuple[str, ...]:
     return *lines, f"{last} --reference {shlex.quote(reference.label)}" if reference and asked else last
 
 
+EMPTY: tuple[Any, ...] = ("", [], {})
+
+
 def together(runs: Sequence[Run], verb: str) -> tuple[str, ...]:
     """Lines that make runs anew and check them, and one that reports or compares them, as `verb` says."""
     made = [line for lines in dict.fromkeys(_made(run) for run in runs) for line in lines]
@@ -42,7 +45,7 @@ def _written_to(command: str, stored: str) -> str:
 
 def suite_text(manifest: Mapping[str, Any]) -> str:
     """The suite of a run as the text of a file, its name first."""
-    return toml.text({"name": "", **{key: value for key, value in manifest["suite"].items() if value}})
+    return toml.text({"name": "", **{key: value for key, value in manifest["suite"].items() if value not in EMPTY}})
 
 
 def registered(manifest: Mapping[str, Any]) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """The verbs of `bench data`: which data sets there are, fetching those from the network, packing one's own."""
 
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from bench.datasets.table import Packed
 
 PLAIN_EVERY_S = 5.0
+TEST, SEED = 0.2, 0  # by default, of the test that is drawn of a table
 Observer = Callable[[int, int | None], None]
 
 app = typer.Typer(
@@ -116,8 +118,8 @@ def pack(
     leave_out: Annotated[
         list[str] | None, typer.Option(metavar="COLUMN", help="A column to do without, such as an id; again for more.")
     ] = None,
-    test: Annotated[float, typer.Option(metavar="SHARE", parser=_share, help="Of the rows, for the test.")] = 0.2,
-    seed: Annotated[int, typer.Option(metavar="N", parser=_seed, help="Of the drawing of those.")] = 0,
+    test: Annotated[float, typer.Option(metavar="SHARE", parser=_share, help="Of the rows, for the test.")] = TEST,
+    seed: Annotated[int, typer.Option(metavar="N", parser=_seed, help="Of the drawing of those.")] = SEED,
     regression: Annotated[
         bool, typer.Option("--regression", help="The target is a number, whatever it holds.")
     ] = False,
@@ -129,12 +131,19 @@ def pack(
     """
     from bench.datasets.table import packed, packed_like
     from bench.files import write
+    from bench.tasks.own import NAME
 
-    file = out or table.with_suffix(".npz")
+    file = out or table.with_name(re.sub(r"[^A-Za-z0-9_.-]+", "_", table.stem) + ".npz")
+    if file.suffix != ".npz" or not re.fullmatch(NAME, file.stem):
+        raise InputError(f"--out {file}: got the name {file.name!r}; expected letters, digits and . _ - before .npz")
     if file.exists():
         raise InputError(f"--out {file}: got a file that is there; expected a new one")
     if (target is None) == (like is None):
         raise InputError("--target: got neither or both of it and --like; expected one of them")
+    of_target = {"--leave-out": leave_out, "--test": test != TEST, "--seed": seed != SEED, "--regression": regression}
+    if like is not None and (useless := [option for option, given in of_target.items() if given]):
+        expected = f"it with --target: with --like all is as {like} has it"
+        raise InputError([f"{option}: got it beside --like; expected {expected}" for option in useless])
     if target is not None:
         found = packed(table, target, leave_out or (), test, seed, regression)
         told, use = _split_told(found), f'a suite names it: tasks = [{{ file = "{file.name}", model = "mlp" }}]'
@@ -142,6 +151,7 @@ def pack(
         found = packed_like(table, like)
         told = f"{counted(len(found.arrays['x']), 'sample')} of {counted(len(found.features), 'feature')}"
         told, use = told + " and their y" * ("y" in found.arrays), f"bench predict MODEL {file} takes it"
+    file.parent.mkdir(parents=True, exist_ok=True)
     write(file, found.archive)
     say(f"{file}: {told}")
     say(use)

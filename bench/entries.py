@@ -39,7 +39,7 @@ from bench.checks import (
     whole,
 )
 from bench.errors import InputError
-from bench.labels import called, parts
+from bench.labels import NO_ACTIVATION, called, parts
 from bench.optimizers import COMMON, FACTORS, OPTIMIZERS, Optimizer
 from bench.schedules import SCHEDULES, Schedule
 from bench.search import MOST_AXES
@@ -163,7 +163,7 @@ def _free(table: Mapping[str, Any]) -> AfterValidator:
     """A label that is not the name of an entry, which would say that it is that."""
 
     def check(label: str) -> str:
-        if label in table:
+        if label in table or label == NO_ACTIVATION:
             raise refused("a label that is not the name of an entry", short(label))
         return label
 

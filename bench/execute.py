@@ -237,10 +237,10 @@ def order(samples: int, batch_size: int, steps: int, seed: int) -> np.ndarray:
 
     Every cell sees the same order for the same seed, so that cells are compared in pairs. An epoch's last samples
     that do not fill a batch are left out, as most data loaders do. A task that draws its own data is told how many by
-    a batch of its one blank sample.
+    a batch of its one blank sample, the same at each step.
     """
     if samples == 0:
-        return np.zeros((steps, batch_size), np.int32)
+        return np.zeros((1, batch_size), np.int32)
     key = (samples, batch_size, steps, seed)
     if key not in _ORDERS:
         random = np.random.Generator(np.random.Philox(key=seed))

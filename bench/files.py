@@ -6,6 +6,8 @@ from pathlib import Path
 
 from bench.errors import DataError, writing
 
+TABLES = (".csv", ".tsv", ".txt")  # what the name of a table as text ends in
+
 
 def temporary(path: Path) -> Path:
     """The file beside it that is written first; one that is left over is of a process that was killed."""

@@ -53,8 +53,9 @@ def describe(made: Plan, command: str, data: Mapping[str, str]) -> dict[str, Any
 
 def data_of(programs: Iterable[Program]) -> dict[str, str]:
     """The checksums of the data of what these train, by task; it is read to tell them. Raises `BenchError`."""
-    tasks = {program.task.name: program.task for program in programs}
-    return {name: task.dataset.check(task.dataset) for name, task in tasks.items() if task.dataset}
+    datasets = {program.task.name: program.task.dataset for program in programs if program.task.dataset}
+    found = {dataset: dataset.check(dataset) for dataset in dict.fromkeys(datasets.values())}
+    return {name: found[dataset] for name, dataset in datasets.items()}
 
 
 def _task(task: Task, data: str | None) -> dict[str, Any]:
@@ -79,7 +80,7 @@ def _task(task: Task, data: str | None) -> dict[str, Any]:
 
 
 def _entry(entry: Any) -> dict[str, Any]:
-    return {"summary": entry.summary, "arguments": dict(entry.arguments)}
+    return {"base": entry.name, "summary": entry.summary, "arguments": dict(entry.arguments)}
 
 
 def _trial(trial: Trial) -> Any:

@@ -346,7 +346,7 @@ def _causes(run: Run, task: str, found: Verdict) -> tuple[str, ...]:
         *[f"What is told of tuning is of its first rung, which saw every trial after {rung}."] * bool(rung),
         *effects.spread_sentences(effects.spread(lanes, tasks), tasks, task),
         *(effects.main_effect_sentence(effect, metric) for effect in whole if len(sides) > 1),
-        tuning.default_sentence(tuning.default_against_tuned(trials, tasks), metric),
+        tuning.default_sentence(tuning.default_against_tuned(trials, tasks, run.manifest["optimizers"]), metric),
         tuning.region_sentence(stats.good_region(trials, tasks)),
         tuning.budget_sentence(stats.best_so_far(trials, tasks), metric, float(tasks[task]["baseline"])),
         power_line(found),

@@ -167,8 +167,7 @@ def make(suite: Suite, device: str = "cpu") -> Plan:
 
 def _check_orders(made: Plan) -> None:
     """A worker keeps the order of samples of every seed that it has met, of every length of training."""
-    drawing = [p for p in made.programs if p.order_bytes and p.task.samples.train]  # the rest have none to keep
-    programs = {(p.task.samples.train, p.batch_size, p.steps): p for p in drawing}
+    programs = {(p.task.samples.train, p.batch_size, p.steps): p for p in made.programs if p.order_bytes}
     seeds = len(made.budget.tune) + len(made.budget.evaluate)
     needed = seeds * sum(program.order_bytes for program in programs.values())
     if needed > ORDER_BYTES:

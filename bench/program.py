@@ -97,7 +97,7 @@ class Program:
     @property
     def order_bytes(self) -> int:
         """Of the table of the samples that each step of a lane sees."""
-        return order_bytes(0 if self.full_batch else self.batch_size, self.steps)
+        return order_bytes(self.task, 0 if self.full_batch else self.batch_size, self.steps)
 
 
 def activation_groups(activations: Sequence[Activation]) -> list[tuple[Activation, ...]]:
@@ -134,7 +134,7 @@ def program_of(
     tuned = [cells * count * len(budget.tune) for count, _ in budget.tuning.rungs(trials)]
     counts = [*tuned, cells * len(budget.evaluate)]
     full_batch = _sees_all(first, task)
-    order = order_bytes(0 if full_batch else work.batch_size, work.steps)
+    order = order_bytes(task, 0 if full_batch else work.batch_size, work.steps)
     return Program(
         task=task,
         activations=activations,
@@ -157,9 +157,9 @@ def chunk_width(counts: Sequence[int], profile: Profile) -> int:
     return min(range(1, min(profile.max_width, max(counts)) + 1), key=lambda width: (cost(width), -width))
 
 
-def order_bytes(batch_size: int, steps: int) -> int:
-    """Of a table of the samples of each step, 32-bit numbers."""
-    return 4 * batch_size * steps
+def order_bytes(task: Task, batch_size: int, steps: int) -> int:
+    """Of a table of the samples of each step, 32-bit numbers; of a task that draws its own data it is one row."""
+    return 4 * batch_size * (steps if task.samples.train else 1)
 
 
 def digest(value: Any) -> str:

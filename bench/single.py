@@ -233,14 +233,13 @@ def _value(text: str) -> Any:
         return text
 
 
-TEXTS = (".csv", ".tsv", ".txt")
 PACKED = "bench data pack NEW.csv --like DATA.npz makes one of a table, as pack made DATA.npz for the training"
 FILES: dict[str, dict[str, Any]] = {".npz": {"model": "mlp"}, ".py": {}}  # by suffix, what a task has by default
 
 
 def _task(entry: dict[str, Any]) -> dict[str, Any]:
     """The entry with its name as a file where it is one; arrays are for a perceptron where no model is named."""
-    if (kind := Path(entry["name"]).suffix) in TEXTS:
+    if (kind := Path(entry["name"]).suffix) in files.TABLES:
         told = f"TASK: got {entry['name']}, a table; expected a task's name, or a .npz or .py"
         raise InputError(told, "bench data pack FILE.csv --target COLUMN makes a .npz of it")
     if kind not in FILES:
@@ -332,6 +331,6 @@ def _examples(path: Path) -> tuple[str, Any, Any]:
     except BenchError:
         raise
     except Exception as error:  # a damaged archive raises whatever its decoder does
-        hint = PACKED if path.suffix in TEXTS else ""
+        hint = PACKED if path.suffix in files.TABLES else ""
         told = f"got no archive that can be read ({type(error).__name__}); expected a .npz"
         raise InputError(f"{path}: {told}", hint) from None

@@ -1,7 +1,7 @@
 """A suite file: which tasks, activations and optimizers, and the budget that each cell gets."""
 
 import tomllib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,7 +16,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from bench import scripts
 from bench.budget import LearningRates, Range, Seeds, Trial, Tuning
-from bench.checks import NAME, NAMED, UNKNOWN, Strict, listed, nearest, refusals, refused, repeated, short
+from bench.checks import NAME, NAMED, UNKNOWN, Strict, listed, nearest, plain, refusals, refused, repeated, short
 from bench.entries import (
     TASK_FACTORS,
     ActivationEntry,
@@ -69,6 +69,7 @@ class SuiteFile(Strict):
 
         Raises `InputError` with every key that is unknown, missing or does not fit.
         """
+        values = {key: plain(value) for key, value in values.items()}
         try:
             super().__init__(**values)
         except ValidationError as error:
@@ -104,7 +105,10 @@ class SuiteFile(Strict):
         files = {entry.name: entry.task.file for entry in entries}
         if other := next((entry for entry in entries if entry.task.file != files[entry.name]), None):
             raise refused("a name for each file", f"{other.name} of {other.task.file} and of {files[other.name]}")
-        if twice := repeated([_label(entry, named=True) for entry in entries]):
+        alike = defaultdict[str, list[str]](list)
+        for entry in entries:
+            alike[_label(entry, named=True, defaults=entry.task.defaults)].append(_label(entry, named=True))
+        if twice := [label for labels in alike.values() if len(labels) > 1 for label in dict.fromkeys(labels)]:
             raise refused("each once", f"{listed(twice)} more than once")
         return entries
 
@@ -296,10 +300,10 @@ def _factored(entry: TaskEntry | OptimizerEntry, key: str, value: Any, grids: bo
     return found.resolve().label
 
 
-def _label(entry: TaskEntry, named: bool) -> str:
+def _label(entry: TaskEntry, named: bool, defaults: Mapping[str, Any] = MappingProxyType({})) -> str:
     """The task's name with the options that were set; `named`: also its length of training, where others are alike."""
     told = {key: of for key in ("batch_size", "steps") if named and (of := getattr(entry, key))}
-    return entry.task.label({**entry.arguments, **told})
+    return entry.task.label({**defaults, **entry.arguments, **told})
 
 
 def single(

@@ -39,8 +39,11 @@ def warm_up(call: Call, clock: Clock = time.perf_counter) -> list[float]:
 
 
 def wanted_s(idle_s: float) -> float:
-    """What the steps of a sample should take where a call without any takes `idle_s`: to exceed it by `OVER_IDLE`."""
-    return max(LEAST_S, min(max(SAMPLE_S, OVER_IDLE * idle_s), MOST_S / 2 - idle_s))
+    """What the steps of a sample should take where a call without any takes `idle_s`: to exceed it by `OVER_IDLE`.
+
+    As long as `MOST_S` allows, but never less than that call, from whose noise they could not be told.
+    """
+    return max(LEAST_S, min(max(SAMPLE_S, OVER_IDLE * idle_s), max(MOST_S / 2 - idle_s, idle_s)))
 
 
 def steps_per_sample(call: Callable[[int], Any], idle_s: float = 0.0, clock: Clock = time.perf_counter) -> int:
@@ -83,7 +86,7 @@ def noise(low: float, median: float, high: float, samples: int) -> str:
     """few, unstable, noisy or no: by the number of samples and the interquartile range over the median."""
     if samples < FEW_SAMPLES:
         return "few"
-    spread = (high - low) / median
+    spread = (high - low) / median if median > 0 else UNSTABLE
     return "unstable" if spread >= UNSTABLE else "noisy" if spread >= NOISY else "no"
 
 

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from bench.labels import few
 from bench.optimizers import OPTIMIZERS
 from bench.stats import CELL, Metric, Tasks
 
+Entries = Mapping[str, Mapping[str, Any]]  # a manifest's optimizers, by label
 LEAST_RATES = 4  # of a grid that says how far a rate may be off
 
 
@@ -25,21 +27,25 @@ def first_rung(lanes: pd.DataFrame) -> str:
     return f"{tuned.min():,} of {tuned.max():,} steps" if tuned.nunique() > 1 else ""
 
 
-def default_rates(optimizers: Mapping[str, object]) -> dict[str, float]:
+def table_names(optimizers: Entries) -> dict[str, str]:
+    """Label -> the name in the table, of a manifest's entries; those of earlier versions tell it in the label alone."""
+    return {label: str(entry.get("base") or label.partition("(")[0]) for label, entry in optimizers.items()}
+
+
+def default_rates(optimizers: Entries) -> dict[str, float]:
     """Label -> conventional learning rate of those that have one; arguments of their own change nothing about it."""
-    names = {label: label.partition("(")[0] for label in optimizers}
-    return {label: OPTIMIZERS[name].default_learning_rate for label, name in names.items() if name in OPTIMIZERS}
+    names = table_names(optimizers).items()
+    return {label: OPTIMIZERS[name].default_learning_rate for label, name in names if name in OPTIMIZERS}
 
 
-def default_against_tuned(trials: pd.DataFrame, tasks: Tasks) -> pd.DataFrame:
+def default_against_tuned(trials: pd.DataFrame, tasks: Tasks, optimizers: Entries) -> pd.DataFrame:
     """The default's column beside the tuned one, one row a cell: see `stats.default_against_tuned`.
 
     Without the cells that diverged or failed at every rate, of which no rate is better than another.
     """
     worst = trials["task"].map({name: Metric.of(task).worst for name, task in tasks.items()})
     scored = (trials["validation_metric"] != worst).groupby([trials[c] for c in CELL]).transform("any")
-    rates = default_rates(dict.fromkeys(trials["optimizer"]))
-    return stats.default_against_tuned(trials[scored.astype(bool)], tasks, rates)
+    return stats.default_against_tuned(trials[scored.astype(bool)], tasks, default_rates(optimizers))
 
 
 def default_sentence(table: pd.DataFrame, metric: Metric) -> str:

@@ -29,6 +29,9 @@ def test_factors_of_a_rate_are_not_mixed_with_rates() -> None:
     _, budget = asked(make_run(["none"], ["sgd", "prodigy"], {"valley": task_entry(uses_activation=False)}))
     assert "5 learning rates between 0.0001 and 1 or 5 factors between 0.0001 and 1" in budget
     assert "of the rate that an optimizer finds itself" in budget
+    named = make_run(["none"], ["sgd", "calm"], {"valley": task_entry(uses_activation=False)})
+    named.manifest["optimizers"]["calm"]["base"] = "prodigy"
+    assert "or 5 factors between 0.0001 and 1" in asked(named)[1]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The lines that reproduce a run: those that are shown do it."""
 
 import subprocess
+import tomllib
 from html import unescape
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from synthetic import make_run
 
 from bench import suite
-from bench.commands import commands, together
+from bench.commands import commands, suite_text, together
 from bench.reporting import render
 
 
@@ -81,6 +82,11 @@ def test_the_suite_as_it_was_run_can_be_pasted_into_a_file(tmp_path: Path) -> No
     shown = unescape(rest.partition('<pre tabindex="0">')[2].partition("</pre>")[0])
     (tmp_path / "pasted.toml").write_text(shown)
     assert suite.read(tmp_path / "pasted.toml") == suite.read("smoke")
+
+
+def test_what_is_0_is_shown_of_a_suite() -> None:
+    text = suite_text({"suite": {"name": "x", "seconds": 0.0, "python": [], "description": ""}})
+    assert tomllib.loads(text) == {"name": "x", "seconds": 0.0}
 
 
 def test_files_of_one_s_own_are_named() -> None:

@@ -124,7 +124,7 @@ def test_all_that_is_wrong_is_told_at_once(table: Callable[..., Path]) -> None:
         ({"x": range(ROWS), "y": [0.5] * ROWS}, "y: got 0.5 throughout; expected numbers that differ"),
         (
             {"hue": ["red", "blue"] * (ROWS // 2), "hue=red": range(ROWS), "y": ["a", "b"] * (ROWS // 2)},
-            "hue=red: got a column called as a text of hue; expected another name",
+            "hue=red: got two features of this name; expected another name of a column",
         ),
     ],
 )
@@ -146,6 +146,11 @@ def test_what_is_left_out_is_not_predicted_and_only_helps_where_another_column_i
 def test_texts_are_no_numbers_to_predict(table: Callable[..., Path]) -> None:
     path = table(x=range(ROWS), y=["a", "b"] * (ROWS // 2))
     assert told(path, regression=True) == ["y: got a, b; expected numbers to predict"]
+
+
+def test_a_target_without_any_number_is_told_as_missing(table: Callable[..., Path]) -> None:
+    path = table(x=range(ROWS), y=[""] * ROWS)
+    assert told(path, regression=True) == ["y: got 40 of 40 values that are missing; expected all"]
 
 
 def test_a_target_with_gaps_is_told_as_such(table: Callable[..., Path]) -> None:
@@ -229,6 +234,36 @@ def test_further_rows_become_what_the_training_has(table: Callable[..., Path], l
     assert set(unknown.arrays) == {"x"} and unknown.arrays["x"].tolist() == [[1.5, 0, 1], [2, 0, 1]]
 
 
+def test_texts_that_look_like_numbers_stay_the_texts_of_the_training(
+    table: Callable[..., Path], tmp_path: Path
+) -> None:
+    codes, truths = ["007", "A1"] * (ROWS // 2), (["true", "false", "maybe"] * ROWS)[:ROWS]
+    path = table(zip=codes, sure=truths, **{"place=a": range(ROWS)}, y=["01", "3x"] * (ROWS // 2))
+    (tmp_path / "mine.npz").write_bytes(packed(path, "y").archive)
+    found = packed_like(table(zip=["007"], sure=["true"], **{"place=a": [5]}, y=["01"]), tmp_path / "mine.npz")
+    assert found.features == ("zip=007", "zip=A1", "sure=false", "sure=maybe", "sure=true", "place=a")
+    assert found.arrays["x"].tolist() == [[1, 0, 0, 0, 1, 5]] and found.arrays["y"].tolist() == [0]
+
+
+def test_a_column_that_was_left_out_is_not_taken_for_the_text_of_another(
+    table: Callable[..., Path], tmp_path: Path
+) -> None:
+    path = table(place=["a", "b"] * (ROWS // 2), **{"place=a": range(ROWS)}, y=range(ROWS))
+    (tmp_path / "mine.npz").write_bytes(packed(path, "y", leave_out=["place=a"]).archive)
+    assert packed_like(path, tmp_path / "mine.npz").arrays["x"][:2].tolist() == [[1, 0], [0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("classes", "written", "place"),
+    [(["true", "false"], "True", 1), (["1", "0"], "1.0", 1), (["2.5", "a"], "2.50", 0)],
+)
+def test_classes_are_found_however_they_are_written(
+    classes: list[str], written: str, place: int, table: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "mine.npz").write_bytes(packed(table(x=range(ROWS), y=classes * (ROWS // 2)), "y").archive)
+    assert packed_like(table(x=[1], y=[written]), tmp_path / "mine.npz").arrays["y"].tolist() == [place]
+
+
 def test_the_rows_of_the_training_come_out_as_they_were(table: Callable[..., Path], tmp_path: Path) -> None:
     path = table(price=[i / 3 for i in range(ROWS)], place=KINDS, stars=[1, 2] * (ROWS // 2))
     for target in ("price", "stars", "place"):
@@ -305,3 +340,24 @@ def test_classes_of_many_digits_keep_their_names(table: Callable[..., Path], tmp
     assert found.classes == ("1000001", "1000002")
     (tmp_path / "like.npz").write_bytes(found.archive)
     assert set(packed_like(path, tmp_path / "like.npz").arrays["y"]) == {0, 1}
+
+
+def test_options_of_a_target_are_refused_beside_like(tmp_path: Path, like: Path) -> None:
+    given = ["--regression", "--leave-out", "age", "--test", "0.4", "--seed", "9"]
+    done = CliRunner().invoke(
+        app,
+        ["data", "pack", str(tmp_path / "mine.csv"), "--like", str(like), *given, "--out", str(tmp_path / "new.npz")],
+    )
+    assert done.exit_code == 2 and done.stderr.count("got it beside --like; expected it with --target") == 4
+
+
+def test_the_archive_has_a_name_that_suites_take(table: Callable[..., Path], tmp_path: Path) -> None:
+    path = table(x=range(ROWS), y=["a", "b"] * (ROWS // 2)).rename(tmp_path / "my data.csv")
+    done = CliRunner().invoke(app, ["data", "pack", str(path), "--target", "y"])
+    assert done.exit_code == 0 and (tmp_path / "my_data.npz").exists() and 'file = "my_data.npz"' in done.stdout
+    deep = tmp_path / "new" / "deep" / "x.npz"
+    assert CliRunner().invoke(app, ["data", "pack", str(path), "--target", "y", "--out", str(deep)]).exit_code == 0
+    assert deep.exists()
+    for name in ("mine.csv", "a b.npz"):
+        refused = CliRunner().invoke(app, ["data", "pack", str(path), "--target", "y", "--out", str(tmp_path / name)])
+        assert refused.exit_code == 2 and f"got the name {name!r}; expected letters, digits" in refused.stderr

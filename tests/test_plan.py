@@ -267,7 +267,8 @@ class TestPlan:
 
     def test_a_task_without_samples_keeps_no_order(self) -> None:
         long = {"steps": 100_000, "eval_every": 100_000, "seeds": {"tune": 100, "evaluate": 100}, "optimizers": ["sgd"]}
-        assert plan.make(changed(tasks=["rosenbrock"], **long)).lanes
+        made = plan.make(changed(tasks=["rosenbrock"], **long))
+        assert {program.order_bytes for program in made.programs} == {4 * made.programs[0].batch_size}
         with pytest.raises(InputError, match="their order would take"):
             plan.make(changed(**long))
 

@@ -81,7 +81,7 @@ def test_every_cell_gets_the_same_trials_and_the_default_its_own_column() -> Non
     tasks = run.manifest["tasks"]
     trials = stats.best_so_far(run.trials, tasks).groupby(stats.CELL)["trials"].max()
     assert trials.nunique() == 1
-    found = tuning.default_against_tuned(run.trials, tasks)
+    found = tuning.default_against_tuned(run.trials, tasks, run.manifest["optimizers"])
     assert len(found) == 42
     assert (found["gain"] >= 0).all()
 

@@ -56,6 +56,8 @@ def test_a_single_cell_has_its_own_interval_and_none_has_no_speed() -> None:
     assert (one.middle, one.low, one.high) == (3.0, 2.0, 5.0)
     assert one.sentence("a", "b") == "b trains 3.00 times as fast as a (2.00 to 5.00)."
     assert none.sentence("a", "b") == "Speeds were not measured."
+    few = stats.Speedup(1.01, np.nan, np.nan, 1).sentence("a", "b")
+    assert few == "b trains 1.01 times as fast as a, by too few samples to tell how surely."
     assert stats.Speedup.over(ratios / 100, 0.1).slower(0.1, "cells") == []  # it is judged as a cell
 
 

@@ -89,6 +89,10 @@ class TestMessages:
             ),
             ({"tasks": ["wine_mlp", 3]}, "tasks[1]: got 3; expected a name, or a table with a name"),
             ({"tasks": ["wine_mlp"] * 2}, "tasks: got wine_mlp more than once; expected each once"),
+            (
+                {"tasks": ["wine_mlp", {"name": "wine_mlp", "width": 32}]},
+                "tasks: got wine_mlp, wine_mlp(width=32) more than once; expected each once",
+            ),
             ({"activations": []}, "activations: got []; expected at least one entry"),
             ({"activations": ["RELU"]}, 'activations[0]: got "RELU"; expected the name of an activation, perhaps relu'),
             ({"activations": ["relu", "relu"]}, "activations: got relu more than once; expected each once"),
@@ -214,6 +218,7 @@ class TestMessages:
             (0.1, 1, 1, "num: got 1; expected at least 2, as low and high differ"),
             (0.1, 0.1, 2, "num: got 2; expected 1, as low = high"),
             (1, 1.00001, 9, "num: got 9; expected fewer: some of the rates are alike in six digits"),
+            (0.9, 0.900009, 9, "num: got 9; expected fewer: some of the rates are alike in six digits"),
         ],
     )
     def test_learning_rates(self, low: Any, high: Any, num: Any, expected: str) -> None:
@@ -328,6 +333,22 @@ class TestValues:
         from bench.activations import ACTIVATIONS
 
         assert sorted(e.name for e in suite.read("all_activations").activations) == sorted(ACTIVATIONS)
+
+
+def test_numbers_of_numpy_tuples_and_paths_are_taken_as_what_a_file_could_hold() -> None:
+    like = {
+        "tasks": ("wine_mlp",),
+        "steps": np.int64(40),
+        "eval_every": np.int32(20),
+        "learning_rates": {"low": np.float32(0.5), "high": np.float64(0.5), "num": np.int64(1)},
+        "seeds": {"tune": np.array([4, 5]), "evaluate": list(np.arange(3))},
+        "optimizers": [{"name": "adam", "b1": np.float32(0.5)}],
+    }
+    given = suite.Suite(**(GOOD | like))
+    assert suite.parse(json.loads(json.dumps(given.described()))) == given
+    assert given.seeds.tune_list() == [4, 5] and given.learning_rates.low == 0.5
+    assert problems(steps=np.float64(40)) == ["steps: got 40.0; expected a whole number from 1 to 10,000,000"]
+    assert problems(steps=np.bool_(True)) == ["steps: got true; expected a whole number from 1 to 10,000,000"]
 
 
 class TestGrid:
@@ -855,6 +876,7 @@ class TestLabels:
         ("label", "expected"),
         [
             ("sgd", 'got "sgd"; expected a label that is not the name of an entry'),
+            ("none", 'got "none"; expected a label that is not the name of an entry'),
             ("a b", 'got "a b"; expected letters, digits and . _ -'),
             (3, "got 3; expected a string"),
         ],

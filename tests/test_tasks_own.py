@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import run, suite
+from bench import manifests, run, suite
+from bench.datasets import own as arrays_of
 from bench.errors import DataError, InputError
 from bench.plan import make
 from bench.tasks import TASKS, own
@@ -167,6 +168,7 @@ def test_every_array_that_does_not_fit_is_named_with_the_way_to_mend_it(tmp_path
     ("task", "expected"),
     [
         ({"model": "mlp", "file": "nowhere.npz"}, "no such file"),
+        ({"model": "mlp", "file": "mine.csv"}, "mine.csv: got a table; expected arrays, a .npz"),
         ({"model": "cnm"}, "expected one of mlp, cnn, rnn, autoencoder"),
         ({}, "got no model; expected one of mlp"),
         ({"model": "mlp", "depht": 3}, "depht: got an unknown argument"),
@@ -237,3 +239,29 @@ def test_data_that_are_not_what_a_task_says_are_told_and_not_read_beyond_their_e
         with pytest.raises(DataError, match=re.escape(f"task wine_mlp: load: {told}")):
             replace(wine, load=lambda _, found=found: found).data()
     assert wine.data().keys() == parts.keys()
+
+
+def test_a_file_is_read_once_until_it_changes(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Path] = []
+    whole = arrays_of._sha256
+    monkeypatch.setattr(arrays_of, "_sha256", lambda path: read.append(path) or whole(path))
+    swept = SUITE | {"tasks": [{"file": str(images), "model": "mlp"}], "factors": {"width": [4, 8], "depth": [1, 2]}}
+    made = make(suite.parse(swept))
+    assert len({program.task.name for program in made.programs}) == 4 and len(read) == 1
+    before = made.programs[0].task.dataset
+    with np.load(images) as held:
+        np.savez(images, **{**held, "x_train": held["x_train"] + 1})
+    after = make(suite.parse(swept)).programs[0].task.dataset
+    assert len(read) == 2 and after != before
+
+
+def test_the_data_of_variants_of_a_task_are_checked_once(images: Path) -> None:
+    swept = SUITE | {"tasks": [{"file": str(images), "model": "mlp"}], "factors": {"width": [4, 8]}}
+    checked: list[str] = []
+    programs = []
+    for program in make(suite.parse(swept)).programs:
+        assert program.task.dataset
+        counted = replace(program.task.dataset, check=lambda dataset: checked.append(dataset.name) or "same")
+        programs.append(replace(program, task=replace(program.task, dataset=counted)))
+    assert manifests.data_of(programs) == {"mine_mlp(width=4)": "same", "mine_mlp(width=8)": "same"}
+    assert checked == ["mine"]

@@ -726,3 +726,9 @@ def test_busy_processes_beside_a_run_are_noticed(tmp_path: Path) -> None:
         busy = launch.run(suite, tmp_path / "busy", "cpu").throughput
     slower = busy["lane_steps_per_s"].sum() < 0.8 * quiet["lane_steps_per_s"].sum()
     assert slower or busy["noisy"].isin(["noisy", "unstable"]).any()
+
+
+def test_the_number_of_workers_is_not_changed_on_the_way(timed: Path) -> None:
+    refused = bench("run", "--resume", timed, "--workers", "7")
+    assert refused.exit_code == InputError.exit_code
+    assert f"--workers 7: got another number than {timed} began with; expected none beside --resume" in refused.stderr

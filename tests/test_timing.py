@@ -60,6 +60,11 @@ def test_steps_in_one_call_are_bounded() -> None:
     assert timing.steps_per_sample(lambda _: None, 0.0, Clock()) == timing.MOST_STEPS
 
 
+@pytest.mark.parametrize("idle_s", [0.0, 0.01, 0.5, 1.0, 1.5, 20.0])
+def test_the_steps_of_a_sample_are_never_lost_in_the_call_without_steps(idle_s: float) -> None:
+    assert timing.wanted_s(idle_s) >= max(idle_s, timing.LEAST_S)
+
+
 def test_each_cell_gets_ten_samples_and_a_second() -> None:
     clock = Clock()
     cells = {"fast": [clock.takes(0.02)], "slow": [clock.takes(0.5)], "pair": [clock.takes(0.1), clock.takes(0.05)]}
@@ -99,6 +104,10 @@ def test_cells_take_turns_in_an_order_that_the_seed_draws() -> None:
 )  # fmt: skip
 def test_the_label_of_noise(spread: float, samples: int, label: str) -> None:
     assert timing.noise(1.0, 1.0, 1.0 + spread, samples) == label
+
+
+def test_steps_that_took_no_time_are_no_measurement() -> None:
+    assert timing.noise(0.0, 0.0, 0.0, 10) == timing.noise(0.0, 0.0, 0.1, 10) == "unstable"
 
 
 def test_a_ledger_adds_up_and_keeps_what_an_error_took() -> None:

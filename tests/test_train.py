@@ -310,6 +310,11 @@ def test_the_order_visits_each_sample_once_an_epoch() -> None:
     assert (order == execute.order(100, 20, 12, seed=4)).all()
 
 
+def test_the_order_of_a_task_that_draws_its_own_is_one_step_s_however_long_it_trains() -> None:
+    order = execute.order(0, 20, 1_000_000, seed=4)
+    assert order.shape == (1, 20) and not order.any()
+
+
 def test_quick_is_few_programs_and_each_compiles_once() -> None:
     made = plan.make(suite.read("quick"))
     assert len(made.programs) <= 6

@@ -17,11 +17,12 @@ def run() -> SyntheticRun:
 
 
 def test_the_default_is_the_table_s(run: SyntheticRun) -> None:
-    found = tuning.default_against_tuned(run.trials, TASKS)
+    found = tuning.default_against_tuned(run.trials, TASKS, run.manifest["optimizers"])
     rates = found.groupby("optimizer")["default_rate"].first()
     assert rates["adam"] == pytest.approx(0.001)
     assert rates["sgd"] == pytest.approx(0.01)
-    assert tuning.default_rates({"adam(b1=0.8)": None, "mine": None}) == {"adam(b1=0.8)": 0.001}
+    assert tuning.default_rates({"adam(b1=0.8)": {}, "mine": {}}) == {"adam(b1=0.8)": 0.001}
+    assert tuning.default_rates({"calm": {"base": "adam"}}) == {"calm": 0.001}, "a label of the suite's own"
 
 
 def test_what_a_method_contains_is_followed_to_the_end() -> None:
@@ -113,7 +114,7 @@ def test_cells_below_the_baseline_that_lose_nothing_are_told_so() -> None:
 
 
 def test_what_tuning_brought_is_told(run: SyntheticRun) -> None:
-    table = tuning.default_against_tuned(run.trials, TASKS)
+    table = tuning.default_against_tuned(run.trials, TASKS, run.manifest["optimizers"])
     own = table[table["task"] == "a"]
     better, known = int(own["beaten"].sum()), int(own["default_rate"].notna().sum())
     told = tuning.default_sentence(own, Metric.of(TASKS["a"]))

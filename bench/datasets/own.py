@@ -6,7 +6,7 @@ Integers in y are classes, floats are targets of a regression. A fifth of train 
 import hashlib
 import zipfile
 from collections.abc import Iterator
-from functools import partial
+from functools import lru_cache, partial
 from math import prod
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
@@ -36,7 +36,20 @@ class Header(NamedTuple):
 
 
 def dataset(path: Path) -> Dataset:
-    """The data set in a `.npz`; reads headers and labels, no more. Raises `InputError` with all that is wrong."""
+    """The data set in a `.npz`; reads headers and labels, no more. Raises `InputError` with all that is wrong.
+
+    A file that is as it was is read once: each variant of its task asks for it, more than once.
+    """
+    try:
+        found = path.stat()
+    except OSError:
+        return _read(path, ())  # which tells what is wrong
+    return _read(path, (found.st_ino, found.st_size, found.st_mtime_ns))
+
+
+@lru_cache(maxsize=64)
+def _read(path: Path, stamp: tuple[int, ...]) -> Dataset:
+    """The data set in a file of this `stamp`."""
     try:
         with zipfile.ZipFile(path) as archive:
             _check_names(path, [name.removesuffix(".npy") for name in archive.namelist()])

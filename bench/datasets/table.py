@@ -4,11 +4,11 @@ import csv
 import io
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bench.checks import listed, nearest
+from bench.checks import listed, nearest, repeated
 from bench.datasets.own import LARGEST
 from bench.errors import InputError
 from bench.lazy import Lazy
@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 else:
     np, pd = Lazy("numpy"), Lazy("pandas")
 
-NAMES = ("features", "classes", "target")
+NAMES = ("features", "sources", "classes", "target")
+TRUTHS = ("False", "True")  # what pandas makes of a column of those, however they are written
 SEPARATORS = ",;\t"
 MOST_KINDS = 50  # different texts of a column that become a feature each
 MOST_CLASSES = 20  # different whole numbers of the target that are classes, and not numbers to predict
 LEAST_OF_A_CLASS = 5  # samples: some for each of three parts
+
+
+Source = tuple[str, str]  # of a feature: the column and, of one of texts, the text that it stands for
 
 
 class Packed(NamedTuple):
@@ -31,6 +35,7 @@ class Packed(NamedTuple):
 
     arrays: "dict[str, np.ndarray]"
     features: tuple[str, ...]
+    sources: tuple[Source, ...]
     classes: tuple[str, ...]
     target: str
 
@@ -48,9 +53,9 @@ def packed(
 ) -> Packed:
     """The columns of a text file as x and its column `target` as y, split into train and test.
 
-    Numbers stay as they are, yes and no become 1 and 0, and a column of texts becomes a feature for each of its texts,
-    1 where it is that one. A target of texts, or of at most 20 different whole numbers, is one of classes, in their
-    order; else, or for a `regression`, a number to predict. The share `test` is drawn with `seed`, with the same shares
+    Numbers stay as they are, True and False become 1 and 0, and a column of texts becomes a feature for each of its
+    texts, 1 where it is that one. A target of texts, or of at most 20 different whole numbers, is one of classes, in
+    their order; else, or for a `regression`, a number to predict. The share `test` is drawn with `seed`, with the same shares
     of classes. Raises `InputError` with all that is wrong.
     """
     table = _read(path)
@@ -62,14 +67,15 @@ def packed(
         raise InputError(f"{path}: got {target} as what to predict and to leave out; expected one of them")
     y, classes, wrong = _target(table[target], regression)
     rest = table.drop(columns=[target, *leave_out])
-    features, found = _features(rest)
+    features, sources, found = _features(rest)
     wrong += _unfit(table[[target]])
     if problems := [*_unfit(rest), *found, *wrong]:
         hint = "--leave-out COLUMN does without a column" if len(problems) > len(wrong) else ""
         raise InputError([f"{path}: {problem}" for problem in problems], hint)
     x = features.to_numpy(np.float64)
     names = ("x_train", "x_test", "y_train", "y_test")
-    return Packed(dict(zip(names, _halves(x, y, test, seed, classes), strict=True)), tuple(features), classes, target)
+    arrays = dict(zip(names, _halves(x, y, test, seed, classes), strict=True))
+    return Packed(arrays, tuple(features), sources, classes, target)
 
 
 def packed_like(path: Path, like: Path) -> Packed:
@@ -77,17 +83,19 @@ def packed_like(path: Path, like: Path) -> Packed:
 
     For predictions: rows of any number, none split off. Raises `InputError` with all that is wrong.
     """
-    features, classes, target = _names(like)
-    table = _read(path, least=1)
+    features, sources, classes, target = _names(like)
+    texts = {column for column, text in sources if text}
+    if classes and classes != TRUTHS:
+        texts.add(target)
+    table = _read(path, 1, texts)
     found, problems = {}, []
     kinds: dict[str, list[str]] = {}
-    for name in features:
-        column, text = _source(name, table.columns)
-        kinds.setdefault(column, []).extend([text] if text is not None else [])
+    for name, (column, text) in zip(features, sources, strict=True):
+        kinds.setdefault(column, []).extend([text] if text else [])
         if column not in table:
             continue
-        if text is not None:
-            found[name] = (table[column].astype(str) == text).astype(np.float64)
+        if text:
+            found[name] = (table[column] == text).astype(np.float64)
         elif pd.api.types.is_numeric_dtype(table[column]):
             found[name] = table[column].astype(np.float64)
         else:
@@ -97,34 +105,25 @@ def packed_like(path: Path, like: Path) -> Packed:
     problems += _unfit(table[[column for column in kinds if column in table]])
     for column, known in kinds.items():
         if column in table and known:
-            strange = sorted(set(table[column].dropna().astype(str)) - set(known))
+            strange = sorted(set(table[column].dropna()) - set(known))
             problems += [f"{column}: got {listed(strange)}; expected one of {listed(known)}"] if strange else []
     y, wrong = _told_target(table, target, classes)
     if problems or wrong:
         raise InputError([f"{path}: {problem}" for problem in [*problems, *wrong]])
-    return Packed({"x": pd.DataFrame(found).to_numpy(np.float64), **y}, features, classes, target)
+    return Packed({"x": pd.DataFrame(found).to_numpy(np.float64), **y}, features, sources, classes, target)
 
 
-def _names(like: Path) -> tuple[tuple[str, ...], tuple[str, ...], str]:
+def _names(like: Path) -> tuple[tuple[str, ...], tuple[Source, ...], tuple[str, ...], str]:
     """What an archive that `packed` made says of its columns."""
     try:
         with like.open("rb") as raw, np.load(raw, allow_pickle=False) as held:
-            features, classes, target = (held[name] for name in NAMES)
+            features, sources, classes, target = (held[name].tolist() for name in NAMES)
     except FileNotFoundError:
         raise InputError(f"--like {like}: got no such file; expected a .npz of bench data pack") from None
     except Exception:  # a damaged archive raises whatever its decoder does
         raise InputError(f"--like {like}: got a file without the names of columns; expected a .npz of bench data pack",
                          "bench data pack made anew from the same table has them") from None  # fmt: skip
-    return tuple(map(str, features)), tuple(map(str, classes)), str(target)
-
-
-def _source(feature: str, columns: "pd.Index[str]") -> tuple[str, str | None]:
-    """The column that a feature comes from and the text that it stands for, None of a number: `city=Bern`."""
-    if feature in columns or "=" not in feature:
-        return feature, None
-    at = [i for i, letter in enumerate(feature) if letter == "="]  # a column's name or its texts may have one too
-    pairs = [(feature[:i], feature[i + 1 :]) for i in at]
-    return next((pair for pair in pairs if pair[0] in columns), pairs[0])
+    return tuple(features), tuple((column, text) for column, text in sources), tuple(classes), target
 
 
 def _told_target(table: "pd.DataFrame", target: str, classes: Sequence[str]) -> "tuple[dict[str, Any], list[str]]":
@@ -132,16 +131,23 @@ def _told_target(table: "pd.DataFrame", target: str, classes: Sequence[str]) -> 
     if target not in table:
         return {}, []
     column = table[target]
-    numeric = _are_numbers(column)
-    if column.isna().any() or (not classes and not numeric):
+    if column.isna().any() or (not classes and not _are_numbers(column)):
         return {}, [f"{target}: got values that are missing or no numbers; expected all, or no such column"]
     if not classes:
         return {"y": column.to_numpy(np.float64)}, []
-    told = column.map(lambda kind: f"{kind:.15g}" if numeric else str(kind))
+    told = column.astype(str).map(lambda text: text if text in classes else _as_number(text))
     strange = sorted(set(told) - set(classes))
     places = {name: place for place, name in enumerate(classes)}
     wrong = [f"{target}: got {listed(strange)}; expected one of {listed(classes)}"] if strange else []
     return {"y": told.map(places).fillna(-1).to_numpy(np.int64)}, wrong
+
+
+def _as_number(text: str) -> str:
+    """A number as classes are called, 1 of 1.0; another text as it is."""
+    try:
+        return f"{float(text):.15g}"
+    except ValueError:
+        return text
 
 
 def _halves(x: "np.ndarray", y: "np.ndarray", test: float, seed: int, classes: Sequence[str]) -> "list[np.ndarray]":
@@ -152,15 +158,21 @@ def _halves(x: "np.ndarray", y: "np.ndarray", test: float, seed: int, classes: S
     return found
 
 
-def _read(path: Path, least: int = 4 * LEAST_OF_A_CLASS) -> "pd.DataFrame":
-    """The table of `least` rows or more, whatever of a comma, a semicolon or a tab its header has most of."""
+def _read(path: Path, least: int = 4 * LEAST_OF_A_CLASS, texts: Iterable[str] = ()) -> "pd.DataFrame":
+    """The table of `least` rows or more, whatever of a comma, a semicolon or a tab its header has most of.
+
+    Columns of these names are `texts`, even where all of them look like numbers.
+    """
     try:
         with path.open(encoding="utf-8-sig") as file:
             header = file.readline()
         separator = max(SEPARATORS, key=header.count)
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # of rows with more fields than the header
-            table = pd.read_csv(path, sep=separator, encoding="utf-8-sig", skipinitialspace=True, index_col=False)
+            table = pd.read_csv(
+                path, sep=separator, encoding="utf-8-sig", skipinitialspace=True, index_col=False,
+                dtype=dict.fromkeys(texts, str),
+            )  # fmt: skip
     except FileNotFoundError:
         raise InputError(f"{path}: got no such file; expected a table as text, with a header") from None
     except OSError as error:
@@ -192,27 +204,27 @@ def _unfit(table: "pd.DataFrame") -> list[str]:
     ]
 
 
-def _features(table: "pd.DataFrame") -> "tuple[pd.DataFrame, list[str]]":
-    """The columns as numbers, and which cannot be."""
-    found: dict[str, pd.Series[float]] = {}
+def _features(table: "pd.DataFrame") -> "tuple[pd.DataFrame, tuple[Source, ...], list[str]]":
+    """The columns as numbers, where each of them comes from, and which cannot be."""
+    found: dict[Source, pd.Series[float]] = {}
     problems = []
     for name, column in table.items():
         if pd.api.types.is_numeric_dtype(column):
-            found[str(name)] = column.astype(np.float64)
+            found[str(name), ""] = column.astype(np.float64)
             continue
         kinds = sorted(column.dropna().astype(str).unique())
         if len(kinds) > MOST_KINDS:
             shown = f"{len(kinds):,} different texts ({listed(kinds[:3])}, ...)"
             problems.append(f"{name}: got {shown}; expected numbers, or at most {MOST_KINDS} of them")
         else:
-            found |= {f"{name}={kind}": (column.astype(str) == kind).astype(np.float64) for kind in kinds}
-            twice = [feature for kind in kinds if (feature := f"{name}={kind}") in table]
-            problems += [
-                f"{feature}: got a column called as a text of {name}; expected another name" for feature in twice
-            ]
+            found |= {(str(name), kind): (column.astype(str) == kind).astype(np.float64) for kind in kinds}
     if not found and not problems:
         problems.append("got the target alone; expected a column to predict it from")
-    return pd.DataFrame(found), problems
+    names = [f"{column}={text}" if text else column for column, text in found]
+    problems += [
+        f"{name}: got two features of this name; expected another name of a column" for name in repeated(names)
+    ]
+    return pd.DataFrame(dict(zip(names, found.values(), strict=True))), tuple(found), problems
 
 
 def _are_numbers(column: "pd.Series[Any]") -> bool:
@@ -228,8 +240,9 @@ def _target(column: "pd.Series[object]", regression: bool) -> "tuple[np.ndarray,
         return np.zeros(0), (), [f"{column.name}: got {listed(list(known.unique()[:3]))}; expected numbers to predict"]
     whole = numeric and bool((known.astype(np.float64) % 1 == 0).all()) and known.nunique() <= MOST_CLASSES
     if regression or (numeric and not whole):
-        alike = [f"{column.name}: got {known.iloc[0]:g} throughout; expected numbers that differ"]
-        return column.to_numpy(np.float64), (), alike * (known.nunique() == 1)
+        alike = known.unique() if known.nunique() == 1 else []
+        wrong = [f"{column.name}: got {value:g} throughout; expected numbers that differ" for value in alike]
+        return column.to_numpy(np.float64), (), wrong
     kinds = sorted(known.unique(), key=None if numeric else str)
     counts = known.value_counts()
     few = [f"{kind} ({counts[kind]})" for kind in kinds if counts[kind] < LEAST_OF_A_CLASS]

@@ -88,6 +88,8 @@ class Speedup:
         """What it comes to, of runs of these names."""
         if not self.cells:
             return "Speeds were not measured."
+        if not np.isfinite(self.low):
+            return f"{second} trains {self} as {first}, by too few samples to tell how surely."
         if self.low < 1 < self.high:
             return f"The speeds of {first} and {second} are not told apart: {second} trains {self}."
         return f"{second} trains {significant(self.middle)} times as fast as {first}{self.interval}."

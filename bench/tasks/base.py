@@ -1,5 +1,6 @@
 """What a task is: a table entry that can be read without jax, and the pure functions that it gives to training."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -88,6 +89,13 @@ class Task:
     def __hash__(self) -> int:
         return hash((self.name, self.version))
 
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """What each of its options is where nobody sets it; of a choice the first, where the factory says nothing."""
+        known = inspect.signature(self.make).parameters if self.make else {}
+        first = {name: of[0] for name, of in self.accepts.items() if isinstance(of, tuple)}
+        return {name: known[name].default or first.get(name, known[name].default) for name in self.accepts}
+
     def configured(self, arguments: Mapping[str, Any]) -> "Task":
         """This task with other options; its name tells those that were set."""
         if not arguments or self.make is None:
@@ -99,6 +107,7 @@ class Task:
             accepts=self.accepts,
             make=self.make,
             arguments=dict(arguments),
+            file=self.file,
             own=self.own,
         )
 

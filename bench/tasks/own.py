@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
+from functools import lru_cache
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from bench import checks, scripts
+from bench import checks, files, scripts
 from bench.datasets import Samples, own
 from bench.datasets.base import Dataset
 from bench.errors import InputError
@@ -60,6 +61,9 @@ def task(path: Path, model: str = "", target: float = PERFECT) -> Task:
     """The task of a file. Raises `InputError` with what is wrong with it."""
     if path.suffix == ".py":
         return _from_python(path)
+    if path.suffix in files.TABLES:
+        told = f"{path}: got a table; expected arrays, a .npz"
+        raise InputError(told, "bench data pack FILE.csv --target COLUMN makes one of it")
     if model not in FAMILIES:
         got = f"the model {model}" if model else "no model"
         raise InputError(f"{path}: got {got}; expected one of {', '.join(FAMILIES)}")
@@ -126,6 +130,7 @@ def enter(task: Task) -> None:
     TASKS[task.name] = task
 
 
+@lru_cache(maxsize=64)
 def constant_score(path: Path, dataset: Dataset) -> float:
     """What the most frequent class, or the mean, of train scores on test."""
     import numpy as np

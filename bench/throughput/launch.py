@@ -44,6 +44,10 @@ def run(
     devices.check_workers(workers)
     with ExitStack() as stack:
         held, previous = directory.resumed(Path(resume), stack) if resume is not None else (None, None)
+        if previous and workers not in (None, previous["execution"]["asked"]):
+            raise InputError(
+                f"--workers {workers}: got another number than {resume} began with; expected none beside --resume"
+            )
         names = previous["device"].split(",") if previous else devices.picked(device)
         made = plan.make(suite, names, previous["execution"]["asked"] if previous else workers)
         path = directory.wanted(out, resume, suite.name)
