@@ -9,7 +9,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import worker
+from bench import tracing, worker
 from bench.datasets import Scale, cache_folder
 from bench.errors import DataError, InputError, ResourceError
 from bench.labels import same
@@ -50,6 +50,8 @@ def fit(
     lane = Lane("", task.name, *labels, "evaluate", learning_rate, seed)
     if task.dataset:
         task.dataset.check(task.dataset)
+    if task.own:
+        tracing.task(task)
     loaded = task.data()
     scales, shape = from_raw(task, loaded)
     data = jax.device_put(loaded)
@@ -125,8 +127,11 @@ def predict(network: Network, x: "np.ndarray") -> "np.ndarray":
     program = program_of(network.suite)
     task = program.task
     problem = task.build(task, program.activations, jnp.int32(0))
-    if problem.predict is None or network.probe is None or network.shape is None or task.dataset is None:
-        raise InputError(f"task {task.name}: got a task that predicts nothing; expected one that maps x to y")
+    if problem.predict is None or task.dataset is None or network.shape is None or network.probe is None:
+        lacking = "predict in its Problem" if problem.predict is None else "data set (dataset=)"
+        why = f"no {lacking}" if problem.predict is None or task.dataset is None else "x that are made of those"
+        told = f"task {task.name}: got a task that predicts nothing, with {why}"
+        raise InputError(f"{told}; expected one that maps the x of its data set to y")
     expected = task.dataset.shape
     if (*x.shape[1:], 1) == expected:
         x = x[..., None]
@@ -213,22 +218,37 @@ def _environment(more: Mapping[str, str]) -> Iterator[None]:
 
 
 def named(tree: Any) -> dict[str, "np.ndarray"]:
-    """The leaves of a tree by the path to each, as `0.hidden.0.linear.kernel`."""
+    """The leaves of a tree by the path to each, as `0.hidden.0.linear.kernel`; random keys as their numbers."""
     import jax
     import numpy as np
 
-    return {_name(path): np.asarray(leaf) for path, leaf in jax.tree.leaves_with_path(tree)}
+    return {
+        _name(path): np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
+        for path, leaf in jax.tree.leaves_with_path(tree)
+    }
 
 
 def restored(arrays: dict[str, "np.ndarray"], like: Any) -> Any:
     """The tree of these leaves in the shape of `like`. Raises `DataError` where they do not fit."""
     import jax
+    import jax.numpy as jnp
 
     leaves, structure = jax.tree.flatten_with_path(like)
-    wanted = {_name(path): leaf.shape for path, leaf in leaves}
-    if wanted != {name: array.shape for name, array in arrays.items()}:
+    keys = {_name(path) for path, leaf in leaves if _is_key(leaf)}
+    held = {
+        name: jax.random.wrap_key_data(jnp.asarray(array)) if name in keys else array for name, array in arrays.items()
+    }
+    if {_name(path): leaf.shape for path, leaf in leaves} != {name: array.shape for name, array in held.items()}:
         raise DataError("model: got arrays of another network; expected those that its description says")
-    return jax.tree.unflatten(structure, [arrays[_name(path)] for path, _ in leaves])
+    return jax.tree.unflatten(structure, [held[_name(path)] for path, _ in leaves])
+
+
+def _is_key(leaf: Any) -> bool:
+    """Whether a leaf holds keys of random numbers, as dropout has in its state."""
+    import jax
+    import jax.numpy as jnp
+
+    return bool(jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key))
 
 
 def _name(path: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from bench import machine, store, worker
 from bench.budget import Trial
-from bench.errors import DataError, InputError, in_words
+from bench.errors import BenchError, DataError, InputError, in_words
 from bench.plan import Plan
 from bench.program import Program
 from bench.suite import Suite
@@ -162,7 +162,7 @@ def enter_code(path: Path | None, manifest: Mapping[str, Any], programs: Sequenc
         return
     try:
         codes = one.submit(worker.fingerprints, list(places.values())).result()
-    except InputError:
+    except BenchError:
         raise
     except Exception as error:  # of pickling, or of a process that died of it
         names = ", ".join(label for _, label in places)

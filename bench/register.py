@@ -3,8 +3,7 @@
 import copyreg
 import inspect
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields as fields_of
 from dataclasses import replace
 from math import isfinite
@@ -12,11 +11,11 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from bench import fingerprint
+from bench import tracing
 from bench.activations import ACTIVATIONS, Activation
 from bench.checks import NAME, NAMED, nearest, short
 from bench.entries import TYPES
-from bench.errors import InputError, in_words
+from bench.errors import InputError
 from bench.initializers import DEVIATIONS
 from bench.labels import NO_ACTIVATION
 from bench.lazy import Lazy
@@ -67,7 +66,7 @@ def register_activation(
         )
     arguments = {key: p.default for key, p in signature.items() if type(p.default) in TYPES and key not in learned}
     entry = Activation(name, function, learned, arguments, initializer, own=True)
-    _check_traced(entry)
+    tracing.activation(entry)
     _make_sendable()
     ACTIVATIONS[name] = entry
     return entry
@@ -107,7 +106,7 @@ def register_optimizer(name: str, factory: Callable[..., Any], summary: str = ""
             f"{unset[0]}: float, or int or bool, lets a suite set it",
         )
     if not needed:
-        _check_step(entry)
+        tracing.optimizer(entry)
     OPTIMIZERS[name] = entry
     return entry
 
@@ -132,13 +131,6 @@ MEMBERS: dict[str, Iterable[str]] = {"contains": OPTIMIZERS, "refuses": COMMON, 
 OPTIONAL = {field.name for field in fields_of(Optimizer)} - {"name", "factory", "summary", "label", "searched", "own"}
 
 
-HINTS = {  # on what jax says of a function that it cannot trace
-    "truth value of an array": "an if asks for one truth value: jnp.where(x > 0, x, 0.1 * x) chooses for each number",
-    "TracerBoolConversionError": "an if cannot ask for a value that is traced: jnp.where(step > 9, a, b) chooses",
-    "TracerArrayConversionError": "functions of numpy and scipy cannot be traced: use those of jax.numpy and jax.scipy",
-    "Only scalar arrays can be converted": "functions of math take single numbers: use those of jax.numpy",
-    "ConcretizationTypeError": "float() and int() cannot ask for a value that is traced: leave it an array",
-}
 RESERVED = {("activation", NO_ACTIVATION)}  # names of none
 
 
@@ -150,18 +142,6 @@ def _signature(kind: str, function: Any) -> Mapping[str, inspect.Parameter]:
         raise InputError(f"register_{kind}: got {function!r}; expected a function in Python") from None
 
 
-def _check_traced(entry: Activation) -> None:
-    """Raise `InputError` where jax cannot trace an activation or its slopes, or x comes out in another shape."""
-    where = f"register_activation: {entry.name}"
-    with _told(where, "a function of jax that maps x to an array"):
-        x, parameters = fingerprint.example(entry)
-        found = jax.eval_shape(lambda x, p: entry(x, **p), x, parameters)
-        if (found.shape, found.dtype) != ((*x.shape[:-1], fingerprint.CHANNELS), x.dtype):
-            got = f"{found.dtype} {found.shape} for x {x.dtype} {x.shape}"
-            raise InputError(f"{where}: got {got}; expected a {x.dtype} for each channel of x")
-        fingerprint.activation(entry)
-
-
 def _make_sendable() -> None:
     """Let pickle take a `jax.custom_vjp`, whose `__new__` it cannot call: what a script defines is sent by value."""
     copyreg.pickle(jax.custom_vjp, lambda function: (_blank, (type(function),), vars(function)))
@@ -169,23 +149,6 @@ def _make_sendable() -> None:
 
 def _blank(kind: Any) -> Any:
     return kind.__new__(kind, None)
-
-
-def _check_step(entry: Optimizer) -> None:
-    """Raise `InputError` where an optimizer's first step cannot be traced, or does not fit the parameters."""
-    where = f"register_optimizer: {entry.name}"
-    with _told(where, "a factory of an optax transformation that makes a step"):
-        before, updates, after, _ = jax.eval_shape(*fingerprint.first_step(entry))
-        found = jax.tree.map(lambda leaf: leaf.shape, updates)
-        if found != fingerprint.SHAPES:
-            raise InputError(f"{where}: got updates of the shapes {found}; expected {fingerprint.SHAPES} as of weights")
-        if strange := {str(leaf.dtype) for leaf in jax.tree.leaves(updates)} - {"float32"}:
-            raise InputError(f"{where}: got updates of {', '.join(sorted(strange))}; expected float32 as of weights")
-        kinds = [[f"{leaf.dtype} {leaf.shape}" for leaf in jax.tree.leaves(state)] for state in (before, after)]
-        trees: list[Any] = [jax.tree.structure(state) for state in (before, after)]
-        if trees[0] != trees[1] or kinds[0] != kinds[1]:
-            got = next((f"{old} that becomes {new}" for old, new in zip(*kinds, strict=False) if old != new), "another")
-            raise InputError(f"{where}: got a state of {got} after a step; expected the same types and shapes")
 
 
 def _kind(parameter: inspect.Parameter) -> str:
@@ -239,16 +202,3 @@ def _check_takes(name: str, parameters: Mapping[str, inspect.Parameter], fields:
             got = f"{key}:{kind}" if kind else key
             expected = "an argument of the factory, with :int or :bool after it where it is one"
             raise InputError(f"register_optimizer: takes: got {got}; expected {expected}")
-
-
-@contextmanager
-def _told(where: str, expected: str) -> Iterator[None]:
-    """Whatever a user's function raises while it is traced, in words. Raises `InputError`."""
-    try:
-        yield
-    except InputError:
-        raise
-    except Exception as error:
-        told = in_words(error).splitlines()[0]
-        hints = (hint for text, hint in HINTS.items() if text in told)
-        raise InputError(f"{where}: got {told}; expected {expected}", next(hints, "")) from error

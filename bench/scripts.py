@@ -40,7 +40,20 @@ def _module(path: Path) -> ModuleType:
         raise InputError(f"{path}: got a file that is no Python; expected one whose name ends in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    with redirect_stdout(sys.stderr):  # what it prints is not what we were asked for, such as JSON
-        spec.loader.exec_module(module)
+    before, folder = set(sys.modules), str(path.parent.resolve())
+    sys.path.insert(0, folder)  # as Python does for a script, for the modules beside it
+    try:
+        with redirect_stdout(sys.stderr):  # what it prints is not what we were asked for, such as JSON
+            spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(folder)
+        for one in set(sys.modules) - before:
+            if _lies_in(folder, sys.modules[one]):  # forgotten: workers are sent it, and other folders have theirs
+                del sys.modules[one]
     cloudpickle.register_pickle_by_value(module)  # workers cannot import it by its name
     return module
+
+
+def _lies_in(folder: str, module: ModuleType) -> bool:
+    file = getattr(module, "__file__", None)
+    return file is not None and Path(file).resolve().parent == Path(folder)

@@ -1,9 +1,11 @@
 """The unit of work and of commit: lanes of one program, and what a worker gives back of them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf, nan
 from typing import Any
 
+from bench.activations import Activation
 from bench.lanes import Cell, Lane
 from bench.program import Program
 
@@ -11,6 +13,12 @@ SHARD_LANE_STEPS = 8_000  # a few seconds of work: what a crash can cost
 SHARD_FLOPS = 200e9  # the same for large models
 SCORES = ("train_loss", "validation_loss", "validation_metric", "test_loss", "test_metric")
 CURVES = ("curve_step", "curve_train_loss", "curve_validation_loss", "curve_validation_metric")
+
+
+def together(activation: Activation, of_optimizer: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of both by name; one of the activation that the optimizer has too as `elu.alpha`."""
+    own = {f"{activation.name}.{key}" if key in of_optimizer else key: of for key, of in activation.arguments.items()}
+    return {**own, **of_optimizer}
 
 
 @dataclass(frozen=True)
@@ -58,11 +66,9 @@ class Shard:
             "optimizer": lane.optimizer,
             "phase": lane.phase,
             "learning_rate": lane.learning_rate,
-            "hyperparameters": {
-                **activation.arguments,
-                **optimizer.arguments,
-                **dict(zip(optimizer.searched, lane.values, strict=True)),
-            },
+            "hyperparameters": together(
+                activation, {**optimizer.arguments, **dict(zip(optimizer.searched, lane.values, strict=True))}
+            ),
             "seed": lane.seed,
             "steps": self.steps,
             "batch_size": program.batch_size,

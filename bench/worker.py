@@ -194,10 +194,18 @@ def sample_group(group: Any) -> Any:
 
 
 def fingerprints(entries: list[Any]) -> list[str]:
-    """`bench.fingerprint.fingerprint` of each: here, as a task loads its data, and a device belongs to its worker."""
+    """`bench.fingerprint.fingerprint` of each: here, as a task loads its data, and a device belongs to its worker.
+
+    Raises `BenchError` where a task is not what training needs: all its lanes would fail.
+    """
+    from bench import tracing
     from bench.activations import Activation
     from bench.fingerprint import fingerprint, mixes
+    from bench.tasks import Task
 
+    for entry in entries:
+        if isinstance(entry, Task):
+            tracing.task(entry)
     found = [fingerprint(entry) for entry in entries]
     for entry, code in zip(entries, found, strict=True):
         if code and isinstance(entry, Activation) and mixes(entry):

@@ -4,13 +4,15 @@ import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bench import fit, register_activation, saved
+from bench import fit, register_activation, register_task, saved
 from bench.activations import ACTIVATIONS
 from bench.datasets import DATASETS, arrays, own
 from bench.errors import DataError, InputError
@@ -177,6 +179,55 @@ def test_a_regression_predicts_in_the_units_of_its_targets() -> None:
     x, y = load_diabetes(return_X_y=True)
     outputs = fit.predict(fit.fit(suite("diabetes_mlp", steps=100), 0.01, 2), x)[:, 0]
     assert 1 - np.square(outputs - y).sum() / np.square(y - y.mean()).sum() > 0.3
+
+
+def test_a_task_of_ones_own_without_a_data_set_says_what_it_lacks() -> None:
+    register_task(replace(TASKS["wine_mlp"], name="cellar", dataset=None, load=lambda _: load_wine_arrays()))
+    try:
+        network = fit.fit(suite("cellar"), 0.03, 2)
+        with pytest.raises(InputError, match=r"got a task that predicts nothing, with no data set \(dataset=\)"):
+            fit.predict(network, np.ones((1, 13)))
+    finally:
+        del TASKS["cellar"]
+
+
+def load_wine_arrays() -> Any:
+    return TASKS["wine_mlp"].load(TASKS["wine_mlp"])
+
+
+DROPOUT = """
+from dataclasses import replace
+from flax import nnx
+from bench.layers import Dense, linear
+from bench.tasks import TASKS
+
+
+class Net(nnx.Module):
+    def __init__(self, recipe):
+        self.hidden = Dense(13, 8, recipe)
+        self.drop = nnx.Dropout(0.5, rngs=recipe.rngs)
+        self.out = linear(8, 3, recipe)
+
+    def __call__(self, x):
+        return self.out(self.drop(self.hidden(x)))
+
+
+WINE = TASKS["wine_mlp"]
+OPTIONS = {**WINE.options, "model": Net}
+TASK = replace(WINE, name="dropped", make=None, accepts={}, options=OPTIONS, parameters=13 * 8 + 8 + 8 * 3 + 3)
+"""
+
+
+def test_a_network_with_dropout_is_kept_with_its_random_keys(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(DROPOUT)
+    given = suite(tasks=[{"file": str(tmp_path / "own.py")}])
+    network = fit.fit(given, 0.03, 2)
+    network.save(tmp_path / "model")
+    x = np.random.default_rng(0).normal(10, 3, (5, 13))
+    said = [fit.predict(one, x) for one in (network, saved.load(tmp_path / "model"))]
+    np.testing.assert_array_equal(*said)
+    with pytest.raises(DataError, match="another network"):
+        fit.predict(network._replace(arrays={**network.arrays, "more": np.zeros(2)}), x)
 
 
 def test_a_network_that_diverges_says_so() -> None:

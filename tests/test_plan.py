@@ -382,3 +382,17 @@ def test_more_evaluations_than_a_curve_can_show_are_refused() -> None:
     ):
         plan.make(changed(steps=20_000, eval_every=1))
     assert plan.make(changed(steps=20_000, eval_every=2))
+
+
+def test_an_argument_that_both_have_is_told_of_both() -> None:
+    made = plan.make(
+        changed(
+            activations=[{"name": "elu", "alpha": 0.5}, "leaky_relu"],
+            optimizers=[{"name": "ademamix", "alpha": 3.0}, "sgd"],
+        )
+    )
+    rows = [shard.identity(lane) for shard in made.shards() for lane in shard.lanes]
+    told = {(row["activation"], row["optimizer"].partition("(")[0]): row["hyperparameters"] for row in rows}
+    assert told["elu(alpha=0.5)", "ademamix"] == {"elu.alpha": 0.5, "alpha": 3.0}
+    assert told["elu(alpha=0.5)", "sgd"] == {"alpha": 0.5}
+    assert told["leaky_relu", "sgd"] == {"negative_slope": 0.01}

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import pytest
 
 from bench import kinds, saved, scripts, suite
@@ -197,3 +198,20 @@ def test_what_a_file_prints_is_not_mixed_into_what_was_asked_for(
     own.write_text("print('hello')\n" + OWN, "utf-8")
     scripts.run(own, "a Python file")
     assert capfd.readouterr() == ("", "hello\n")
+
+
+def test_modules_beside_a_file_are_found_and_each_folder_has_its_own(tmp_path: Path) -> None:
+    code = "import bench\nfrom helpers import curve\nbench.register_activation('bent', lambda x: curve(x))\n"
+    found = []
+    for folder, factor in (("a", 2), ("b", 3)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "helpers.py").write_text(f"def curve(x):\n    return {factor} * x\n", "utf-8")
+        (tmp_path / folder / "own.py").write_text(code, "utf-8")
+        scripts.run(tmp_path / folder / "own.py", "a Python file")
+        found.append(cloudpickle.dumps(ACTIVATIONS["bent"]))
+    assert "helpers" not in sys.modules and str(tmp_path / "a") not in sys.path
+    read = "import sys, pickle; print(*(pickle.loads(bytes.fromhex(one))(1.0) for one in sys.argv[1:]))"
+    done = subprocess.run(
+        [sys.executable, "-c", read, *(one.hex() for one in found)], capture_output=True, text=True, cwd="/", check=True
+    )
+    assert done.stdout.split() == ["2.0", "3.0"], "a worker needs none of the folders"

@@ -55,8 +55,8 @@ def packed(
 
     Numbers stay as they are, True and False become 1 and 0, and a column of texts becomes a feature for each of its
     texts, 1 where it is that one. A target of texts, or of at most 20 different whole numbers, is one of classes, in
-    their order; else, or for a `regression`, a number to predict. The share `test` is drawn with `seed`, with the same shares
-    of classes. Raises `InputError` with all that is wrong.
+    their order; else, or for a `regression`, a number to predict. The share `test` is drawn with `seed`, with the same
+    shares of classes. Raises `InputError` with all that is wrong.
     """
     table = _read(path)
     missing = [name for name in dict.fromkeys((target, *leave_out)) if name not in table]
