@@ -8,7 +8,8 @@
     bench.comparison(run, other)    # two runs side by side
     bench.load("results/quick")     # a run that was stored
 
-`register_activation`, `register_optimizer` and `register_task` add entries of your own. What a user can mend is raised
+`register_activation`, `register_optimizer` and `register_task` add entries of your own; `module_task` makes a task of a
+flax.nnx module. What a user can mend is raised
 as a `BenchError`; its kinds are in `bench.errors`, bad input is an `InputError`.
 """
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from bench.register import register_activation, register_optimizer, register_task
     from bench.results import Run
     from bench.suite import Suite
+    from bench.tasks.modules import module_task
 
 __version__ = "0.2.0.dev0"
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "Suite",
     "comparison",
     "load",
+    "module_task",
     "register_activation",
     "register_optimizer",
     "register_task",
@@ -45,6 +48,7 @@ _HOMES = {
     "Suite": "bench.suite",
     "comparison": "bench.kinds",
     "load": "bench.kinds",
+    "module_task": "bench.tasks.modules",
     "register_activation": "bench.register",
     "register_optimizer": "bench.register",
     "register_task": "bench.register",

@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 from jax.interpreters.partial_eval import dce_jaxpr
 
-from bench import winograd
-from bench.program import Program
+from bench.arrangement import as_defined
+from bench.program import NO_ACTIVATION, Program
+from bench.tasks import Task
 
 
 class Cost(NamedTuple):
@@ -34,10 +35,29 @@ def cost(program: Program, data: dict[str, Any]) -> Cost:
     batch = data["train"]
     if not program.full_batch:
         batch = jax.tree.map(lambda x: jax.ShapeDtypeStruct((program.batch_size, *x.shape[1:]), x.dtype), batch)
-    with winograd.unused():
+    with as_defined():
         step = jax.make_jaxpr(problem.gradient)(parameters, state, batch, jax.random.key(0)).jaxpr
     needed, _ = dce_jaxpr(step, [True] * len(step.outvars))  # what nothing needs XLA drops, too
     return Cost(count, products(needed))
+
+
+def counted(task: Task) -> Cost:
+    """The cost of one example of a task that maps the x of its data set to y, without an activation of parameters."""
+    assert task.dataset is not None
+    key, index = jax.eval_shape(lambda: jax.random.key(0)), jax.ShapeDtypeStruct((), jnp.int32)  # need no device
+    y = jax.ShapeDtypeStruct((1,), jnp.int32 if task.dataset.classes else jnp.float32)
+    batch = jax.ShapeDtypeStruct((1, *task.dataset.shape), jnp.float32), y
+
+    def problem(index: Any) -> Any:
+        return task.build(task, (NO_ACTIVATION,), index)
+
+    parameters, state = jax.eval_shape(lambda key, index: problem(index).init(key), key, index)
+    with as_defined():
+        step = jax.make_jaxpr(lambda index, *given: problem(index).gradient(*given))(
+            index, parameters, state, batch, key
+        )
+    needed, _ = dce_jaxpr(step.jaxpr, [True] * len(step.jaxpr.outvars))
+    return Cost(sum(leaf.size for leaf in jax.tree.leaves(parameters)), products(needed))
 
 
 def products(jaxpr: Any) -> int:

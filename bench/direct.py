@@ -13,8 +13,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from bench.arrangement import on_cpu
 from bench.products import VECTOR
-from bench.winograd import held, usable
+from bench.winograd import held
 
 WIDE = 16  # pixels of a row: with eight, shifts of four move little at a time, and a product was a tenth faster
 
@@ -23,7 +24,7 @@ def fits(x: Array, kernel: Array, size: int) -> bool:
     """Whether it is faster: of one channel, with rows that are long enough and features that fill a vector."""
     _, high, wide, channels = x.shape
     whole = high % size == 0 and wide % size == 0 and len(kernel) % 2 == 1
-    return usable() and whole and channels == 1 and wide >= WIDE and kernel.shape[-1] >= VECTOR
+    return on_cpu() and whole and channels == 1 and wide >= WIDE and kernel.shape[-1] >= VECTOR
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))

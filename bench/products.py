@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from bench.arrangement import on_cpu
+
 TALL = 8  # times as many features go in as come out
 VECTOR = 16  # float32 numbers in 512 bits: products of ten classes take half as long again as of sixteen
 
@@ -13,7 +15,7 @@ VECTOR = 16  # float32 numbers in 512 bits: products of ten classes take half as
 def product(x: Array, kernel: Array, *_: Any, **__: Any) -> Array:
     """x W, x [..., features_in], W [features_in, features_out] -> [..., features_out]; stands in for `dot_general`."""
     features = kernel.shape[-1]
-    if jax.default_backend() == "cpu" and VECTOR // 2 < features < VECTOR:
+    if on_cpu() and VECTOR // 2 < features < VECTOR:
         kernel = jnp.pad(kernel, ((0, 0), (0, VECTOR - features)))
     flat = _product(x.reshape(-1, x.shape[-1]), kernel)
     return flat[:, :features].reshape(*x.shape[:-1], features)
@@ -27,7 +29,7 @@ def _product(x: Array, kernel: Array) -> Array:
 def _backward(saved: tuple[Array, Array], slope: Array) -> tuple[Array, Array]:
     x, kernel = saved
     transposed = kernel.T
-    if jax.default_backend() == "cpu":
+    if on_cpu():
         # Left to itself XLA folds the transposition into the product, which its kernel for transposed operands then
         # carries out at half the speed (38 against 81 GFLOP/s for 64 x 128 x 128); the copy costs a quarter of that.
         transposed = lax.optimization_barrier(transposed)

@@ -5,9 +5,7 @@ along columns. Lavin and Gray 2016, "Fast algorithms for convolutional neural ne
 are too small: there neighbours are brought together along columns, as `bench.convolution` does, and half are saved.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Sequence
 from functools import partial, reduce
 from math import prod
 from operator import add
@@ -17,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from bench.arrangement import on_cpu
 from bench.neighbours import COLUMNS, ROWS, spread
 from bench.products import VECTOR, product
 
@@ -30,28 +29,11 @@ KERNEL = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], 
 OUTPUT = np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]])
 SQUARES, CHANNELS = 128, 8  # tiles of 4 x 4 pixels, and channels, from which on products of them are large enough
 
-_used = ContextVar("used", default=True)
-
-
-@contextmanager
-def unused() -> Iterator[None]:
-    """Within it nothing fits, here or in `direct`: for counting the operations of convolutions as they are defined."""
-    token = _used.set(False)
-    try:
-        yield
-    finally:
-        _used.reset(token)
-
-
-def usable() -> bool:
-    """Whether this is not within `unused`."""
-    return _used.get()
-
 
 def fits(x: Array, kernel: Array) -> bool:
     """Whether it is faster: neither tiles of four rows nor products as wide as the features have unused parts."""
     window, features = len(kernel), kernel.shape[-1]
-    return usable() and window == 3 and x.shape[ROWS] % OUT == 0 and features >= VECTOR
+    return on_cpu() and window == 3 and x.shape[ROWS] % OUT == 0 and features >= VECTOR
 
 
 def convolve(x: Array, kernel: Array) -> Array:

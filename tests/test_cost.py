@@ -9,8 +9,9 @@ import pytest
 from jax.interpreters.partial_eval import dce_jaxpr
 from marks import by_default
 
-from bench import plan, suite, winograd
+from bench import plan, suite
 from bench.activations import ACTIVATIONS
+from bench.arrangement import as_defined
 from bench.cost import cost, products
 from bench.program import Program
 from bench.tasks import TASKS
@@ -29,7 +30,7 @@ def counted(name: str) -> float:
     problem = task.build(task, (ACTIVATIONS["relu"],), jnp.int32(0))
     parameters, state = problem.init(jax.random.key(0))
     batch = jax.tree.map(lambda values: np.asarray(values)[:BATCH], task.load(task)["train"])
-    with winograd.unused():
+    with as_defined():
         step = jax.make_jaxpr(lambda p: problem.gradient(p, state, batch, jax.random.key(1)))(parameters)
     needed, _ = dce_jaxpr(step.jaxpr, [True] * len(step.jaxpr.outvars))  # XLA drops the gradient by x, too
     return products(needed) / BATCH
@@ -73,7 +74,7 @@ def test_activations_with_weights_of_their_own_are_counted() -> None:
     weights = (64 + 1) * 256 + (128 + 1) * 256 + (128 + 1) * 10
     assert maxout.parameters == weights
     # Forward, by weights and, past the first layer, by inputs: 2 FLOP each.
-    assert maxout.lane_step_flops == 8 * 2 * (2 * 64 * 256 + 3 * 128 * 256 + 3 * 128 * 16)  # ten classes as sixteen
+    assert maxout.lane_step_flops == 8 * 2 * (2 * 64 * 256 + 3 * 128 * 256 + 3 * 128 * 10)
 
 
 def test_a_count_is_that_of_the_convolution_whatever_computes_it() -> None:

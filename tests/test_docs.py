@@ -109,12 +109,35 @@ assert run.convergence["test_metric"].max() < TASK.baseline
 @pytest.mark.slow
 @pytest.mark.parametrize("named", ["registered", "by its file"])
 def test_the_task_shown_trains_with_every_kind_of_activation(checkout: Path, named: str) -> None:
-    (code,) = blocks("python", (ROOT / "docs" / "tasks.md").read_text("utf-8"))
+    _, code = blocks("python", (ROOT / "docs" / "tasks.md").read_text("utf-8"))
     own = OWN_TASK
     if named == "by its file":
         (checkout / "sines.py").write_text(code.replace("TASK = register_task(", "TASK = ("), "utf-8")
         code, own = "from sines import TASK", own.replace('["sines"]', '[{"file": "sines.py"}]')
     (checkout / "script.py").write_text(code + own, "utf-8")
+    run([sys.executable, "-W", "error::RuntimeWarning", "script.py"], checkout)
+
+
+OWN_MODULE = """
+import bench
+
+suite = bench.Suite(
+    name="own", tasks=[{"file": "residual.py"}], activations=["tanh", "prelu", "maxout"], optimizers=["adam"],
+    steps=200, batch_size=32, eval_every=50, factors={"width": [16, 32]},
+    learning_rates={"low": 1e-2, "high": 1e-2, "num": 1}, seeds={"tune": 1, "evaluate": 2},
+)
+run = bench.run(suite, out="run", progress=False)
+assert run.failures.empty
+assert set(run.lanes["task"]) == {"residual(width=16)", "residual(width=32)"}
+assert run.convergence["test_metric"].min() > 0.85
+"""
+
+
+@pytest.mark.slow
+def test_the_module_shown_trains_with_every_kind_of_activation(checkout: Path) -> None:
+    code, _ = blocks("python", (ROOT / "docs" / "tasks.md").read_text("utf-8"))
+    (checkout / "residual.py").write_text(code, "utf-8")
+    (checkout / "script.py").write_text(OWN_MODULE, "utf-8")
     run([sys.executable, "-W", "error::RuntimeWarning", "script.py"], checkout)
 
 

@@ -14,9 +14,9 @@ PACKAGE = Path(__file__).parents[1] / "bench"
 TRAINING = {
     f"bench.{name}"
     for name in (
-        "attention", "compile", "convolution", "cost", "direct", "execute", "kernels", "layers", "measuring", "mesh",
-        "models", "neighbours", "normalization", "pooling", "products", "recurrent", "switch", "throughput.measure",
-        "train", "vision", "winograd",
+        "arrangement", "attention", "compile", "convolution", "cost", "direct", "execute", "kernels", "layers",
+        "measuring", "mesh", "models", "neighbours", "normalization", "pooling", "products", "recurrent", "switch",
+        "throughput.measure", "train", "vision", "winograd",
     )
 }  # fmt: skip
 SLOW_TO_IMPORT = {

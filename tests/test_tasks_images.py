@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench import execute, winograd
+from bench import execute
 from bench.activations import ACTIVATIONS
+from bench.arrangement import as_defined
 from bench.lanes import Lane
 from bench.optimizers import OPTIMIZERS
 from bench.program import Program
@@ -82,7 +83,7 @@ def test_parameters_and_flops_are_those_of_the_model(name: str, arguments: dict[
     parameters, state = jax.eval_shape(problem.init, jax.random.key(0))
     assert sum(leaf.size for leaf in jax.tree.leaves(parameters)) == task.parameters
     batch = part(task, "train", 16)
-    with winograd.unused():
+    with as_defined():
         traced = jax.make_jaxpr(problem.gradient)(parameters, state, batch, jax.random.key(0))
     assert sum(map(product_flops, equations(traced.jaxpr))) / 16 == pytest.approx(task.flops, rel=0.1)
 
