@@ -14,7 +14,7 @@ from bench.figures.svg import Figure
 from bench.heat import Heat, rank_heat
 from bench.labels import few, joined, mean_rank
 from bench.reference import Reference
-from bench.stats import RankTest, Tasks, cell_label
+from bench.stats import LEVEL, RankTest, Tasks, cell_label
 from bench.tables import Table
 from bench.verdicts import Verdict
 
@@ -23,6 +23,7 @@ from bench.verdicts import Verdict
 class Across:
     """The tasks of one run together: what they say and what it rests on, the leaderboard, mean ranks and profiles.
 
+    `alone` are the mean ranks of activations and of optimizers, each at those of its cells, by what they are of.
     `against` counts for each entrant on how many tasks it is better than the reference, where there is one. `heat` has
     the numbers of the figure `ranks`; there is neither of a single activation or optimizer.
     """
@@ -30,6 +31,7 @@ class Across:
     sentences: tuple[str, ...]
     details: tuple[str, ...]
     board: Table
+    alone: tuple[tuple[str, Table], ...]
     against: Table | None
     heat: Heat | None
     figures: Mapping[str, Figure]
@@ -72,6 +74,7 @@ def across(run: Run, slug: str, reference: Reference | None = None) -> Across | 
         tuple(filter(None, told)),
         tuple(filter(None, details)),
         standings.leaderboard(board, level),
+        tuple(_ranked(lanes, compared, tasks)),
         standings.against(counts, reference.by) if reference and len(counts) else None,
         shades,
         {kind: one for kind, one in drawn.items() if one},
@@ -87,11 +90,15 @@ def _first(board: pd.DataFrame, test: RankTest, compared: pd.DataFrame, tasks: T
     if pd.isna(first["mean_rank"]):
         return
     best = cell_label(first["activation"], first["optimizer"])
+    count = round(first["lead_share"] * len(tasks))
+    if test.tasks < 2:  # a mean of one rank is none
+        on = f"On {count} of the {len(tasks)} tasks, all on the same data,"
+        yield f"{on} {best} leads or cannot be told from the leader."
+        return
     over = f"{mean_rank(first['mean_rank'])} of {len(board)} over {test.tasks} {test.blocks}"
     yield f"{best} has the best mean rank, {over}{_apart(test)}."
     most = crosstask.data_set_counts(compared, tasks).max()
     shared = f" ({most} of them on the same data)" if most > 1 else ""
-    count = round(first["lead_share"] * len(tasks))
     yield f"On {count} of the {len(tasks)} tasks{shared} it leads or cannot be told from the leader."
 
 
@@ -108,6 +115,15 @@ def _mean_ranks(
     return rank_heatmap(slug, ordered, first, level, over), rank_heat(ordered, first, level)
 
 
+def _ranked(lanes: pd.DataFrame, compared: pd.DataFrame, tasks: Tasks) -> Iterator[tuple[str, Table]]:
+    """The mean ranks of activations, and of optimizers, where there are several and each was in every task."""
+    for by in crosstask.CELLS:
+        board, test = crosstask.leaderboard(lanes, compared, tasks, (by,)), crosstask.rank_test(compared, tasks, (by,))
+        if len(board) > 1 and test.tasks > 1 and board["mean_rank"].notna().all():
+            sure = not test.refusal and test.p_value < LEVEL
+            yield f"{by.capitalize()}s", standings.alone(board, by, test.level if sure else [])
+
+
 def _alone(compared: pd.DataFrame, tasks: Tasks, by: str) -> str:
     """Which activation or optimizer (`by`), each at the mean rank of its cells, is first over all tasks; "" of one."""
     test = crosstask.rank_test(compared, tasks, (by,))
@@ -121,12 +137,14 @@ def _alone(compared: pd.DataFrame, tasks: Tasks, by: str) -> str:
     each, none = (
         ("the other", "the other cannot") if len(others) == 1 else ("each of the others", "none of the others can")
     )
+    takes = f", as that takes {test.critical_difference:.1f} ranks (Nemenyi)" * bool(test.p_value < LEVEL)
     if not level:
         rest = f"{each} can be told from {it}"
     elif not apart:
-        rest = f"{none} be told from {it}"
+        rest = f"{none} be told from {it}{takes}"
     elif len(apart) < len(level):
-        rest = f"only {joined(apart)} can be told from {it}"
+        told = joined([f"{name} ({mean_rank(means[name])})" for name in apart])
+        rest = f"only {told} can be told from {it}{takes}"
     else:
         rest = f"cannot be told from {it}: {joined(level)}"
     found = (

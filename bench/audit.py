@@ -15,6 +15,7 @@ from bench.search import searched
 from bench.verdicts import leader
 
 ENOUGH_SEEDS = 10
+BASELINE = 4  # digits of a baseline: rounded as coarsely as a score, it would seem to be met
 UNLIKE = 0.1  # of the median number of parameters: a cell that differs by more is another network
 
 
@@ -270,7 +271,7 @@ def _below_baseline(table: pd.DataFrame, entry: Mapping[str, Any]) -> Iterator[F
     metric, baseline = stats.Metric.of(entry), float(entry["baseline"])
     worse = table[metric.sign * table["test_metric"] < metric.sign * baseline]
     if len(worse):
-        constant = f"{entry.get('baseline_is', 'always predicting one constant')} ({metric.told(baseline)})"
+        constant = f"{entry.get('baseline_is', 'always predicting one constant')} ({metric.plain(baseline, BASELINE)})"
         yield Finding(
             "warning",
             f"{_of(worse, table)} worse than {constant}: {_names(worse)}.",

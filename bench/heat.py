@@ -9,7 +9,7 @@ import pandas as pd
 from bench.figures.heatmaps import least_difference, limits, metric_ends
 from bench.labels import mean_rank
 from bench.stats import Pair
-from bench.verdicts import LEADER, TIED, Verdict
+from bench.verdicts import LEADER, NOISY, TIED, Verdict
 
 DEEP = 0.45  # shades below this carry light letters: there both inks have a contrast of 4
 
@@ -51,7 +51,9 @@ def heat(table: pd.DataFrame, verdict: Verdict, baseline: float) -> Heat:
     signed = metric.sign * table[["test_metric"]]
     span = limits(signed, least) if verdict.winner else (0.0, 1.0)
     ends = metric_ends(signed, span, metric)
-    return _shaded(table, "test_metric", metric.sign, span, metric.show, verdict.mark, least, ends)
+    noisy = set(verdict.tied) - set(verdict.near)
+    marked = lambda pair: NOISY if pair in noisy else verdict.mark(pair)  # noqa: E731
+    return _shaded(table, "test_metric", metric.sign, span, metric.show, marked, least, ends)
 
 
 def rank_heat(board: pd.DataFrame, first: Pair, level: Collection[Pair]) -> Heat:

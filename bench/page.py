@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bench import effects, embedded, figures, standings, stats, tuning
 from bench.across import Across, across
 from bench.asked import asked
-from bench.audit import Finding, Run, audit
+from bench.audit import BASELINE, Finding, Run, audit
 from bench.choice import Choice, choice
 from bench.commands import commands, registered, suite_text
 from bench.effort import trained_on, wall_s
@@ -300,7 +300,7 @@ def _facts(entry: Mapping[str, Any]) -> str:
         f"{entry['summary'].rstrip('.')}. {data}{entry['parameters']:,} parameters. "
         f"Judged by {metric.name}, {better} is better; target {metric.plain(entry['target'])}"
         f"{' on validation data' * bool(samples)}; {entry.get('baseline_is', CONSTANT)} scores "
-        f"{metric.told(entry['baseline'])}."
+        f"{metric.plain(entry['baseline'], BASELINE)}."
     )
 
 

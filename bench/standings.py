@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bench import stats
-from bench.labels import NO_ACTIVATION, significant, steps
+from bench.labels import NO_ACTIVATION, mean_rank, significant, steps
 from bench.reference import Reference
 from bench.stats import Metric, cell_label, noun
 from bench.tables import (
@@ -134,6 +134,25 @@ def leaderboard(board: pd.DataFrame, level: Sequence[object] = ()) -> Table:
         known = TIED if pair in level else ""
         name, shown = cell_label(*pair), LEADER if place == 0 and level else known
         rows.append(Row(entries(row, readers), shown, name))
+    return Table.of(readers, rows)
+
+
+def alone(board: pd.DataFrame, by: str, level: Sequence[object]) -> Table:
+    """Activations or optimizers (`by`) over all tasks, the best mean rank first, each at that of its cells.
+
+    `level` are those that cannot be told from the first.
+    """
+    share = "share of the tasks in which one of its cells is the leader or cannot be told from it"
+    readers: list[Read] = [
+        text(by),
+        number("mean rank", "mean_rank", mean_rank, f"among {len(board)}, over the tasks, each data set counted once"),
+        number("leads or not told apart", "lead_share", percent, share),
+    ]
+    marks = {place: LEADER if place == 0 else TIED for place, name in enumerate(board[by]) if level and name in level}
+    rows = [
+        Row(entries(row, readers), marks.get(place, ""), str(row[by]))
+        for place, row in enumerate(board.to_dict("records"))
+    ]
     return Table.of(readers, rows)
 
 

@@ -27,6 +27,7 @@ from bench.stats import (
 from bench.stats.moderated import LEVEL, lenders
 
 LEADER, TIED, LOST_MORE = "leader", "level", "lost"
+NOISY = "noisy"  # of those that are level, for a figure: see `Verdict.near`
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,15 @@ class Verdict:
         """What it says of a cell: `leader`, `level` (cannot be told from it), `lost` (more seeds) or nothing."""
         marks = {LEADER: pair == self.winner, TIED: pair in self.tied, LOST_MORE: pair in self.lost}
         return next((name for name, holds in marks.items() if holds), "")
+
+    @property
+    def near(self) -> tuple[Pair, ...]:
+        """Those of `tied` whose mean is no farther behind than the seeds can see.
+
+        Of the others it is their own noise, or too few seeds of them, that no test tells them from the winner.
+        """
+        behind = {pair: -self.metric.sign * self.against[pair][0] for pair in self.tied}
+        return tuple(pair for pair in self.tied if behind[pair] <= self.seen)
 
     @property
     def at_end(self) -> bool:

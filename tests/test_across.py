@@ -119,6 +119,13 @@ def test_the_best_activation_and_optimizer_over_all_are_told(run: SyntheticRun) 
     assert other == (
         "Of the 3 optimizers, each at the mean rank of its cells, adam has the best, 1.0; cannot be told from it: sgd."
     )
+    (activations, optimizers) = (table for _, table in found.alone)
+    assert [title for title, _ in found.alone] == ["Activations", "Optimizers"]
+    assert [[entry.text for entry in row.entries][:2] for row in optimizers.rows] == [
+        ["adam", "1.0"], ["sgd", "2.0"], ["momentum", "3.0"],
+    ]  # fmt: skip
+    assert [row.mark for row in optimizers.rows] == ["leader", "level", ""]
+    assert [row.mark for row in activations.rows] == ["leader", ""]
     found = across(ranked(run, np.where(run.convergence["optimizer"] == "adam", 1.5, 4.5)), "run")
     assert found is not None
     assert found.sentences[2].endswith("each at the mean rank of its cells, there is no difference.")
@@ -229,3 +236,21 @@ def test_runs_that_agree_and_runs_that_differ_say_so() -> None:
 def test_a_single_run_has_nothing_to_be_told_with() -> None:
     run = make_run(["relu"], ["sgd"])
     assert together([run], of(run)) is None  # type: ignore[arg-type]
+
+
+def test_how_far_apart_mean_ranks_must_be_is_told_where_few_are_told_apart() -> None:
+    optimizers = [f"o{i}" for i in range(6)]
+    run = make_run(["relu", "tanh"], optimizers, TASKS, evaluate=6)
+    places = run.convergence["optimizer"].map(dict(zip(optimizers, (1, 2, 3, 4, 5, 6), strict=True)))
+    found = across(ranked(run, 2 * places), "run")
+    assert found is not None and "; only " not in found.sentences[2]
+    told = next(sentence for sentence in found.sentences if sentence.startswith("Of the 6 optimizers"))
+    assert told.endswith("; only o4 (5.0) and o5 (6.0) can be told from it, as that takes 3.4 ranks (Nemenyi).")
+
+
+def test_tasks_of_one_data_set_have_no_mean_rank() -> None:
+    run = make_run(["relu", "tanh"], ["sgd", "adam"], {name: task_entry() for name in "abc"}, evaluate=4)
+    found = across(run, "run")
+    assert found is not None and not found.alone
+    assert found.sentences[0].startswith("On ") and " of the 3 tasks, all on the same data, " in found.sentences[0]
+    assert not any("mean rank" in sentence for sentence in found.sentences)

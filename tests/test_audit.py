@@ -62,7 +62,7 @@ def test_worse_than_a_constant_predictor_is_a_warning() -> None:
 
 def test_worse_than_what_the_task_names_is_said_by_that_name() -> None:
     run = make_run(["relu"], ["sgd"], {"photos": task_entry(baseline=2.0, baseline_is="bicubic interpolation")})
-    assert "1 of 1 cells is worse than bicubic interpolation (200.0 %)" in texts(run)
+    assert "1 of 1 cells is worse than bicubic interpolation (200 %)" in texts(run)
 
 
 def test_a_seed_that_collapsed_is_a_warning() -> None:

@@ -63,10 +63,28 @@ def test_a_leader_that_does_not_beat_the_baseline_is_no_choice() -> None:
 
 def test_a_long_list_stands_below_and_says_what_it_is() -> None:
     found = chosen({"x": GOOD} | {f"y{i}": NEAR for i in range(9)} | {f"z{i}": FAR for i in range(2)})
-    assert found.sentence == f"{HEAD} or, each at its own learning rate, any of the 9 below."
-    assert found.label.startswith("9 cells that cannot be told from the leader and lie within ")
+    first = ", ".join(f"a + y{i}" for i in range(5)) + " or a + y5"
+    rest = "5 seeds are too few to rule out 3 others"
+    assert found.sentence == f"{HEAD} or, each at its own learning rate, any of {first}; {rest}."
+    assert found.label.startswith("3 more that cannot be told from the leader and lie within ")
     assert found.label.endswith(" points of it")
-    assert found.names == tuple(f"a + y{i}" for i in range(9))
+    assert found.names == tuple(f"a + y{i}" for i in range(6, 9))
+    every = chosen({"x": GOOD} | {f"y{i}": NEAR for i in range(9)})
+    assert every.sentence == found.sentence, "all others are not any other"
+
+
+def test_a_long_list_of_equals_is_told_as_such() -> None:
+    found = chosen({f"x{i}": GOOD for i in range(9)} | {"z": FAR})
+    assert found.sentence.endswith(" or, each at its own learning rate, any of the 8 below.")
+    assert found.label == "8 cells that are exactly as good"
+    assert chosen({f"x{i}": GOOD for i in range(9)}).sentence.endswith("any other cell.")
+
+
+def test_seeds_that_can_tell_next_to_nothing_leave_no_choice() -> None:
+    scores = {"x": [0.9, 0.5, 0.8], "y": [0.5, 0.9, 0.6], "z": [0.7, 0.6, 0.2]}
+    told = chosen(scores, baseline=0.4).sentence
+    assert told.startswith("Choose none of them yet: with 3 seeds only a cell ")
+    assert told.endswith(" points behind can be told from the leader, which is 33.3 points ahead of the baseline.")
 
 
 def test_a_cell_too_noisy_to_be_told_from_the_leader_does_not_serve_as_well() -> None:
@@ -74,15 +92,16 @@ def test_a_cell_too_noisy_to_be_told_from_the_leader_does_not_serve_as_well() ->
     frame = evaluated({"x": GOOD} | near | {"noisy": NOISY})
     found = verdict(frame, stats.convergence(frame, NO_TIMES, ACCURACY), ACCURACY, "t")
     assert ("a", "noisy") in found.tied and 0.01 < found.seen < 0.2
+    assert set(found.near) == {("a", f"y{i}") for i in range(3)}
     named = "any of a + y0, a + y1 or a + y2."
     assert chosen({"x": GOOD} | near | {"noisy": NOISY}).sentence.endswith(named)
 
 
-def test_a_cell_that_collapsed_or_does_not_beat_the_baseline_does_not_serve_as_well() -> None:
+def test_a_cell_that_collapsed_does_not_serve_as_well() -> None:
     scores = {"x": GOOD, "y": NEAR, "z": [value - 0.001 for value in NEAR]}
-    only = Choice(f"{HEAD} or, at its own learning rate, a + y.")
-    assert chosen(scores, collapsed=["z"]) == only
-    assert chosen(scores, R2, baseline=0.9685) == only
+    assert chosen(scores, collapsed=["z"]) == Choice(f"{HEAD} or, at its own learning rate, a + y.")
+    close = chosen(scores, R2, baseline=0.9685).sentence
+    assert close.startswith("Choose none of them yet: with 5 seeds only a cell 0.019 behind can be told")
 
 
 def test_every_cell_has_its_verdict_in_words() -> None:

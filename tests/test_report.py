@@ -171,7 +171,8 @@ def test_several_tasks_have_a_section_each_and_links_to_them() -> None:
 
 def test_a_run_of_many_tasks_opens_with_what_they_say_together() -> None:
     names = ["a", "b", "c", "d", "e"]
-    files = render([make_run(["relu", "tanh"], ["sgd", "adam"], dict.fromkeys(names, task_entry()), evaluate=4)])
+    tasks = {name: task_entry(data_sha256=name) for name in names}
+    files = render([make_run(["relu", "tanh"], ["sgd", "adam"], tasks, evaluate=4)])
     page, markdown = files["index.html"].decode(), files["report.md"].decode()
     top, _, rest = page.partition("</header>")
     assert "has the best mean rank" in top and top.count('<table class="heat"') == 1

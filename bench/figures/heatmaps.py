@@ -20,7 +20,9 @@ from bench.verdicts import Verdict
 
 BRIGHT_IS_GOOD = "crest_r"
 DARK_IS_MUCH = "ch:s=.25,rot=-.25,light=.93,dark=.35"
-LEADER, TIED = 2.4, 0.8  # widths of outlines
+Outline = tuple[float, str]  # width and line
+LEADER, TIED, NOISY = (2.4, "-"), (0.8, "-"), (0.9, ":")
+NOISY_TOLD = "; dotted: cannot either, but is so far behind that it is its noise which hides that"
 SLANTED_FROM = 7  # characters of a column's label
 COLUMN, ROW, LOW_ROW, MANY_ROWS = 0.6, 0.36, 0.26, 24  # inches; rows beyond so many are low
 BAR = (1.6, 0.11)  # inches of the bar of colours
@@ -41,14 +43,17 @@ class Grid:
     told: Callable[[float], str]
     scale: str = BRIGHT_IS_GOOD
     hatched: Iterable[Pair] = ()
-    outlined: Mapping[Pair, float] = field(default_factory=dict)
+    outlined: Mapping[Pair, Outline] = field(default_factory=dict)
 
 
 def metric_heatmap(prefix: str, table: pd.DataFrame, verdict: Verdict, baseline: float) -> svg.Figure:
     """The mean test metric of every cell of one task."""
     metric = verdict.metric
     values = _pivot(table, "test_metric")
-    outlined = dict.fromkeys(verdict.tied, TIED) | ({verdict.winner: LEADER} if verdict.winner else {})
+    near = verdict.near
+    outlined = dict.fromkeys(verdict.tied, NOISY) | dict.fromkeys(near, TIED)
+    outlined |= {verdict.winner: LEADER} if verdict.winner else {}
+    noisy = NOISY_TOLD * (len(near) < len(verdict.tied))
     lost = _pairs(table[table["diverged_share"] > 0])
     signed = values * metric.sign
     span = limits(signed, least_difference(verdict, baseline)) if verdict.winner else (0.0, 1.0)
@@ -59,7 +64,7 @@ def metric_heatmap(prefix: str, table: pd.DataFrame, verdict: Verdict, baseline:
     reading = (
         f"Test {metric.name}{unit}, averaged over fresh seeds, each cell at its own best learning rate. "
         f"Brighter is better ({'higher' if metric.sign > 0 else 'lower'}).{metric_ends(signed, span, metric)} "
-        "Thick outline: the leader; thin outline: cannot be told from it."
+        f"Thick outline: the leader; thin outline: cannot be told from it{noisy}."
         + (f" Hatched: at least one {stats.noun(table)} diverged and counts as the worst." if lost else "")
     )
     finding = _metric_finding(table, metric) if verdict.winner else verdict.sentence
@@ -230,9 +235,10 @@ def _mark(ax: Axes, inks: pd.DataFrame, grid: Grid, across: bool) -> None:
     }
     for pair in grid.hatched:
         ax.add_patch(Rectangle(places[pair], 1, 1, fill=False, hatch="////", edgecolor=svg.PAPER, lw=0, alpha=0.6))
-    for pair, width in grid.outlined.items():
+    for pair, (width, line) in grid.outlined.items():
         x, y = places[pair]
-        ax.add_patch(Rectangle((x + 0.06, y + 0.1), 0.88, 0.8, fill=False, edgecolor=inks.iat[y, x], lw=width))
+        look = {"edgecolor": inks.iat[y, x], "lw": width, "ls": line}
+        ax.add_patch(Rectangle((x + 0.06, y + 0.1), 0.88, 0.8, fill=False, **look))
 
 
 def _name(ax: Axes, values: pd.DataFrame) -> None:

@@ -74,9 +74,9 @@ class Metric:
         three = 1 if self.scale != 1 else _to_digit(shown, 3)
         return three if self.decimals is None else self.decimals
 
-    def plain(self, value: float) -> str:
-        """A value that somebody set, such as a target: all its digits, and its unit."""
-        return self._with_unit(_signed(f"{value * self.scale:g}"))
+    def plain(self, value: float, digits: int = 6) -> str:
+        """A value that stands beside scores, such as a target or, to four digits, a baseline: those, and its unit."""
+        return self._with_unit(_signed(f"{value * self.scale:.{digits}g}"))
 
     def told(self, value: float, half_width: float = np.nan) -> str:
         """The value with its uncertainty and its unit: `97.8 % ± 0.4`; as many decimals as its uncertainty takes."""
