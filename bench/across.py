@@ -169,7 +169,7 @@ def _apart(test: RankTest) -> str:
     if test.refusal:
         return ""
     if test.too_few:
-        return f", but so few tell none of the {others} others from it"
+        return f", too few to tell any of the {others} others from it"
     if level == 0:
         return f", and can be told from each of the {others} others"
     if level == others:

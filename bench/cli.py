@@ -200,6 +200,8 @@ def run(
     say(f"results: {found.path}")
     if report:
         _write_report([found])
+    else:
+        say(kinds.verdict([found]))
     if trouble := kinds.failed(found):
         complain(f"error: {trouble}")
         complain(f"hint: {store.resuming(found.path)} tries them again")

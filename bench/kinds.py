@@ -48,7 +48,7 @@ class Kind:
 KINDS = {
     CONVERGENCE: Kind(
         "bench.suite:Suite", "bench.estimate:facts", "bench.launch:run", "bench.results:Run", "bench.reporting:report",
-        "bench.reporting:verdicts", "bench.progress:watched", "bench.compare:compare", "bench.comparing", trains=True,
+        "bench.summary:verdicts", "bench.progress:watched", "bench.compare:compare", "bench.comparing", trains=True,
     ),
     THROUGHPUT: Kind(
         "bench.throughput.suite:ThroughputSuite", "bench.throughput.plan:facts", "bench.throughput.launch:run",
@@ -183,17 +183,19 @@ def carry_out(
     dask: str | None = None,
     progress: bool = True,
     observe: Callable[..., None] | None = None,
-    **more: Any,
+    command: str = "",
+    for_report: bool = False,
 ) -> Any:
-    """As `run`, without its warning; `more` are as for `bench.launch.run`."""
+    """As `run`, without its warning; `command` and `for_report` as for `bench.launch.run`."""
     kind, made = wanted(suite, resume, device)
     if dask == "":
         raise InputError("--dask: got nothing; expected the address of a scheduler, such as tcp://10.0.0.1:8786")
     if dask and not kind.trains:
         raise InputError(f"--dask {dask}: got a throughput suite; expected one that trains: speed is measured here")
     _check_number(kind, device)
+    more: dict[str, Any] = {"command": command}
     if kind.trains:
-        more["dask"] = dask
+        more |= {"dask": dask, "for_report": for_report}
     with ExitStack() as shown:
         if progress and observe is None:
             observe = shown.enter_context(kind.get("watch")())

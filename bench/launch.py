@@ -59,7 +59,7 @@ def run(
         if session.gpu:
             manifests.enter_device(path, manifest["environment"], session.gpu)
         manifests.enter_code(path, manifest, made.programs, session.pool[0])
-        import_ahead("bench.reporting" if for_report else "bench.results")
+        import_ahead("bench.reporting" if for_report else "bench.summary")
         path = path or directory.dated(suite.name)
         held = held or stack.enter_context(store.Store(path))
         signals = stack.enter_context(Signals())

@@ -26,6 +26,7 @@ from bench.optimizers import FACTORS
 from bench.reference import Reference
 from bench.search import searched, values_told
 from bench.stats import Metric, cell_label, noun
+from bench.summary import reference_of
 from bench.tables import Table
 from bench.verdicts import LOST, Verdict, power_line, verdict
 
@@ -156,14 +157,6 @@ def slugs(names: Sequence[str]) -> list[str]:
             slug += "-again"
         found.append(slug)
     return found
-
-
-def reference_of(run: Run, given: str) -> Reference | None:
-    """What the cells of `run` are held against: what was given or what its suite names, if anything."""
-    text = given or run.manifest["suite"].get("reference", "")
-    cells = run.convergence[stats.CELL[1:]].itertuples(index=False, name=None)
-    where = "--reference" if given else "reference of the suite"
-    return Reference.find(text, cells, where, run.name) if text else None
 
 
 def _part(run: Run, slug: str, names: Iterator[str], several: bool, reference: Reference | None) -> Part:

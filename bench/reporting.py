@@ -1,6 +1,6 @@
 """From runs to a report's folder: a page, the same in Markdown, its figures and its tables."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -8,11 +8,10 @@ from markupsafe import Markup
 
 from bench import crosstask, effects, embedded, folder, stats, templating
 from bench.across import together
-from bench.audit import Run, incomplete
+from bench.audit import Run
 from bench.errors import InputError
-from bench.page import Part, kicker_of, overall, parts_of, promise_of, reference_of, title_of
-from bench.reference import Reference
-from bench.verdicts import cells, verdict
+from bench.page import Part, kicker_of, overall, parts_of, promise_of, title_of
+from bench.verdicts import cells
 
 FRAMES: dict[str, Callable[[Run], pd.DataFrame]] = {
     "cells": lambda run: cells(run.lanes, run.convergence, run.manifest["tasks"]),
@@ -64,25 +63,6 @@ def render(runs: Sequence[Run], reference: str = "") -> dict[str, bytes]:
     texts = _table_files(parts) | {"report.md": templating.markdown("report.md", **head)}
     files = _figure_files(parts) | {name: text.encode() for name, text in texts.items()}
     return folder.listed(files) | {"index.html": _page(head, parts).encode()}
-
-
-def verdicts(runs: Sequence[Run], reference: str = "") -> list[str]:
-    """The verdict on each task of each run, one sentence each, and what is missing of a run.
-
-    After each, where its run has a reference, who is better or worse than that.
-    """
-    faults = [f"{run.name}: {finding.text}" for run in runs for finding in incomplete(run)]
-    lines = [(run, line) for run in runs for line in _verdict_lines(run, reference_of(run, reference))]
-    return [f"{run.name}: {line}" if len(runs) > 1 else line for run, line in lines] + faults
-
-
-def _verdict_lines(run: Run, reference: Reference | None) -> Iterator[str]:
-    for task in run.manifest["tasks"]:
-        found = verdict(run.lanes, run.convergence, run.manifest["tasks"], task)
-        yield f"{task}: {found.sentence}"
-        if reference:
-            held = effects.against(run.lanes, run.manifest["tasks"], task, reference)
-            yield from (f"{task}: {told}" for told in [effects.against_sentence(held, reference, found.metric)] if told)
 
 
 def _page(head: Mapping[str, object], parts: Sequence[Part]) -> str:

@@ -231,7 +231,8 @@ def _readers(table: pd.DataFrame, metric: Metric, reference: Reference | None) -
             number("steps to target", "steps_to_target", or_never(steps), missed, "less"),
             number("time to target", "seconds_to_target", or_never(seconds), cost, "less"),
         ),
-        number("diverged in evaluation", "diverged_share", percent, f"share of the evaluation {what}s", "less"),
+        *[number("diverged in evaluation", "diverged_share", percent, f"share of the evaluation {what}s", "less")]
+        * bool((table["diverged_share"] > 0).any()),
         (Column("learning rate", True, "chosen in tuning; * at the edge of what was tried"), _rate),
         number(
             "lane-steps/s",

@@ -58,7 +58,7 @@ def default_sentence(table: pd.DataFrame, metric: Metric) -> str:
     cells = f"{len(known)} cells" if len(known) == len(table) else f"the {len(known)} cells that tried it"
     text = f"Tuning beat the conventional learning rate in {better} of {cells}"
     gained = f"the median gain in validation {metric.name} over all {len(known)} is {brought}"
-    return f"{text}; {gained}{', somewhat too much, as the best of noisy trials always is' * (0 < gain < np.inf)}."
+    return f"{text}; {gained}{' (optimistic: the best of noisy trials looks better than it is)' * (0 < gain < np.inf)}."
 
 
 def region_sentence(regions: pd.DataFrame) -> str:

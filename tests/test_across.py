@@ -189,7 +189,7 @@ def test_the_headline_says_where_tasks_are_too_few_to_tell_any_two_cells_apart()
         run.convergence.loc[own, "rank"] = (cells[own] + rng.normal(0, 90, 90)).rank()
     found = across(run, "run")
     assert found is not None
-    assert "over 6 tasks, but so few tell none of the 89 others from it." in found.sentences[0]
+    assert "over 6 tasks, too few to tell any of the 89 others from it." in found.sentences[0]
     assert " differ on the whole (Friedman" in found.details[0]
     assert "but 6 tasks are too few to tell any two of 90 apart: no mean ranks are 64.20 apart" in found.details[0]
     assert found.heat is not None and "thin outline" not in found.figures["ranks"].reading

@@ -121,7 +121,7 @@ def test_the_heatmap_shows_what_is_chosen(visit: Any, written: Path) -> None:
     page = visit(written)
     heat = "[data-section='digits-mlp'] table.heat tbody td"
     options = page.eval_on_selector_all("select[name=by] option", "found => found.map(one => one.value)")
-    assert options == ["test metric", "steps to target", "time to target", "diverged in evaluation", "lane-steps/s"]
+    assert options == ["test metric", "steps to target", "time to target", "lane-steps/s"]
     before = page.locator(heat).all_inner_texts()
     for option in options:
         page.select_option("select[name=by]", option)
@@ -364,4 +364,18 @@ def test_a_comparison_works_too(visit: Any, tmp_path: Path) -> None:
     page.click("th[data-title='B - A'] button")
     keys = [float(key) for key in page.eval_on_selector_all("tbody td:nth-child(4)", "c => c.map(x => x.dataset.key)")]
     assert keys == sorted(keys)
-    assert page.locator("figure svg").count() == 1
+    assert page.locator("figure svg").count() == 2
+
+
+def test_names_stay_beside_numbers_that_scroll_on_a_phone(visit: Any, written: Path, many: Path) -> None:
+    page = visit(written, viewport={"width": 320, "height": 844})
+    left = """([box, at, name]) => {
+        const outer = [...document.querySelectorAll(box)].find((one) => one.scrollWidth >= one.clientWidth + at);
+        outer.scrollLeft = at;
+        return outer.querySelector(name).getBoundingClientRect().left - outer.getBoundingClientRect().left;
+    }"""
+    cells = [".scroll:has(> table.cells)", 60]
+    assert page.evaluate(left, [*cells, "tbody .kept"]) == pytest.approx(0, abs=1)
+    assert page.evaluate(left, [*cells, "tbody .kept ~ .kept"]) > 20, "the optimizer beside the activation"
+    page = visit(many, viewport=PHONE)
+    assert page.evaluate(left, [".scroll:has(> table.heat)", 20, "tbody th"]) == pytest.approx(0, abs=3)

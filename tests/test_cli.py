@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from bench import __version__, launch, reporting, store
+from bench import __version__, launch, reporting, store, summary
 from bench.activations import ACTIVATIONS
 from bench.cli import KINDS, _flat, app
 from bench.errors import DataError, InputError, Interrupted, LockedError, ResourceError
@@ -232,22 +232,23 @@ class TestRun:
         assert line.endswith("; expected a GPU that jax can use")
         assert hint == "hint: install jax with its CUDA plug-in, or --device cpu"
 
+    @pytest.mark.usefixtures("told")
     def test_passes_its_options_on(self, monkeypatch: pytest.MonkeyPatch) -> None:
         passed: list[Any] = []
         monkeypatch.setattr(launch, "run", lambda *given, **more: passed.append((given, more)) or finished())
         result = bench("run", "smoke", "--out", "there", "--device", "cpu", "--workers", "3")
         assert result.exit_code == 0
-        assert result.stdout == "results: there\n"
+        assert result.stdout == "results: there\nrelu + adam leads\n"
         ((given, more),) = passed
         assert given[0].name == "smoke"
         assert given[1:] == (Path("there"), "cpu", 3, None)
         assert more["command"].split()[0] == "bench"
         assert (more["dask"], more["for_report"]) == (None, False)
 
+    @pytest.mark.usefixtures("told")
     def test_writes_a_report_where_asked(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(launch, "run", lambda *_, **__: finished())
         monkeypatch.setattr(reporting, "report", lambda runs, out, **more: out / "index.html")
-        monkeypatch.setattr(reporting, "verdicts", lambda runs, **more: ["relu + adam leads"])
         shown = bench("run", "smoke", "--report").stdout.splitlines()
         assert shown == ["results: there", "relu + adam leads", f"report:  {Path('reports/there/index.html')}"]
 
@@ -263,6 +264,7 @@ class TestRun:
         (line,) = refused(2, "run", *suite, option, "results/there", "--report")
         assert line.startswith("error: reports/there: got somebody else's files; expected an empty folder")
 
+    @pytest.mark.usefixtures("told")
     def test_failed_lanes_are_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(launch, "run", lambda *_, **__: finished("ok", "failed", "diverged"))
         result = bench("run", "smoke")
@@ -314,6 +316,12 @@ def emptied(run: Path, copy: Path) -> None:
             file.unlink()
         held.recover()
         held.write_manifest({**store.read_manifest(copy), "status": "interrupted", "files": {}})
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The verdict on any run."""
+    monkeypatch.setattr(summary, "verdicts", lambda runs, **more: ["relu + adam leads"])
 
 
 def finished(*status: str) -> Any:

@@ -17,7 +17,8 @@ from synthetic import REGRESSION, SyntheticRun, make_run, task_entry
 
 from bench.errors import InputError
 from bench.page import parts_of, slugs
-from bench.reporting import render, report, verdicts
+from bench.reporting import render, report
+from bench.summary import verdicts
 
 HOSTILE = '</script><img src=x onerror=alert(1)> | $x_1$ & 5 % "q" {y} ~^\\ `c` [l](http://x)'
 

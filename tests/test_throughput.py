@@ -392,7 +392,7 @@ def test_the_fastest_is_told_with_those_as_fast(timed: Path) -> None:
     assert next(page.headline(frame)).endswith("; 1 other cannot be told from it.")
     several = pd.concat([frame.assign(task=task) for task in "ab"])
     found = page._tops(several)
-    assert found is not None and found.tables[0][1].columns[-3].title == "as fast"
+    assert found is not None and found.tables[0][1].columns[-3].title == "equally fast"
     assert [row.entries[-3].text for row in found.tables[0][1].rows] == ["1", "1"]
 
 
@@ -442,7 +442,7 @@ def test_the_dearest_task_is_named_where_it_makes_the_mean(timed: Path) -> None:
     frame.loc[frame["activation"] == "tanh", "step_s_median"] = 1.1
     assert "; the median" not in "".join(page.headline(frame))
     frame.loc[(frame["activation"] == "tanh") & (frame["task"] == "c"), "step_s_median"] = 8.0
-    assert "; the median task 1.10, the dearest, c, 8.00." in "".join(page.headline(frame))
+    assert "; the median task 1.10, the most expensive, c, 8.00." in "".join(page.headline(frame))
 
 
 def test_the_reference_itself_may_be_the_costliest(timed: Path) -> None:

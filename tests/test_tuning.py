@@ -120,7 +120,7 @@ def test_what_tuning_brought_is_told(run: SyntheticRun) -> None:
     told = tuning.default_sentence(own, Metric.of(TASKS["a"]))
     assert told.startswith(f"Tuning beat the conventional learning rate in {better} of {known} cells; ")
     gained = f"over all {known} is {100 * own['gain'].median():.1f} points"
-    assert told.endswith(f"{gained}, somewhat too much, as the best of noisy trials always is.")
+    assert told.endswith(f"{gained} (optimistic: the best of noisy trials looks better than it is).")
     assert tuning.default_sentence(own.assign(default_rate=np.nan), Metric.of(TASKS["a"])) == ""
 
 

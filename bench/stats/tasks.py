@@ -81,7 +81,7 @@ class RankTest:
         head, apart = f"Mean ranks over {over} differ on the whole ({test})", f"{self.critical_difference:.2f} apart"
         if self.too_few:
             few = f"{over} are too few to tell any two of {len(self.mean_ranks)} apart"
-            behind = f"one that is behind the best on each of them has a p of {self.least_p:.2g} (Wilcoxon, with Holm)"
+            behind = f"even one that is behind the best on every one has p = {self.least_p:.2g} (Wilcoxon, with Holm)"
             return f"{head}, but {few}: no mean ranks are {apart} (Nemenyi), and {behind}."
         return f"{head}; two that are less than {apart} cannot be told from each other (Nemenyi)."
 

@@ -328,6 +328,24 @@ document.addEventListener("keydown", (event) => {
   next.tabIndex = 0;
   next.focus();
 });
+// The names of a row stay where its numbers scroll beneath them, as long as they take no more than two thirds of the width
+const KEPT = 2 / 3;
+const keepNames = (table) => {
+  const headers = [...table.tHead.rows[0].cells];
+  const room = KEPT * table.closest(".scroll").clientWidth;
+  let at = 0;
+  for (const header of headers.slice(0, 3).filter((one) => one.dataset.kind === "text").slice(0, 2)) {
+    const kept = at + header.offsetWidth <= room;
+    for (const { cells } of table.rows) {
+      cells[header.cellIndex]?.classList.toggle("kept", kept);
+      cells[header.cellIndex]?.style.setProperty("--at", `${at}px`);
+    }
+    if (kept) at += header.offsetWidth;
+  }
+};
+const wide = new ResizeObserver((seen) => { for (const { target } of seen) keepNames(target.querySelector("table")); });
+for (const box of all(".scroll:has(> table.cells)")) wide.observe(box);
+
 window.addEventListener("hashchange", () => { Object.assign(view, read()); show(); reveal(document.getElementById(view.at)); });
 if (sections.length) show();
 if (view.cell) document.querySelector(".cell:not([hidden])")?.scrollIntoView({ block: "nearest" });

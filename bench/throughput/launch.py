@@ -34,7 +34,6 @@ def run(
     resume: str | Path | None = None,
     observe: Observer = lambda *_: None,
     command: str = "",
-    for_report: bool = False,
 ) -> "ThroughputRun":
     """Measure a suite and return what it found.
 
@@ -59,7 +58,7 @@ def run(
         for name, pool in pools.items():
             manifests.enter_device(path, manifest["devices"].setdefault(name, {}), pool.described["device_kind"])
         manifests.enter_code(path, manifest, made.programs, next(iter(pools.values())).workers[0])
-        import_ahead(f"bench.throughput.{'page' if for_report else 'results'}")
+        import_ahead("bench.throughput.page")
         path = path or directory.dated(suite.name)
         held = held or stack.enter_context(store.Store(path))
         signals = stack.enter_context(Signals())

@@ -166,7 +166,7 @@ def _fastest(frame: pd.DataFrame) -> Iterator[str]:
         yield (
             f"The fastest cell of a task makes {last['rate']:,.0f} ({last['task']}) to {first['rate']:,.0f} "
             f"({first['task']}) lane-steps a second, {best['peak_share'].min() * 100:.0f} to "
-            f"{percent(best['peak_share'].max())} of the rate of a large product."
+            f"{percent(best['peak_share'].max())} of the rate of a large matrix product."
         )
     else:
         yield (
@@ -227,7 +227,7 @@ def _spread(cost: "pd.Series[Any]") -> str:
     """The median task and the dearest, where few tasks make the mean."""
     if cost["tasks"] == 1 or cost["ratio"] < SKEWED * cost["median"]:
         return ""
-    return f"; the median task {cost['median']:.2f}, the dearest, {cost['dearest']}, {cost['highest']:.2f}"
+    return f"; the median task {cost['median']:.2f}, the most expensive, {cost['dearest']}, {cost['highest']:.2f}"
 
 
 def _noise(frame: pd.DataFrame) -> Iterator[str]:

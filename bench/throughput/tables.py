@@ -94,7 +94,7 @@ OF_PEAK = number("of peak", "peak_share", percent, "of the rate of a large produ
 TOP: list[Read] = [
     *LACKING,
     number("lane-steps/s", "rate", whole, "of all workers together"),
-    number("as fast", "level", whole, "other cells of the task whose time cannot be told from it"),
+    number("equally fast", "level", whole, "other cells of the task whose time cannot be told from it"),
     reckoned(
         "MFLOP a step", lambda row: row["flops_per_s"] / row["lane_steps_per_s"] / 1e6, significant, "of a network"
     ),
