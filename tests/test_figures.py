@@ -558,7 +558,7 @@ def test_speeds_of_two_are_drawn_in_rows_with_their_means() -> None:
     assert figure is not None and figure.finding == "On u B is 4.00 times as fast as A, on t 0.500 times."
     shown = texts(figure)
     assert shown.index("u") < shown.index("t") and {"4.00", "0.500", "rate of B / rate of A"} <= set(shown)
-    assert "green: surely faster; orange squares: surely slower. Upright" in figure.reading
+    assert "green: faster, by its interval; orange squares: slower. Upright" in figure.reading
 
 
 @pytest.mark.parametrize(

@@ -235,6 +235,7 @@ def test_data_that_are_not_what_a_task_says_are_told_and_not_read_beyond_their_e
         (shorter, "got train of the shape (105,); expected its first axis to be of 106"),
         ({"train": parts["train"]}, "got no validation and no test; expected a dict of train, validation, test"),
         (parts["train"], "got a tuple; expected a dict of train"),
+        ({**parts, "test": ([[1.0]], [0])}, "got a float among its leaves; expected arrays of numpy"),
     ):
         with pytest.raises(DataError, match=re.escape(f"task wine_mlp: load: {told}")):
             replace(wine, load=lambda _, found=found: found).data()

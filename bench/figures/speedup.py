@@ -24,8 +24,8 @@ LOOKS = {  # whether the interval is above 1, below it, holds it or is not known
     "unknown": (svg.INK, "o", "none"),
 }
 MARKS = {
-    "faster": "green: surely faster",
-    "slower": "orange squares: surely slower",
+    "faster": "green: faster, by its interval",
+    "slower": "orange squares: slower",
     "level": "grey: not told apart",
     "unknown": "open: too few samples for an interval",
 }

@@ -121,6 +121,9 @@ class Task:
         if not isinstance(found, dict) or (missing := [part for part in SPLITS if part not in found]):
             got = f"no {' and no '.join(missing)}" if isinstance(found, dict) else f"a {type(found).__name__}"
             raise DataError(f"task {self.name}: load: got {got}; expected a dict of {', '.join(SPLITS)}")
+        if strange := [leaf for part in SPLITS for leaf in jax.tree.leaves(found[part]) if not hasattr(leaf, "shape")]:
+            got = f"a {type(strange[0]).__name__} among its leaves"
+            raise DataError(f"task {self.name}: load: got {got}; expected arrays of numpy: lists are trees of numbers")
         samples = self.samples.train
         wrong = [leaf.shape for leaf in jax.tree.leaves(found["train"]) if leaf.shape[:1] != (samples,)]
         if wrong and samples:
