@@ -121,10 +121,10 @@ def test_every_figure_has_words(page: Page) -> None:
 def test_the_table_can_be_sorted_by_keyboard(page: Page) -> None:
     headers, buttons = page.all("th"), page.all("button")
     headers = [header for header in headers if "data-kind" in header]
-    assert len(headers) == 11 == len(buttons) - 1  # and one of the view
+    assert len(headers) == 10 == len(buttons) - 1  # and one of the view
     assert all(header["scope"] == "col" and header["data-kind"] in ("number", "text") for header in headers)
-    assert [header.get("aria-sort") for header in headers] == ["ascending"] + [None] * 10
-    assert len(listed(page)) == 4 * 11
+    assert [header.get("aria-sort") for header in headers] == ["ascending"] + [None] * 9
+    assert len(listed(page)) == 4 * 10
 
 
 def test_what_a_number_is_sorted_by_is_a_number(page: Page, run: SyntheticRun) -> None:
@@ -132,7 +132,7 @@ def test_what_a_number_is_sorted_by_is_a_number(page: Page, run: SyntheticRun) -
     keys = [key for kind, key in zip(kinds, listed(page), strict=True) if kind == "number"]
     assert all(key == "" or not np.isnan(float(key)) for key in keys)
     steps = run.convergence.sort_values(["rank", "steps_to_target"])["steps_to_target"]
-    assert [float(key or "nan") for key in listed(page)[5::11]] == list(steps)
+    assert [float(key or "nan") for key in listed(page)[5::10]] == list(steps)
 
 
 def test_each_cell_s_difference_from_the_leader_stands_with_its_p_value(
