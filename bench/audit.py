@@ -398,6 +398,6 @@ def _of(part: pd.DataFrame, whole: pd.DataFrame) -> str:
     return f"{len(part):,} of {len(whole):,} cells {'is' if len(part) == 1 else 'are'}"
 
 
-def _names(cells: pd.DataFrame, most: int = 6) -> str:
+def _names(cells: pd.DataFrame) -> str:
     pairs: Iterable[tuple[str, str]] = cells[["activation", "optimizer"]].itertuples(index=False, name=None)
-    return few(list(dict.fromkeys(stats.cell_label(*pair) for pair in pairs)), most)
+    return few(list(dict.fromkeys(stats.cell_label(*pair) for pair in pairs)))

@@ -88,11 +88,11 @@ def _profile(table: pd.DataFrame) -> "pd.Series[float]":
     return stats.performance_profile(times.fillna(np.inf)).scores.rename("profile")
 
 
-def profile_curves(convergence: pd.DataFrame, max_ratio: float = 4.0) -> pd.DataFrame:
+def profile_curves(convergence: pd.DataFrame) -> pd.DataFrame:
     """Performance profiles in steps to target: columns activation, optimizer, `ratio`, `share` of tasks done."""
     table = comparable(convergence)
     times = table.pivot_table(index=list(CELLS), columns="task", values="steps_to_target", sort=False, dropna=False)
-    curves = stats.performance_profile(times.fillna(np.inf), max_ratio).curves
+    curves = stats.performance_profile(times.fillna(np.inf)).curves
     return curves.T.reset_index().melt(list(CELLS), var_name="ratio", value_name="share")
 
 

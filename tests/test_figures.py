@@ -517,6 +517,11 @@ def test_speeds_say_whose_they_are_and_who_is_as_fast() -> None:
     run.throughput = run.throughput.assign(device="gpu")
     told = draw(run)["throughput"].reading
     assert told.startswith("Lane-steps a second of the whole GPU, on which workers take turns; ")
+    run.throughput = run.throughput.assign(noisy="few", lane_steps_per_s=[4.0, 5.0, 6.0, 9.0])
+    assert draw(run)["throughput"].finding == (
+        "4 to 9 lane-steps a second, 6 in the middle, by few samples of each cell: which is faster, a throughput suite "
+        "says."
+    )
 
 
 @pytest.mark.parametrize("buckets", [BUCKETS, TIMED_BUCKETS], ids=["convergence", "throughput"])

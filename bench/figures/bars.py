@@ -53,6 +53,12 @@ def throughput(prefix: str, speeds: pd.DataFrame, styles: Mapping[str, Style]) -
     speed, ratio = fast["lane_steps_per_s"], fast["lane_steps_per_s"] / slow["lane_steps_per_s"]
     rest = f", {ratio:.1f} times as fast as {last}" if len(timed) > 1 else ""
     finding = f"{first} is fastest at {speed:,.0f} lane-steps a second{rest}{Beside.fastest(timed)}."
+    if len(timed) > 1 and (timed["noisy"] == "few").all():  # the machine drifts over a run by more than cells differ
+        middle, least = timed["lane_steps_per_s"].median(), slow["lane_steps_per_s"]
+        finding = (
+            f"{least:,.0f} to {speed:,.0f} lane-steps a second, {middle:,.0f} in the middle, by few samples of each "
+            "cell: which is faster, a throughput suite says."
+        )
     spread = "Bar: median over the other side of the grid; line: its slowest to its fastest. " * (len(sides) > 1)
     reading = (
         f"Lane-steps a second of {WHOSE[timed['device'].iloc[0]]}; a lane is one {noun(speeds)} in training. "

@@ -161,18 +161,16 @@ def _near_an_end(rate: float, low: float, high: float) -> bool:
     return bool(min(share, 1 - share) < EDGE)
 
 
-def curve_bands(
-    curves: pd.DataFrame, lanes: pd.DataFrame, tasks: Tasks, column: str = "validation_metric"
-) -> pd.DataFrame:
-    """Median and quartiles of `column` over the evaluation seeds of each cell at each step.
+def curve_bands(curves: pd.DataFrame, lanes: pd.DataFrame, tasks: Tasks) -> pd.DataFrame:
+    """Median and quartiles of the validation metric over the evaluation seeds of each cell at each step.
 
     Columns: the cell, `step`, `low` (25 %), `middle` (50 %), `high` (75 %). After a divergence a lane has the
     worst value, so the band falls to it.
     """
     done = finished(lanes, "evaluate")
-    joined = curves[["lane", "step", column]].merge(done[["lane", *CELL]], on="lane").assign(status="ok")
+    joined = curves[["lane", "step", "validation_metric"]].merge(done[["lane", *CELL]], on="lane").assign(status="ok")
     # quantiles interpolate, and between two infinities they have no answer: a huge number stands in
-    joined["value"] = np.nan_to_num(scores(joined, column, tasks), posinf=1e300, neginf=-1e300)
+    joined["value"] = np.nan_to_num(scores(joined, "validation_metric", tasks), posinf=1e300, neginf=-1e300)
     groups = joined.groupby([*CELL, "step"], sort=False)["value"]
     bands = pd.DataFrame({name: groups.quantile(q) for name, q in QUARTILES.items()})
     bands = bands.mask(bands > 1e200, np.inf).mask(bands < -1e200, -np.inf)

@@ -183,18 +183,18 @@ UNTOLD = {"steps": 0, "hyperparameters": "{}"}
 TRIAL = ["learning_rate", "hyperparameters"]  # what tells one trial of a cell from another
 
 
-def score_table(lanes: pd.DataFrame, tasks: Tasks, task: str, column: str = "test_metric") -> pd.DataFrame:
-    """The evaluation scores of `task` as cells [activation, optimizer] x seeds, NaN where a seed was not run.
+def score_table(lanes: pd.DataFrame, tasks: Tasks, task: str) -> pd.DataFrame:
+    """The test scores of `task` as cells [activation, optimizer] x seeds, NaN where a seed was not run.
 
     An infinite score, which has no variance, stands at the worst finite one.
     """
-    return bounded(raw_table(lanes, tasks, task, column), Metric.of(tasks[task]).sign)
+    return bounded(raw_table(lanes, tasks, task), Metric.of(tasks[task]).sign)
 
 
-def raw_table(lanes: pd.DataFrame, tasks: Tasks, task: str, column: str = "test_metric") -> pd.DataFrame:
+def raw_table(lanes: pd.DataFrame, tasks: Tasks, task: str) -> pd.DataFrame:
     """The same with infinite scores as they are."""
     done = finished(lanes[lanes["task"] == task], "evaluate")
-    done = done.assign(score=scores(done, column, tasks))
+    done = done.assign(score=scores(done, "test_metric", tasks))
     return done.set_index([*CELL[1:], "seed"])["score"].unstack("seed", sort=False)
 
 

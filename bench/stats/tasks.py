@@ -86,16 +86,16 @@ class RankTest:
         return f"{head}; two that are less than {apart} cannot be told from each other (Nemenyi)."
 
 
-def rank_test(ranks: pd.DataFrame, fewest: int = FEWEST_TASKS, blocks: str = "tasks") -> RankTest:
+def rank_test(ranks: pd.DataFrame, blocks: str = "tasks") -> RankTest:
     """Friedman's test, Nemenyi's critical difference, and Wilcoxon's tests with Holm, of `ranks` [entrants, tasks].
 
-    `blocks` is what words call the columns. Refused in words: fewer than two entrants, fewer than `fewest` tasks, an
+    `blocks` is what words call the columns. Refused in words: fewer than two entrants, fewer than five tasks, an
     entrant that lacks a task. Where all are tied everywhere there is no difference: chi2 = 0, p = 1. Wilcoxon's test is
     on differences of ranks, as tasks have different metrics.
     Source: Demšar, Statistical Comparisons of Classifiers over Multiple Data Sets, 2006.
     """
     mean_ranks = ranks.mean(axis=1)
-    refusal = _refusal(ranks, fewest, blocks)
+    refusal = _refusal(ranks, blocks)
     if refusal:
         return RankTest(mean_ranks, ranks.shape[1], refusal=refusal, blocks=blocks)
     chi2, f, p = friedman(mean_ranks.to_numpy(), ranks.shape[1])
@@ -103,13 +103,13 @@ def rank_test(ranks: pd.DataFrame, fewest: int = FEWEST_TASKS, blocks: str = "ta
     return RankTest(mean_ranks, ranks.shape[1], chi2, f, p, critical, _wilcoxon(ranks, mean_ranks), blocks=blocks)
 
 
-def _refusal(ranks: pd.DataFrame, fewest: int, blocks: str) -> str:
+def _refusal(ranks: pd.DataFrame, blocks: str) -> str:
     entrants, count = ranks.shape
     if entrants < 2:
         return "There is nothing to compare across tasks: fewer than two entrants."
-    if count < fewest:
+    if count < FEWEST_TASKS:
         noun = f"{blocks.removesuffix('s')} is" if count == 1 else f"{blocks} are"
-        return f"{count} {noun} too few for a test across {blocks}, which takes at least {fewest}."
+        return f"{count} {noun} too few for a test across {blocks}, which takes at least {FEWEST_TASKS}."
     lacking = int(ranks.isna().any(axis=1).sum())
     if lacking:
         return (
@@ -135,13 +135,13 @@ def friedman(mean_ranks: Floats, tasks: int) -> tuple[float, float, float]:
     return chi2, f, float(fdtrc(k - 1, (k - 1) * (tasks - 1), f))
 
 
-def critical_difference(entrants: int, tasks: int, level: float = LEVEL) -> float:
-    """Nemenyi's: mean ranks of k entrants over N tasks that differ by less cannot be told apart.
+def critical_difference(entrants: int, tasks: int) -> float:
+    """Nemenyi's at 5 %: mean ranks of k entrants over N tasks that differ by less cannot be told apart.
 
-    CD = q / √2 sqrt(k (k + 1) / (6 N)), q the 1 - level quantile of the range of k standard normals. Source:
+    CD = q / √2 sqrt(k (k + 1) / (6 N)), q the 95 % quantile of the range of k standard normals. Source:
     Nemenyi 1963; Demšar 2006, section 3.2.2.
     """
-    q = _range_quantile(1 - level, entrants)
+    q = _range_quantile(1 - LEVEL, entrants)
     return q / np.sqrt(2) * float(np.sqrt(entrants * (entrants + 1) / (6 * tasks)))
 
 

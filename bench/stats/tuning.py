@@ -125,8 +125,8 @@ def _reach(x: Floats, y: Floats, least: float) -> float:
     return float(x[i - 1] + share * (x[i] - x[i - 1]))
 
 
-def expected_best(values: ArrayLike, trials: int | None = None) -> Floats:
-    """The expected best of k of `values` [n] drawn without replacement, for k = 1, ..., `trials` (by default n).
+def expected_best(values: ArrayLike) -> Floats:
+    """The expected best of k of `values` [n] drawn without replacement, for k = 1, ..., n.
 
     E_k = Σ_i v_(i) C(i - 1, k - 1) / C(n, k) over the ascending values: of {1, 2, 3, 4}, k = 2: 10/3. Values of
     which more is better; an infinite one counts only where it can be the best.
@@ -134,8 +134,7 @@ def expected_best(values: ArrayLike, trials: int | None = None) -> Floats:
     """
     ordered = np.sort(np.asarray(values, dtype=float))
     n = len(ordered)
-    most = n if trials is None else min(trials, n)
-    i, k = np.arange(1, n + 1), np.arange(1, most + 1)[:, None]
+    i, k = np.arange(1, n + 1), np.arange(1, n + 1)[:, None]
     with np.errstate(invalid="ignore", divide="ignore"):
         weight = np.where(i >= k, np.exp(_log_choose(i - 1, k - 1) - _log_choose(n, k)), 0.0)
         found: Floats = np.where(weight > 0, weight * ordered, 0.0).sum(axis=1)
