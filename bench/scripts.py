@@ -2,7 +2,7 @@
 
 import importlib.util
 import sys
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 from types import ModuleType
 
@@ -46,14 +46,18 @@ def _module(path: Path) -> ModuleType:
         with redirect_stdout(sys.stderr):  # what it prints is not what we were asked for, such as JSON
             spec.loader.exec_module(module)
     finally:
-        sys.path.remove(folder)
-        for one in set(sys.modules) - before:
-            if _lies_in(folder, sys.modules[one]):  # forgotten: workers are sent it, and other folders have theirs
-                del sys.modules[one]
+        with suppress(ValueError):  # the file may have set the path anew
+            sys.path.remove(folder)
+        for one in [name for name in set(sys.modules) - before if _lies_in(folder, name)]:
+            del sys.modules[one]  # forgotten: workers are sent what it defines, and other folders have theirs
     cloudpickle.register_pickle_by_value(module)  # workers cannot import it by its name
     return module
 
 
-def _lies_in(folder: str, module: ModuleType) -> bool:
-    file = getattr(module, "__file__", None)
-    return file is not None and Path(file).resolve().parent == Path(folder)
+def _lies_in(folder: str, name: str) -> bool:
+    """Whether an imported module, or the package that it is of, lies right in the folder."""
+    file = getattr(sys.modules.get(name.partition(".")[0]), "__file__", None)
+    if file is None:
+        return False
+    place = Path(file).resolve()
+    return (place.parent if place.name == "__init__.py" else place).parent == Path(folder)

@@ -244,8 +244,8 @@ def test_trials_that_differ_in_more_than_their_rate_are_points_without_a_line() 
     joined = draw(make_run(**shape))["rates"]
     some = draw(searched(make_run(**shape), "adam"))["rates"]
     every = draw(searched(make_run(**shape), "adam", "sgd"))["rates"]
-    assert "; one step to its better side" in joined.finding and "Markers without a line" not in joined.reading
-    assert "; the next one tried to its better side" in some.finding and "Markers without a line" in some.reading
+    assert "; the next one tried reaches " in joined.finding and "Markers without a line" not in joined.reading
+    assert "; the next one tried reaches " in some.finding and "Markers without a line" in some.reading
     assert every.finding == "Every cell searched more than its learning rate."
     joining = "stroke-width: 1.2; stroke-linecap"
     assert [figure.svg.count(joining) for figure in (joined, some, every)] == [2, 1, 0]
@@ -260,8 +260,8 @@ def test_both_sides_of_the_best_learning_rate_are_told_and_what_all_but_diverged
         seen = dict(zip(rates, (low, 0.947, 0.909), strict=True))
         run.lanes.loc[tune, "validation_metric"] = run.lanes.loc[tune, "learning_rate"].map(seen)
         assert draw(run)["rates"].finding == (
-            f"The middle cell reaches 94.7 % at its best learning rate; one step to its better side 90.9 %, "
-            f"to its worse {told}."
+            f"The middle cell reaches 94.7 % at its best learning rate; the next one tried reaches 90.9 % on its "
+            f"better side, {told} on its worse."
         )
 
 

@@ -201,15 +201,21 @@ def test_what_a_file_prints_is_not_mixed_into_what_was_asked_for(
 
 
 def test_modules_beside_a_file_are_found_and_each_folder_has_its_own(tmp_path: Path) -> None:
-    code = "import bench\nfrom helpers import curve\nbench.register_activation('bent', lambda x: curve(x))\n"
+    code = (
+        "import bench, sys\nfrom helpers import curve\nfrom pack.inner import twice\nsys.path[:] = sys.path[1:]\n"
+        "bench.register_activation('bent', lambda x: twice(curve(x)) / 2)\n"
+    )
     found = []
     for folder, factor in (("a", 2), ("b", 3)):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "helpers.py").write_text(f"def curve(x):\n    return {factor} * x\n", "utf-8")
+        (tmp_path / folder / "pack").mkdir()
+        (tmp_path / folder / "pack" / "__init__.py").touch()
+        (tmp_path / folder / "pack" / "inner.py").write_text("def twice(x):\n    return 2 * x\n", "utf-8")
         (tmp_path / folder / "own.py").write_text(code, "utf-8")
         scripts.run(tmp_path / folder / "own.py", "a Python file")
         found.append(cloudpickle.dumps(ACTIVATIONS["bent"]))
-    assert "helpers" not in sys.modules and str(tmp_path / "a") not in sys.path
+    assert not {"helpers", "pack", "pack.inner"} & sys.modules.keys() and str(tmp_path / "a") not in sys.path
     read = "import sys, pickle; print(*(pickle.loads(bytes.fromhex(one))(1.0) for one in sys.argv[1:]))"
     done = subprocess.run(
         [sys.executable, "-c", read, *(one.hex() for one in found)], capture_output=True, text=True, cwd="/", check=True

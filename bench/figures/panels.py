@@ -120,7 +120,7 @@ def sensitivity(
         f"A wide plateau forgives a careless choice; a ring at either end asks for a wider "
         f"{'range' if searched else 'grid'}."
     )
-    finding = _rate_finding(rates, metric, baseline, searched, rung)
+    finding = _rate_finding(rates, metric, baseline, rung)
     return svg.figure(f"{prefix}-rates", "How much the learning rate matters", draw, finding, reading)
 
 
@@ -349,7 +349,7 @@ def _curve_finding(bands: pd.DataFrame, metric: Metric) -> str:
     return f"After {last:,} steps the medians of the cells lie between {best} and {worst}."
 
 
-def _rate_finding(rates: pd.DataFrame, metric: Metric, baseline: float, searched: bool, rung: str) -> str:
+def _rate_finding(rates: pd.DataFrame, metric: Metric, baseline: float, rung: str) -> str:
     ordered = rates.assign(signed=metric.sign * rates["validation_metric"]).sort_values("learning_rate", kind="stable")
     cells = [rows for _, rows in ordered.groupby(stats.CELL, sort=False)]
     alone = [rows["signed"].to_numpy() for rows in cells if not stats.several_searched(rows)]
@@ -358,7 +358,7 @@ def _rate_finding(rates: pd.DataFrame, metric: Metric, baseline: float, searched
         return "Only one learning rate was tried." if alone else "Every cell searched more than its learning rate."
     middle = [metric.sign * float(np.median(side)) for side in zip(*triples, strict=True)]
     best, better, worse = (_over(value, metric, baseline) for value in middle)
-    beside = f"{'the next one tried' if searched else 'one step'} to its better side {better}, to its worse {worse}"
+    beside = f"the next one tried reaches {better} on its better side, {worse} on its worse"
     head = f"After {rung} of tuning the" if rung else "The"
     return f"{head} middle cell reaches {best} at its best learning rate; {beside}."
 
