@@ -52,7 +52,10 @@ def heat(table: pd.DataFrame, verdict: Verdict, baseline: float) -> Heat:
     span = limits(signed, least) if verdict.winner else (0.0, 1.0)
     ends = metric_ends(signed, span, metric)
     noisy = set(verdict.tied) - set(verdict.near)
-    marked = lambda pair: NOISY if pair in noisy else verdict.mark(pair)  # noqa: E731
+
+    def marked(pair: Pair) -> str:
+        return NOISY if pair in noisy else verdict.mark(pair)
+
     return _shaded(table, "test_metric", metric.sign, span, metric.show, marked, least, ends)
 
 
