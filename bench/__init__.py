@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bench.errors import BenchError, InputError
     from bench.kinds import comparison, load, report, run, verdict
-    from bench.register import register_activation, register_optimizer, register_task
-    from bench.results import Run
-    from bench.suite import Suite
-    from bench.tasks.modules import module_task
+    from bench.own.modules import module_task
+    from bench.own.register import register_activation, register_optimizer, register_task
+    from bench.planning.suite import Suite
+    from bench.storage.results import Run
 
 __version__ = "0.2.0.dev0"
 __all__ = [
@@ -44,14 +44,14 @@ __all__ = [
 _HOMES = {
     "BenchError": "bench.errors",
     "InputError": "bench.errors",
-    "Run": "bench.results",
-    "Suite": "bench.suite",
+    "Run": "bench.storage.results",
+    "Suite": "bench.planning.suite",
     "comparison": "bench.kinds",
     "load": "bench.kinds",
-    "module_task": "bench.tasks.modules",
-    "register_activation": "bench.register",
-    "register_optimizer": "bench.register",
-    "register_task": "bench.register",
+    "module_task": "bench.own.modules",
+    "register_activation": "bench.own.register",
+    "register_optimizer": "bench.own.register",
+    "register_task": "bench.own.register",
     "report": "bench.kinds",
     "run": "bench.kinds",
     "verdict": "bench.kinds",

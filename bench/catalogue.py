@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import toml
 from bench.labels import few_cells
+from bench.planning import toml
 from bench.tasks import TASKS, Task
 
 BATCH = 64  # for the column of FLOP a step

@@ -15,8 +15,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from bench import data, single
+from bench import data
 from bench.errors import FAILED_LANES, REGRESSION, DataError, InputError, Told
+from bench.network import single
 from bench.say import complain, say
 
 KINDS = ("tasks", "activations", "optimizers", "suites")
@@ -83,7 +84,7 @@ def _devices(text: str) -> str:
 
 
 def _workers(text: str) -> int:
-    from bench.devices import check_workers
+    from bench.planning.devices import check_workers
 
     number = int(text) if text.isdecimal() else text
     check_workers(number)
@@ -125,7 +126,7 @@ def _catalogue(kind: str) -> dict[str, str]:
 
 
 def _suites() -> dict[str, str]:
-    from bench.locate import suite_files
+    from bench.planning.locate import suite_files
 
     return {path.stem: _description(path) for path in suite_files()}
 
@@ -189,7 +190,9 @@ def run(
 
     Tunes each cell, evaluates it on fresh seeds, and stores lanes and tables.
     """
-    from bench import folder, kinds, store
+    from bench import kinds
+    from bench.pages import folder
+    from bench.storage import store
 
     if out and resume:
         raise InputError(f"--out {out}: got a second directory beside --resume {resume}; expected one of the two")
@@ -210,7 +213,7 @@ def run(
 
 def _write_report(runs: list[Any], out: Path | None = None, reference: str = "") -> None:
     from bench import kinds
-    from bench.progress import drawing
+    from bench.running.progress import drawing
 
     with drawing():
         page = kinds.report(runs, out, reference)
@@ -254,7 +257,7 @@ def compare(
     GPU against CPU, version against version.
     """
     from bench import kinds
-    from bench.compare import percent
+    from bench.findings.compare import percent
 
     share = percent(fail_if_slower, "--fail-if-slower") if fail_if_slower is not None else None
     runs = [kinds.load(path) for path in (a, b)]
@@ -263,7 +266,7 @@ def compare(
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else inf
     say(comparing.as_json(found) if as_json else "\n".join(comparing.lines(found, width)))
     if out:
-        from bench.folder import write
+        from bench.pages.folder import write
 
         say(f"page: {write(comparing.render(found, runs), out)}", sys.stderr if as_json else None)
     problems = []
@@ -285,7 +288,8 @@ def verify(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's dire
 
     Exit code 3 where some are damaged or not there, also of a run that is not finished.
     """
-    from bench import kinds, store
+    from bench import kinds
+    from bench.storage import store
 
     found = kinds.load(run)
     problems = store.verify(run, found.planned, found.unit)
@@ -332,14 +336,15 @@ def info(
     as_json: Json = False,
 ) -> None:
     """This machine as a run records it."""
-    from bench import machine, rates, worker
-    from bench.devices import pick
+    from bench.hardware import machine, rates
+    from bench.planning.devices import pick
+    from bench.running import calls, worker
 
     device = pick("auto")
     one = worker.Worker(device, 0)
     try:
-        found = {**machine.describe(), **one.submit(worker.describe).result()}
-        found["gemm_flops_per_s"] = one.submit(worker.gemm_rate).result()
+        found = {**machine.describe(), **one.submit(calls.describe).result()}
+        found["gemm_flops_per_s"] = one.submit(calls.gemm_rate).result()
         rates.remember(device, found["gemm_flops_per_s"])
         if measure:
             found |= {"caches": machine.caches(), **_measured(one, device)}
@@ -356,18 +361,18 @@ def info(
 
 
 def _measured(one: Any, device: str) -> dict[str, Any]:
-    from bench import worker
-    from bench.devices import worker_count
+    from bench.planning.devices import worker_count
+    from bench.running import calls, worker
 
     typer.echo("measuring one worker", err=True)
-    alone = one.submit(worker.measure).result()
+    alone = one.submit(calls.measure).result()
     count = worker_count(device)
     typer.echo(f"measuring {count} workers at once", err=True)
     pool = [worker.Worker(device, index) for index in range(count)]
     try:
-        for ready in [each.submit(worker.describe) for each in pool]:
+        for ready in [each.submit(calls.describe) for each in pool]:
             ready.result()
-        rates = [future.result() for future in [each.submit(worker.measure_shared) for each in pool]]
+        rates = [future.result() for future in [each.submit(calls.measure_shared) for each in pool]]
     finally:
         for each in pool:
             each.shutdown()

@@ -13,13 +13,14 @@ from bench.checks import nearest
 from bench.errors import DataError, InputError
 from bench.labels import joined
 from bench.lazy import Lazy, named
-from bench.suite import SuiteFile, contents, parse_as, stored
+from bench.planning.suite import SuiteFile, contents, parse_as, stored
 
 if TYPE_CHECKING:
-    from bench import folder, store
-    from bench.results import Run
+    from bench.pages import folder
+    from bench.storage import store
+    from bench.storage.results import Run
 else:  # they need pyarrow, which a plan does without
-    folder, store = Lazy("bench.folder"), Lazy("bench.store")
+    folder, store = Lazy("bench.pages.folder"), Lazy("bench.storage.store")
 
 CONVERGENCE, THROUGHPUT = "convergence", "throughput"
 
@@ -44,19 +45,32 @@ class Kind:
         return named(getattr(self, what))
 
 
-# fmt: off
 KINDS = {
     CONVERGENCE: Kind(
-        "bench.suite:Suite", "bench.estimate:facts", "bench.launch:run", "bench.results:Run", "bench.reporting:report",
-        "bench.summary:verdicts", "bench.progress:watched", "bench.compare:compare", "bench.comparing", trains=True,
+        suite="bench.planning.suite:Suite",
+        facts="bench.planning.estimate:facts",
+        run="bench.running.launch:run",
+        results="bench.storage.results:Run",
+        report="bench.pages.report:report",
+        verdicts="bench.findings.summary:verdicts",
+        watch="bench.running.progress:watched",
+        compare="bench.findings.compare:compare",
+        shown="bench.pages.comparison",
+        trains=True,
     ),
     THROUGHPUT: Kind(
-        "bench.throughput.suite:ThroughputSuite", "bench.throughput.plan:facts", "bench.throughput.launch:run",
-        "bench.throughput.results:ThroughputRun", "bench.throughput.page:report", "bench.throughput.page:verdicts",
-        "bench.progress:watched_groups", "bench.throughput.compare:compare", "bench.throughput.compare", trains=False,
+        suite="bench.throughput.suite:ThroughputSuite",
+        facts="bench.throughput.plan:facts",
+        run="bench.throughput.launch:run",
+        results="bench.throughput.results:ThroughputRun",
+        report="bench.throughput.page:report",
+        verdicts="bench.throughput.page:verdicts",
+        watch="bench.running.progress:watched_groups",
+        compare="bench.throughput.compare:compare",
+        shown="bench.throughput.compare",
+        trains=False,
     ),
 }
-# fmt: on
 
 
 def read(path: str | Path) -> SuiteFile:
@@ -186,7 +200,7 @@ def carry_out(
     command: str = "",
     for_report: bool = False,
 ) -> Any:
-    """As `run`, without its warning; `command` and `for_report` as for `bench.launch.run`."""
+    """As `run`, without its warning; `command` and `for_report` as for `bench.running.launch.run`."""
     kind, made = wanted(suite, resume, device)
     if dask == "":
         raise InputError("--dask: got nothing; expected the address of a scheduler, such as tcp://10.0.0.1:8786")

@@ -155,7 +155,7 @@ def _counter_example(name: str, arguments: Mapping[str, Any]) -> float:
 
 def _lost(cells: int, seeds: int = 5, replicates: int = 100) -> float:
     """How often the truly best of cells with unequal noise is told from the leader."""
-    from bench.verdicts import best_set
+    from bench.findings.verdicts import best_set
 
     rng = np.random.default_rng(0)
     spread = np.where(np.arange(cells) % 2, 3.0, 1.0)[:, None]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+pytest.register_assert_rewrite("stored")
 os.environ["JAX_PLATFORMS"] = "cpu"  # before jax is imported: processes of tests cannot share a GPU
 
 

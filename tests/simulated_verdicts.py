@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr
 
+from bench.findings.verdicts import best_set
 from bench.stats import LEVEL, holm
 from bench.stats.moderated import Floats, row_means, row_variances
-from bench.verdicts import best_set
 
 BestSet = Callable[[Floats], NDArray[np.bool_]]
 

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from synthetic import REGRESSION, make_run, searched, task_entry
 
-from bench.compare import compare
-from bench.comparing import render as render_comparison
-from bench.folder import write
-from bench.reporting import report
+from bench.findings.compare import compare
+from bench.pages.comparison import render as render_comparison
+from bench.pages.folder import write
+from bench.pages.report import report
 
 pytestmark = pytest.mark.slow
 playwright = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install optact[browser]")

@@ -14,12 +14,16 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from bench import __version__, launch, reporting, store, summary
+from bench import __version__
 from bench.activations import ACTIVATIONS
 from bench.cli import KINDS, _flat, app
 from bench.errors import DataError, InputError, Interrupted, LockedError, ResourceError
-from bench.locate import suite_files
+from bench.findings import summary
 from bench.optimizers import OPTIMIZERS
+from bench.pages import report as reporting
+from bench.planning.locate import suite_files
+from bench.running import launch
+from bench.storage import store
 from bench.tasks import TASKS
 
 CONVERGENCE = [file for file in suite_files() if "kind" not in tomllib.loads(file.read_text("utf-8"))]
@@ -85,7 +89,7 @@ class TestList:
 
     def test_a_broken_suite_is_listed_as_such(self, monkeypatch: pytest.MonkeyPatch, here: Path) -> None:
         (here / "broken.toml").write_text("= =")
-        monkeypatch.setattr("bench.locate.suite_folder", lambda: here)
+        monkeypatch.setattr("bench.planning.locate.suite_folder", lambda: here)
         assert bench("list", "suites").stdout == "broken  (not a TOML file)\n"
 
     def test_an_unknown_kind(self) -> None:
@@ -438,7 +442,9 @@ class TestCompare:
         assert refused(2, "compare", "stored", "nowhere")[0].startswith("error: nowhere: got no manifest.json")
 
     def test_runs_of_other_data(self, stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("bench.comparable._differences", lambda *_: iter(["stored: t: version: got 2; expected 1"]))
+        monkeypatch.setattr(
+            "bench.findings.comparable._differences", lambda *_: iter(["stored: t: version: got 2; expected 1"])
+        )
         assert refused(3, "compare", "stored", "stored")[0] == "error: stored: t: version: got 2; expected 1"
 
     @pytest.mark.parametrize("option", ["--fail-if-worse", "--fail-if-slower=10%"])
@@ -447,8 +453,8 @@ class TestCompare:
             worse=lambda: ["t: relu + sgd"], slower=lambda share: [f"all {1 - share} times as fast"],
             untested=list, untimed=list,
         )  # fmt: skip
-        monkeypatch.setattr("bench.compare.compare", lambda *_: found)
-        monkeypatch.setattr("bench.comparing.lines", lambda *_: ["table"])
+        monkeypatch.setattr("bench.findings.compare.compare", lambda *_: found)
+        monkeypatch.setattr("bench.pages.comparison.lines", lambda *_: ["table"])
         result = bench("compare", "stored", "stored", option)
         assert (result.exit_code, result.stdout) == (7, "table\n")
         assert result.stderr.startswith("error: stored: got ")

@@ -55,6 +55,14 @@ def run(command: list[str], folder: Path) -> str:
     return done.stdout
 
 
+def test_the_architecture_names_every_module_in_the_table_of_its_package() -> None:
+    tables = (ROOT / "docs" / "architecture.md").read_text("utf-8").partition("## The engine")[0].split("\n| in ")[1:]
+    for file in (ROOT / "bench").rglob("*.py"):
+        folder = f"`{file.parent.relative_to(ROOT).as_posix()}/`"
+        table = next(table for table in tables if folder in table.partition("\n")[0])
+        assert file.name.startswith("__") or f"`{file.name}`" in table or f"| `{file.parent.name}/` |" in table, file
+
+
 @pytest.mark.parametrize("page", [p for p in PAGES if shown(p.read_text("utf-8"))], ids=lambda p: p.name)
 def test_the_commands_shown_run(page: Path, checkout: Path) -> None:
     for command in shown(page.read_text("utf-8")):
@@ -155,7 +163,7 @@ def test_the_columns_of_every_frame_are_told(name: str) -> None:
 
 def test_the_columns_of_comparisons_and_costs_are_told() -> None:
     from bench import load
-    from bench.compare import COLUMNS
+    from bench.findings.compare import COLUMNS
     from bench.throughput.compare import compare
     from bench.throughput.page import _frames, parts_of
 
@@ -173,7 +181,7 @@ def test_the_columns_of_comparisons_and_costs_are_told() -> None:
 
 
 def test_the_keys_of_throughput_suites_are_told_with_their_defaults() -> None:
-    from bench.suite import SuiteFile
+    from bench.planning.suite import SuiteFile
     from bench.throughput.suite import ThroughputSuite
 
     text = (ROOT / "docs" / "throughput.md").read_text("utf-8")
@@ -258,7 +266,7 @@ def test_every_verb_and_every_suite_is_in_the_readme() -> None:
     import typer.main
 
     from bench.cli import app
-    from bench.locate import suite_files
+    from bench.planning.locate import suite_files
 
     for verb in typer.main.get_command(app).commands:  # type: ignore[attr-defined]
         assert f"bench {verb}" in README, verb

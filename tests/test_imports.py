@@ -11,14 +11,6 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "bench"
-TRAINING = {
-    f"bench.{name}"
-    for name in (
-        "arrangement", "attention", "compile", "convolution", "cost", "direct", "execute", "kernels", "layers",
-        "measuring", "mesh", "models", "neighbours", "normalization", "pooling", "products", "recurrent", "switch",
-        "throughput.measure", "train", "vision", "winograd",
-    )
-}  # fmt: skip
 SLOW_TO_IMPORT = {
     "jax",
     "jaxlib",
@@ -39,6 +31,21 @@ def name_of(file: Path) -> str:
 
 
 MODULES = {name_of(file): file for file in PACKAGE.rglob("*.py")}
+
+
+def package_of(module: str) -> str:
+    """The package of bench/ that a module is of; "" for those of bench/ itself."""
+    _, *inner = module.split(".")
+    return inner[0] if len(inner) > 1 or (MODULES[module].stem == "__init__" and inner) else ""
+
+
+TRAINING = {name for name in MODULES if package_of(name) in {"nn", "engine"}} | {"bench.throughput.measure"}
+SENT = {"bench.running.calls", "bench.running.worker", "bench.throughput.calls"}  # what workers import
+# From the bottom: a package imports those of lower layers, never one of its own or a higher one
+LAYERS = (
+    {"datasets", "nn"}, {"hardware"}, {"stats", "tasks"}, {"planning"}, {"engine", "findings"},
+    {"figures", "own", "storage"}, {"pages", "running"}, {"network", "throughput"},
+)  # fmt: skip
 
 
 def statements(tree: ast.AST, inside_functions: bool) -> Iterator[ast.AST]:
@@ -86,12 +93,25 @@ def test_imports_run_one_way() -> None:
     assert set(MODULES) <= set(order)
 
 
+def test_packages_lie_in_layers() -> None:
+    height = {package: level for level, packages in enumerate(LAYERS) for package in packages}
+    assert set(height) == {package_of(module) for module in MODULES} - {""}
+    upward = {
+        f"{module} imports {other}"
+        for module in MODULES
+        for other in imports(module, inside_functions=True) & set(MODULES)
+        if package_of(module) != package_of(other) and "" not in {package_of(module), package_of(other)}
+        if height[package_of(other)] >= height[package_of(module)]
+    }
+    assert not upward
+
+
 def test_the_graph_is_read_as_it_is() -> None:
-    assert {"bench.suite", "bench.program"} <= imports("bench.plan", inside_functions=False)
-    assert "jax" in reached("bench.train", inside_functions=False)
+    assert {"bench.planning.suite", "bench.planning.program"} <= imports("bench.planning.plan", inside_functions=False)
+    assert "jax" in reached("bench.engine.train", inside_functions=False)
     assert "sklearn" in reached("bench.tasks", inside_functions=True)
     assert "sklearn" not in reached("bench.tasks", inside_functions=False)
-    assert "flax" in reached("bench.plan", inside_functions=True)  # by way of a lazy module
+    assert "flax" in reached("bench.planning.plan", inside_functions=True)  # by way of a lazy module
 
 
 @pytest.mark.parametrize("module", sorted(set(MODULES) - TRAINING))
@@ -99,7 +119,7 @@ def test_what_plans_and_reports_starts_without_jax(module: str) -> None:
     assert not reached(module, inside_functions=False) & {"jax", "jaxlib", "flax", "optax", "sklearn"}
 
 
-@pytest.mark.parametrize("module", sorted(TRAINING | {"bench.worker"}))
+@pytest.mark.parametrize("module", sorted(TRAINING | SENT))
 def test_what_trains_never_imports_pandas_or_matplotlib(module: str) -> None:
     assert not reached(module, inside_functions=True) & {"pandas", "matplotlib", "seaborn"}
 
@@ -120,7 +140,12 @@ def test_what_needs_only_names_imports_little(arguments: list[str]) -> None:
 
 
 def test_a_report_needs_no_jax() -> None:
-    assert not imported_by("import bench.reporting, bench.results, bench.launch") & {"jax", "jaxlib", "flax", "optax"}
+    assert not imported_by("import bench.pages.report, bench.storage.results, bench.running.launch") & {
+        "jax",
+        "jaxlib",
+        "flax",
+        "optax",
+    }
 
 
 @pytest.mark.slow

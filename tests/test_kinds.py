@@ -9,11 +9,12 @@ import pandas as pd
 import pytest
 
 import bench
-from bench import kinds, store
+from bench import kinds
 from bench.errors import DataError, InputError
-from bench.progress import Observer
-from bench.results import Run
-from bench.runner import Progress
+from bench.running.progress import Observer
+from bench.running.runner import Progress
+from bench.storage import store
+from bench.storage.results import Run
 from bench.throughput.results import ThroughputRun
 
 FAILURES = pd.DataFrame({"error": ["TypeError: no\n  at all", "ValueError: nor this"]})
@@ -25,7 +26,7 @@ def stand_in(lost: str = "") -> Any:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What `bench.launch.run` was asked for; it says to be done at once."""
+    """What `bench.running.launch.run` was asked for; it says to be done at once."""
     calls: list[dict[str, Any]] = []
 
     def run(
@@ -36,7 +37,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
             observe(Progress(lanes=36, done=36), [])
         return stand_in("3 failed lanes" if workers == 3 else "")
 
-    monkeypatch.setattr("bench.launch.run", run)
+    monkeypatch.setattr("bench.running.launch.run", run)
     return calls
 
 
@@ -76,7 +77,7 @@ def test_what_only_the_other_kind_can_do_is_refused(asked: list[dict[str, Any]])
 
 def test_a_report_is_of_one_run_or_of_several(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     calls: list[tuple[Any, Any]] = []
-    monkeypatch.setattr("bench.reporting.report", lambda runs, out: calls.append((runs, out)))
+    monkeypatch.setattr("bench.pages.report.report", lambda runs, out: calls.append((runs, out)))
     one, other = stand_in(), stand_in()
     bench.report(one)
     bench.report([one, other])

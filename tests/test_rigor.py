@@ -7,10 +7,11 @@ problems in test_optax_problems.py, every inclusion of the table in test_optimiz
 import numpy as np
 import pandas as pd
 import pytest
+from scored import ACCURACY, NO_TIMES, evaluated
 from synthetic import make_run
-from test_stats import ACCURACY, NO_TIMES, evaluated
 
-from bench import crosstask, stats, tuning, validate
+from bench import stats, validate
+from bench.findings import crosstask, tuning
 from bench.validate import CASES, Case
 
 NAN = float("nan")

@@ -9,10 +9,12 @@ from typing import Any
 import cloudpickle
 import pytest
 
-from bench import kinds, saved, scripts, suite
+from bench import kinds, scripts
 from bench.activations import ACTIVATIONS
-from bench.commands import commands
 from bench.errors import InputError
+from bench.network import saved
+from bench.pages.commands import commands
+from bench.planning import suite
 
 OWN = """
 import bench
@@ -37,7 +39,7 @@ def own(tmp_path: Path) -> Path:
 @pytest.fixture
 def file(own: Path) -> Path:
     """A suite beside its Python file, in a folder of its own."""
-    from bench import toml
+    from bench.planning import toml
 
     described = suite.read("smoke").described() | NAMES | {"name": "mine", "python": ["own.py"]}
     (own.parent / "mine.toml").write_text(toml.text(described), "utf-8")

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_launch import assert_alike, problems
+from stored import assert_alike, problems
 
 import bench
-from bench import fit, store
-from bench.plan import make
-from bench.results import Run
-from bench.suite import Suite
+from bench.network import fit
+from bench.planning.plan import make
+from bench.planning.suite import Suite
+from bench.storage import store
+from bench.storage.results import Run
 
 STEPS, SEARCHED = 36, "adam(b1=0.5..0.9 one_minus)"
 

@@ -16,12 +16,12 @@ from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
-from bench import execute
 from bench.activations import ACTIVATIONS
 from bench.datasets import Samples
-from bench.lanes import Lane
+from bench.engine import execute
 from bench.optimizers import OPTIMIZERS
-from bench.program import Program
+from bench.planning.lanes import Lane
+from bench.planning.program import Program
 from bench.tasks import TASKS, Task
 from bench.tasks.families import perceptron
 

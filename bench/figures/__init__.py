@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import pandas as pd
 
 from bench import stats
-from bench.audit import Run
 from bench.figures.bars import throughput, times, workers_of
 from bench.figures.exhibits import chosen, exhibit
 from bench.figures.forest import against
@@ -13,9 +12,10 @@ from bench.figures.heatmaps import diverged_heatmap, metric_heatmap, steps_heatm
 from bench.figures.panels import curves, sensitivity
 from bench.figures.style import Style, styles
 from bench.figures.svg import Figure
-from bench.search import searched
-from bench.tuning import first_rung
-from bench.verdicts import Verdict
+from bench.findings.audit import Run
+from bench.findings.tuning import first_rung
+from bench.findings.verdicts import Verdict
+from bench.planning.search import searched
 
 __all__ = ["Figure", "Style", "against", "of_run", "of_task", "styles"]
 

@@ -15,8 +15,8 @@ from scipy.interpolate import RectBivariateSpline
 
 from bench.figures import svg
 from bench.figures.style import PALETTE, Style
+from bench.findings.verdicts import Verdict
 from bench.stats import Pair, cell_label
-from bench.verdicts import Verdict
 
 Array = NDArray[np.float64]
 Arrays = Mapping[Pair, ArrayLike]

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure as Canvas
 
 from bench.figures import svg
 from bench.figures.style import PALETTE
-from bench.reference import Reference
+from bench.planning.reference import Reference
 from bench.stats import Metric
 
 MOST = 40  # rows

@@ -14,9 +14,9 @@ from matplotlib.patches import Rectangle
 from bench import stats
 from bench.figures import svg
 from bench.figures.style import ink_on
+from bench.findings.verdicts import Verdict
 from bench.labels import NO_ACTIVATION, few_cells, mean_rank, steps
 from bench.stats import Pair
-from bench.verdicts import Verdict
 
 BRIGHT_IS_GOOD = "crest_r"
 DARK_IS_MUCH = "ch:s=.25,rot=-.25,light=.93,dark=.35"

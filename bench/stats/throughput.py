@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
+from bench.hardware.timing import noise
 from bench.labels import counted, joined, significant
 from bench.stats.cells import bootstrap_interval
 from bench.stats.metric import CELL, Floats
-from bench.timing import noise
 
 SETTING = ["device", "precision", "batch_size", "width", "workers"]
 KEY = [*CELL, *SETTING]

@@ -14,10 +14,10 @@ from bench.tasks.base import Option, Task, Tree, variants
 if TYPE_CHECKING:
     from flax import nnx
 
-    from bench import attention
-    from bench.layers import Recipe
+    from bench.nn import attention
+    from bench.nn.layers import Recipe
 else:
-    attention = Lazy("bench.attention")
+    attention = Lazy("bench.nn.attention")
 
 SPLIT_SEED = 0
 OPTIONS: dict[str, Option] = {

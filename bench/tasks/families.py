@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from flax import nnx
     from jax import Array
 
-    from bench import models, recurrent, vision
-    from bench.layers import Recipe
+    from bench.nn import models, recurrent, vision
+    from bench.nn.layers import Recipe
 else:
     jnp = Lazy("jax.numpy")
-    models, recurrent, vision = Lazy("bench.models"), Lazy("bench.recurrent"), Lazy("bench.vision")
+    models, recurrent, vision = Lazy("bench.nn.models"), Lazy("bench.nn.recurrent"), Lazy("bench.nn.vision")
 
 INITIALIZATION = tuple(INITIALIZERS)
 

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from flax import nnx
     from jax import Array
 
-    from bench import vision
-    from bench.layers import Recipe
+    from bench.nn import vision
+    from bench.nn.layers import Recipe
 else:
     jax, jnp, np, optax = Lazy("jax"), Lazy("jax.numpy"), Lazy("numpy"), Lazy("optax")
-    vision = Lazy("bench.vision")
+    vision = Lazy("bench.nn.vision")
 
 DIGITS = DATASETS["digits"]
 SIDE = 8  # of a digit, pixels

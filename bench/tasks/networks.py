@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from flax import nnx
     from jax import Array
 
-    from bench import layers, models, switch
     from bench.activations import Activation
+    from bench.nn import layers, models, switch
 else:
     jax, nnx = Lazy("jax"), Lazy("flax.nnx")
-    layers, models, switch = Lazy("bench.layers"), Lazy("bench.models"), Lazy("bench.switch")
+    layers, models, switch = Lazy("bench.nn.layers"), Lazy("bench.nn.models"), Lazy("bench.nn.switch")
 
 Sizes = tuple[int, ...]
 

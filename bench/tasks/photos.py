@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from flax import nnx
     from jax import Array
 
-    from bench import vision
-    from bench.layers import Recipe
+    from bench.nn import vision
+    from bench.nn.layers import Recipe
 else:
-    jnp, np, vision = Lazy("jax.numpy"), Lazy("numpy"), Lazy("bench.vision")
+    jnp, np, vision = Lazy("jax.numpy"), Lazy("numpy"), Lazy("bench.nn.vision")
 
 PHOTOS = DATASETS["photos"]
 SIDE, LOW = 16, 8  # pixels of a patch, and of one that is half as large

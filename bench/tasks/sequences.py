@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from flax import nnx
     from jax import Array
 
-    from bench import recurrent
     from bench.activations import Activation
-    from bench.layers import Recipe
+    from bench.nn import recurrent
+    from bench.nn.layers import Recipe
 else:
-    jax, jnp, recurrent = Lazy("jax"), Lazy("jax.numpy"), Lazy("bench.recurrent")
+    jax, jnp, recurrent = Lazy("jax"), Lazy("jax.numpy"), Lazy("bench.nn.recurrent")
 
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}  # products of the width of the state
 TITLES = {"rnn": "Elman network", "lstm": "LSTM", "gru": "GRU"}

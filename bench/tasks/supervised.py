@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from flax import nnx
     from jax import Array
 
-    from bench import layers, switch
     from bench.activations import Activation
+    from bench.nn import layers, switch
 else:
     jax, jnp, nnx = Lazy("jax"), Lazy("jax.numpy"), Lazy("flax.nnx")
-    layers, switch = Lazy("bench.layers"), Lazy("bench.switch")
+    layers, switch = Lazy("bench.nn.layers"), Lazy("bench.nn.switch")
 
 
 SLICE = {"cpu": 30, "gpu": 360}  # images evaluated at once; on a CPU twelve slices of the 359 digits of a part

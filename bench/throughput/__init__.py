@@ -1,1 +1,1 @@
-"""Suites of `kind = "throughput"`: how fast each cell trains, and what it costs, by the protocol of `bench.timing`."""
+"""Suites of `kind = "throughput"`: how fast each cell trains, and what that costs, by a protocol of timing."""

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench import folder
-from bench.commands import together
-from bench.comparable import others
 from bench.errors import DataError
 from bench.figures import speedup
+from bench.findings.comparable import others
 from bench.labels import counted, few, joined
+from bench.pages import folder
+from bench.pages.commands import together
+from bench.pages.tables import number, text, varied, whole
 from bench.stats import CELL, cell_label
 from bench.stats import throughput as stats
-from bench.tables import number, text, varied, whole
 from bench.throughput.page import Section, doubts, page, ran
 from bench.throughput.suite import ALL
 from bench.throughput.tables import SETTING, TASK, table, times

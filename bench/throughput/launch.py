@@ -9,12 +9,16 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from bench import devices, directory, machine, manifests, rates, store, worker
 from bench.errors import DataError, InputError, Interrupted, how_it_ended, in_words
+from bench.hardware import machine, rates
 from bench.lazy import import_ahead, named
-from bench.signals import Signals
+from bench.planning import devices
+from bench.running import calls, manifests, worker
+from bench.running.signals import Signals
+from bench.storage import directory, store
 from bench.tasks import Task
 from bench.throughput import plan
+from bench.throughput.calls import prepare, sample
 from bench.throughput.plan import Group, Plan
 from bench.throughput.suite import ThroughputSuite
 
@@ -37,8 +41,9 @@ def run(
 ) -> "ThroughputRun":
     """Measure a suite and return what it found.
 
-    `device` is auto, cpu, gpu or both as `cpu,gpu`; the rest is as for `bench.launch.run`. `observe(done, all, group)`
-    is called before each group. Raises `BenchError` of the kind that fits, before anything is written where it can.
+    `device` is auto, cpu, gpu or both as `cpu,gpu`; the rest is as for `bench.running.launch.run`. `observe(done, all,
+    group)` is called before each group. Raises `BenchError` of the kind that fits, before anything is written where
+    it can.
     """
     devices.check_workers(workers)
     with ExitStack() as stack:
@@ -86,7 +91,7 @@ class Pool:
         self.workers = [worker.Worker(device, index) for index in range(most)]
         for one in self.workers:
             stack.callback(one.shutdown)
-        found = [devices.described(device, told) for told in [one.submit(worker.describe) for one in self.workers]]
+        found = [devices.described(device, told) for told in [one.submit(calls.describe) for one in self.workers]]
         self.start_s = sum(one.pop("ready") - self.started for one in found)
         self.described = found[0]
 
@@ -132,10 +137,10 @@ def _attempt(group: Group, workers: Sequence[worker.Worker], signals: Signals) -
     for left in reversed(range(TRIES)):
         start = time.perf_counter()
         try:
-            prepared = _all([one.submit(worker.prepare_group, group) for one in workers], signals)
+            prepared = _all([one.submit(prepare, group) for one in workers], signals)
             untimed = {program: why for one in prepared for program, why in one["untimed"].items()}
             able = replace(group, programs=tuple(p for p in group.programs if p.id not in untimed))
-            found = prepared and _all([one.submit(worker.sample_group, able) for one in workers], signals)
+            found = prepared and _all([one.submit(sample, able) for one in workers], signals)
         except worker.BrokenWorker as error:
             if not left:
                 return {"error": f"its worker died {TRIES} times ({how_it_ended(error)})"}

@@ -9,18 +9,18 @@ from typing import Any
 import jax
 import numpy as np
 
-from bench import timing
-from bench.compile import compile_lowered
-from bench.cost import cost
+from bench.engine.compile import compile_lowered
+from bench.engine.cost import cost
+from bench.engine.execute import batched, peak_resident_bytes, traced_lanes
+from bench.engine.kernels import ceilings
+from bench.engine.train import phases
 from bench.errors import in_words, out_of_memory
-from bench.execute import batched, peak_resident_bytes, traced_lanes
-from bench.kernels import ceilings
-from bench.lanes import Lane
-from bench.program import Program
+from bench.hardware import timing
+from bench.hardware.timing import Ledger
+from bench.planning.lanes import Lane
+from bench.planning.program import Program
 from bench.throughput.plan import OUT_OF_MEMORY, Group
 from bench.throughput.suite import PRECISIONS
-from bench.timing import Ledger
-from bench.train import phases
 
 RATE = 1e-3  # learning rate of every lane: the time of a step does not depend on it
 

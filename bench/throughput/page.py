@@ -13,17 +13,17 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from bench import folder, templating
-from bench.audit import ENDED
-from bench.commands import together
 from bench.figures import speed as drawn
 from bench.figures import speedup, svg
 from bench.figures.bars import times as draw_times
+from bench.findings.audit import ENDED
 from bench.labels import NO_ACTIVATION, counted
-from bench.page import slugs
+from bench.pages import folder, templating
+from bench.pages.commands import together
+from bench.pages.page import slugs
+from bench.pages.tables import Table, percent, text, varied
 from bench.stats import CELL, cell_label
 from bench.stats import throughput as stats
-from bench.tables import Table, percent, text, varied
 from bench.throughput import tables
 from bench.throughput.plan import OUT_OF_MEMORY
 from bench.throughput.tables import table

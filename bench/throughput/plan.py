@@ -9,14 +9,14 @@ from itertools import product
 from math import ceil
 from typing import Any
 
-from bench.devices import picked
 from bench.errors import InputError, ResourceError
-from bench.estimate import START_S, compile_s, evaluation_flops, price, slowness, told
+from bench.hardware.timing import wanted_s
 from bench.labels import counted
-from bench.program import NO_ACTIVATION, ORDER_BYTES, Program
+from bench.planning.devices import picked
+from bench.planning.estimate import START_S, compile_s, evaluation_flops, price, slowness, told
+from bench.planning.program import NO_ACTIVATION, ORDER_BYTES, Program
 from bench.tasks import Task
 from bench.throughput.suite import PRECISIONS, ThroughputSuite, most_workers
-from bench.timing import wanted_s
 
 ORDER_ENTRIES, LEAST_STEPS, MOST_STEPS = 2**21, 16, 512  # of the table of samples that a call is given
 OUT_OF_MEMORY = "out of memory"  # why a cell has no timing

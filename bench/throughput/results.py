@@ -8,10 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from bench import files, store
+from bench import files
 from bench.labels import counted
-from bench.results import THROUGHPUT_COLUMNS, told
 from bench.stats.throughput import summary
+from bench.storage import store
+from bench.storage.results import THROUGHPUT_COLUMNS, told
 from bench.throughput.plan import OUT_OF_MEMORY
 
 MORE_COLUMNS = [

@@ -6,11 +6,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import InitErrorDetails
 
-from bench import timing
 from bench.checks import listed, number, one_of, refused, repeated, whole
-from bench.entries import ActivationEntry, BatchSize, OptimizerEntry, TaskEntry, at_most_the_data
-from bench.machine import cores
-from bench.suite import SuiteFile
+from bench.hardware import timing
+from bench.hardware.machine import cores
+from bench.planning.entries import ActivationEntry, BatchSize, OptimizerEntry, TaskEntry, at_most_the_data
+from bench.planning.suite import SuiteFile
 
 ALL = "all"  # workers: one a core, or one a GPU
 # What `jax.default_matmul_precision` calls them; a CPU multiplies float32 whatever it is told. What jax itself calls

@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 
 from bench.labels import significant
+from bench.pages.tables import Read, Table, number, or_never, percent, reckoned, text, whole
 from bench.stats import cell_label
-from bench.tables import Read, Table, number, or_never, percent, reckoned, text, whole
 
 
 def table(frame: pd.DataFrame, readers: Sequence[Read]) -> Table:

@@ -47,7 +47,8 @@ def test_beside_pytorch(benchmark: Any, tmp_path: Path) -> None:
     from entrants import ENTRANTS, Groups, middle
     from raced import MODELS, plan_of, work
 
-    from bench import gpus, worker
+    from bench.hardware import gpus
+    from bench.running import calls, worker
 
     eager = next(entrant for entrant in ENTRANTS if entrant.name == "PyTorch eager")
     device = {"gpu": "cuda", "cpu": "cpu"}[DEVICE]
@@ -58,13 +59,13 @@ def test_beside_pytorch(benchmark: Any, tmp_path: Path) -> None:
     ours, theirs = list[float](), list[float]()
     one, peers = worker.Worker(DEVICE, 0), Groups([min(os.sched_getaffinity(0))], tmp_path)
     try:
-        rows = one.submit(worker.execute, shard).result().rows
+        rows = one.submit(calls.execute, shard).result().rows
         curves, _ = peers[eager, 1].begin(eager.trainer, work(MODELS[MODEL], block.program))
         difference = abs(float(curves[0, 0, 0]) / rows[0]["curve_train_loss"][1] - 1)
         assert difference < LOSSES, (curves[:, :, 0], rows[0])
 
         def turn() -> None:
-            timing = one.submit(worker.execute, shard).result().timing
+            timing = one.submit(calls.execute, shard).result().timing
             ours.append(shard.lane_steps / (timing["finished"] - timing["started"]))
             theirs.append(peers[eager, 1].rate(eager.trainer, SECONDS if benchmark.enabled else 0))
 

@@ -30,7 +30,7 @@ def tell(benchmark: Any, **facts: Any) -> None:
 @pytest.mark.parametrize("cache", ["cold", "warm"])
 def test_quick(benchmark: Any, cache: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     """The whole of `bench run suites/quick.toml --report`, process start and report included."""
-    from bench.results import load
+    from bench.storage.results import load
 
     folder = tmp_path_factory.mktemp(cache)
     home = folder / "cache"
@@ -60,7 +60,8 @@ def test_share_of_gemm(benchmark: Any, tmp_path_factory: pytest.TempPathFactory)
     The rate is the largest over sizes, over XLA with our options and with its defaults, and over numpy, taken on all
     cores at once between the chunks.
     """
-    from bench import plan, suite, worker
+    from bench.planning import plan, suite
+    from bench.running import calls, worker
 
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
     described = suite.read(ROOT / "suites/quick.toml").described()
@@ -73,7 +74,7 @@ def test_share_of_gemm(benchmark: Any, tmp_path_factory: pytest.TempPathFactory)
 
     def sweep() -> None:
         for shard in shards:
-            for result in [one.submit(worker.execute, shard) for one in pool]:
+            for result in [one.submit(calls.execute, shard) for one in pool]:
                 timing = result.result().timing
                 rates.append(shard.lane_steps / (timing["train_s"] + timing["evaluate_s"]))
             peaks.append(sum(future.result() for future in [one.submit(largest_gemm_rate) for one in pool]))
@@ -101,7 +102,7 @@ def largest_gemm_rate() -> float:
     import jax
     import numpy as np
 
-    from bench.worker import gemm_rate
+    from bench.running.worker import gemm_rate
 
     def rate(product: Any, a: Any, size: int) -> float:
         best = float("inf")

@@ -18,7 +18,7 @@ LARGE = """
 import json, resource, sys, time
 sys.path.insert(0, {tests!r})
 from synthetic import make_run, task_entry
-from bench.reporting import report
+from bench.pages.report import report
 names = [f"activation_{{i}}" for i in range(10)], [f"optimizer_{{i}}" for i in range(9)]
 run = make_run(*names, {{f"task_{{i}}": task_entry() for i in range({tasks})}}, **{budget})
 start = time.perf_counter()

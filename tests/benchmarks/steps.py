@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import plan, suite
 from bench.activations import ACTIVATIONS
-from bench.lanes import Lane
 from bench.optimizers import OPTIMIZERS
-from bench.shard import Shard
+from bench.planning import plan, suite
+from bench.planning.lanes import Lane
+from bench.planning.shard import Shard
 
 STEPS, ROUNDS = 50, 7
 FIXED = np.random.default_rng(0).standard_normal((200_000, 4))
@@ -92,7 +92,7 @@ def shards(activations: tuple[str, ...], optimizers: tuple[str, ...]) -> dict[tu
 
 
 def chunk(benchmark: Any, shard: Shard) -> None:
-    from bench.execute import execute
+    from bench.engine.execute import execute
 
     execute(shard)  # compiles, where none of its program has run
     beside(benchmark, partial(execute, shard), gemm())
@@ -116,8 +116,8 @@ def test_compile(benchmark: Any) -> None:
     import jax
     import jax.numpy as jnp
 
-    from bench import execute
-    from bench.compile import compile_lowered
+    from bench.engine import execute
+    from bench.engine.compile import compile_lowered
 
     program = next(iter(shards(
         ("sigmoid", "tanh", "relu", "leaky_relu", "elu"),
@@ -166,8 +166,8 @@ def test_plan(benchmark: Any) -> None:
 
 def test_store(benchmark: Any, tmp_path: Path) -> None:
     """Twenty shards of ten lanes committed and read, beside as many files written, flushed, renamed and read."""
-    from bench.launch import failed_rows
-    from bench.store import Store, parts, read_journal
+    from bench.running.launch import failed_rows
+    from bench.storage.store import Store, parts, read_journal
 
     shard = shards(("relu",), ("adam",))["relu", "adam"]
     rows = [row for _ in range(2) for row in failed_rows(shard, "")]
@@ -192,8 +192,8 @@ def test_store(benchmark: Any, tmp_path: Path) -> None:
 
 def test_report(benchmark: Any, tmp_path: Path) -> None:
     """The page of `results/quick`, beside six plain figures of matplotlib."""
-    from bench.reporting import report
-    from bench.results import load
+    from bench.pages.report import report
+    from bench.storage.results import load
 
     run = load(Path(__file__).parents[2] / "results/quick")
 

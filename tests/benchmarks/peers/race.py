@@ -58,11 +58,11 @@ def groups(scratch: Path) -> Iterator[Groups]:
 
 @pytest.fixture(scope="module")
 def workers(scratch: Path) -> Iterator[list[Any]]:
-    from bench import worker
+    from bench.running import calls, worker
 
     start = time.perf_counter()
     pool = [worker.Worker("cpu", index) for index in range(len(CORES))]
-    for ready in [one.submit(worker.describe) for one in pool]:
+    for ready in [one.submit(calls.describe) for one in pool]:
         ready.result()
     pool[0].start_s = time.perf_counter() - start  # type: ignore[attr-defined]
     yield pool
@@ -77,9 +77,9 @@ def tell(benchmark: Any, told: list[dict[str, Any]], **facts: Any) -> None:
 
 def trained(pool: list[Any], shard: Any) -> list[Any]:
     """The same shard on all workers at once: what each gives back."""
-    from bench import worker
+    from bench.running import calls
 
-    return [result.result() for result in [one.submit(worker.execute, shard) for one in pool]]
+    return [result.result() for result in [one.submit(calls.execute, shard) for one in pool]]
 
 
 def rate_of(shard: Any, results: list[Any]) -> float:
@@ -155,7 +155,7 @@ def products(sizes: tuple[int, ...], width: int, apart: bool, steps: int) -> flo
     import jax
     import jax.numpy as jnp
 
-    from bench.compile import compile_lowered
+    from bench.engine.compile import compile_lowered
 
     def step(weights: Any, _: None) -> tuple[Any, None]:
         inputs = [jnp.ones((64, sizes[0]))]
@@ -179,7 +179,7 @@ def products(sizes: tuple[int, ...], width: int, apart: bool, steps: int) -> flo
 
 def test_share_of_the_products(benchmark: Any, workers: list[Any], told: list[dict[str, Any]]) -> None:
     """digits_mlp with Adam over the parameter-free activations of quick, against its matrix products alone."""
-    from bench import plan, suite
+    from bench.planning import plan, suite
 
     described = suite.read(ROOT / "suites/quick.toml").described()
     described["activations"] = [a for a in described["activations"] if a not in ("prelu", "maxout")]

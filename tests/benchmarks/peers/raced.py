@@ -90,7 +90,7 @@ MODELS = {
 
 def plan_of(model: Model, lanes: int = 5, device: str = "cpu") -> Any:
     """bench's plan for one cell, tuned and evaluated with so many networks."""
-    from bench import plan, suite
+    from bench.planning import plan, suite
 
     described = {
         "name": "race", "description": "One cell", "tasks": [{"name": model.task, **model.options}],
@@ -106,7 +106,7 @@ def work(model: Model, program: Any) -> Work:
     import jax
     import jax.numpy as jnp
 
-    from bench.execute import order
+    from bench.engine.execute import order
 
     task = program.task
     loaded = task.load(task)

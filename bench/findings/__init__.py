@@ -1,0 +1,1 @@
+"""From frames to sentences: who leads, what each choice brought, what to doubt; and two runs side by side."""

@@ -1,0 +1,1 @@
+"""One run, from its plan to its tables: workers, shards, retries, signals, progress, and the manifest."""
