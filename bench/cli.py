@@ -91,6 +91,12 @@ def _workers(text: str) -> int:
     return int(number)
 
 
+def _seeds(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise InputError(f"--evaluate: got {text!r}; expected a whole number from 1")
+    return int(text)
+
+
 SuiteArgument = Annotated[str, typer.Argument(metavar="SUITE", help="A suite file (TOML) or a suite's name.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
 
@@ -185,6 +191,12 @@ def run(
     dask: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Train on the workers of the Dask scheduler there.")
     ] = None,
+    evaluate: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", parser=_seeds, help="How many seeds score a cell; with --resume more than the run has."
+        ),
+    ] = None,
 ) -> None:
     """Train a suite and store its results.
 
@@ -199,7 +211,7 @@ def run(
     if report and (known := out or resume):
         folder.check(folder.by_default(known.resolve().name))
     command = shlex.join(["bench", *sys.argv[1:]])
-    found = kinds.carry_out(suite, out, device, workers, resume, dask, command=command, for_report=report)
+    found = kinds.carry_out(suite, out, device, workers, resume, dask, evaluate, command=command, for_report=report)
     say(f"results: {found.path}")
     if report:
         _write_report([found])

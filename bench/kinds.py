@@ -164,6 +164,7 @@ def run(
     progress: bool = True,
     observe: Callable[..., None] | None = None,
     dask: str | None = None,
+    evaluate: int | None = None,
 ) -> "Run | Any":
     """Run a suite, store what it found, and return that.
 
@@ -177,12 +178,14 @@ def run(
         observe: a function that is called in its place after each shard, as `observe(progress, rows)`; of a suite of
             `kind = "throughput"` before each group, as `observe(done, all, group)`.
         dask: the address of a Dask scheduler whose workers train in place of this machine's.
+        evaluate: how many fresh seeds score a cell, in place of the suite's; with `resume` more than the run has, which
+            keeps all that it has trained.
 
     Returns a `Run`, or of a suite of `kind = "throughput"` a `ThroughputRun`. Warns where something of it failed:
     its `failures` tell why. Raises `InputError`, or another `BenchError`, before anything is written where it can;
     `bench.errors.Interrupted`, a `KeyboardInterrupt`, after a signal, with what is done kept for `resume`.
     """
-    found = carry_out(suite, out, device, workers, resume, dask, progress, observe)
+    found = carry_out(suite, out, device, workers, resume, dask, evaluate, progress, observe)
     if trouble := failed(found):
         warnings.warn(f"{trouble} (all reasons: run.failures)", RuntimeWarning, stacklevel=2)
     return found
@@ -195,6 +198,7 @@ def carry_out(
     workers: int | None,
     resume: str | Path | None,
     dask: str | None = None,
+    evaluate: int | None = None,
     progress: bool = True,
     observe: Callable[..., None] | None = None,
     command: str = "",
@@ -207,6 +211,8 @@ def carry_out(
     if dask and not kind.trains:
         raise InputError(f"--dask {dask}: got a throughput suite; expected one that trains: speed is measured here")
     _check_number(kind, device)
+    if evaluate is not None:
+        made = _evaluated(kind, made, evaluate, resume)
     more: dict[str, Any] = {"command": command}
     if kind.trains:
         more |= {"dask": dask, "for_report": for_report}
@@ -216,6 +222,24 @@ def carry_out(
         if observe:
             more["observe"] = observe
         return kind.get("run")(made, out, device, workers, resume, **more)
+
+
+def _evaluated(kind: Kind, suite: Any, evaluate: int, resume: str | Path | None) -> SuiteFile:
+    """The suite with so many evaluation seeds."""
+    where = f"--evaluate {evaluate}"
+    if not kind.trains:
+        raise InputError(f"{where}: got a throughput suite; expected one that trains: speed is no matter of seeds")
+    had = suite.seeds.evaluate
+    if isinstance(had, list):
+        raise InputError(
+            f"{where}: got a suite that names its evaluation seeds; expected a number of them",
+            "name more of them in its file; bench run FILE --resume RUN then adds them",
+        )
+    described = suite.described()
+    wanted = parse({**described, "seeds": {**described["seeds"], "evaluate": evaluate}}, "--evaluate")
+    if resume is not None and evaluate < had:
+        raise InputError(f"{where}: got fewer seeds than the {had} of {resume}; expected more")
+    return wanted
 
 
 def facts(suite: SuiteFile, device: str = "auto") -> dict[str, Any]:

@@ -45,13 +45,18 @@ def lost(
     gap: float = 0.0,
     cells: int = 20,
     chosen: BestSet = best_set,
+    looks: tuple[int, ...] = (),
 ) -> float:
-    """How often the truly best of `cells`, by mean, is not in the set of those that may be it."""
+    """How often the truly best of `cells`, by mean, is not in the set of those that may be it.
+
+    `looks` are numbers of seeds after which that is asked, by default `seeds`: lost after one of them is lost.
+    """
     rng = np.random.default_rng(1)
     draws = TAILS[tails](rng, (replicates, cells, seeds))
     draws = (draws - TAILS[tails](rng, (1_000_000,)).mean()) * SPREADS[spread](np.arange(cells))[:, None]
     means = -gap * np.linspace(0, 1, cells)[:, None]
-    return float(np.mean([not chosen(one + means + rng.normal(size=(1, seeds)))[0] for one in draws]))
+    scores = (one + means + rng.normal(size=(1, seeds)) for one in draws)
+    return float(np.mean([not all(chosen(one[:, :count])[0] for count in looks or (seeds,)) for one in scores]))
 
 
 def told_apart(chosen: BestSet = best_set, cells: int = 42, replicates: int = 100) -> float:
@@ -150,6 +155,9 @@ def main(seeds: int = 5, cells: int = 42, replicates: int = 1000) -> None:
         }
         shares = " | ".join(f"{100 * share:.1f} ({spread})" for share, spread in worst.values())
         print(f"| {name} | {shares} | {told_apart(chosen):.1f} |", flush=True)
+    for tails in TAILS:
+        least = max(lost(tails, spread, 20, replicates, 0.0, cells, looks=(5, 10, 20)) for spread in SPREADS)
+        print(f"{tails}: lost at one of three looks, after 5, 10 and 20 seeds: {100 * least:.1f} %", flush=True)
     for count in (5, 10):
         rare = ", ".join(f"{100 * collapsing(others, count, replicates):.0f}" for others in (1, 3, 10))
         equal = ", ".join(f"{100 * equals_told(size, count, replicates):.0f}" for size in (42, 90))

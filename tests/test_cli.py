@@ -21,7 +21,7 @@ from bench.errors import DataError, InputError, Interrupted, LockedError, Resour
 from bench.findings import summary
 from bench.optimizers import OPTIMIZERS
 from bench.pages import report as reporting
-from bench.planning.locate import suite_files
+from bench.planning.locate import suite_files, suite_folder
 from bench.running import launch
 from bench.storage import store
 from bench.tasks import TASKS
@@ -198,6 +198,23 @@ class TestRun:
     def test_a_device_that_cannot_be(self) -> None:
         assert refused(2, "run", "smoke", "--device", "tpu") == [
             "error: --device: got 'tpu'; expected one of auto, cpu, gpu"
+        ]
+
+    def test_a_number_of_seeds_that_cannot_be(self, stored: Path) -> None:
+        assert refused(2, "run", "smoke", "--evaluate", "0") == [
+            "error: --evaluate: got '0'; expected a whole number from 1"
+        ]
+        assert refused(2, "run", "--resume", "stored", "--evaluate", "2") == [
+            "error: --evaluate 2: got fewer seeds than the 3 of stored; expected more"
+        ]
+        assert refused(2, "run", "throughput_quick", "--evaluate", "9")[0].startswith(
+            "error: --evaluate 9: got a throughput suite; expected one that trains"
+        )
+        text = (suite_folder() / "smoke.toml").read_text("utf-8")
+        Path("listed.toml").write_text(text.replace("evaluate = 3", "evaluate = [7, 8]"), "utf-8")
+        assert refused(2, "run", "listed.toml", "--evaluate", "9") == [
+            "error: --evaluate 9: got a suite that names its evaluation seeds; expected a number of them",
+            "hint: name more of them in its file; bench run FILE --resume RUN then adds them",
         ]
 
     def test_goes_on_where_it_was_or_somewhere_new(self) -> None:

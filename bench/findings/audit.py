@@ -68,7 +68,7 @@ LEVELS = ("fault", "warning", "note")
 def audit(run: Run) -> list[Finding]:
     """All findings about `run`, the gravest first; an empty list means that nothing was found."""
     found = [*_completeness(run), *_blocks(run.convergence), *_seeds(run.convergence), *timing(run.throughput)]
-    found += [*_sessions(run), *_under_tuned(run)]
+    found += [*_rounds(run), *_sessions(run), *_under_tuned(run)]
     tasks = list(run.manifest["tasks"])
     found += folded([(task, finding) for task in tasks for finding in audit_task(run, task)], len(tasks))
     return sorted(found, key=lambda finding: LEVELS.index(finding.level))
@@ -368,9 +368,17 @@ def _seeds(table: pd.DataFrame) -> Iterator[Finding]:
         text = (
             f"{seeds} evaluation seeds a cell: intervals from fewer than ten are too short "
             "(at 95 % they cover about 75 % of the time with 3 seeds, 84 % with 5, 90 % with 10), "
-            "and small differences go unnoticed."
+            f"and small differences go unnoticed. bench run --resume RUN --evaluate {ENOUGH_SEEDS} adds more."
         )
         yield Finding("note", text)
+
+
+def _rounds(run: Run) -> Iterator[Finding]:
+    """Whether seeds were added, perhaps for what those before them had shown."""
+    first, *others = run.manifest.get("rounds") or [0]
+    if others:
+        told = joined([f"{first} seeds a cell", *(f"then {count}" for count in others)])
+        yield Finding("note", f"Evaluated in rounds, {told}: whoever looks after each gives chance as many tries.")
 
 
 DOUBTS = {  # what is wrong with one timing, and with several

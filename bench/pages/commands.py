@@ -34,6 +34,9 @@ def together(runs: Sequence[Run], verb: str) -> tuple[str, ...]:
 def _made(run: Run) -> tuple[str, ...]:
     stored, command = _place(run.path), run.manifest["command"]
     start = [_written_to(command, stored)] if command else _from_python(run.manifest, stored)
+    if command:
+        more = run.manifest.get("rounds", [])[1:]
+        start += [f"bench run --resume {stored} --evaluate {count}" for count in more]
     return *_needed(run.manifest["suite"]), *start, f"bench verify {stored}"
 
 

@@ -6,6 +6,7 @@ A block is what is tuned and then evaluated together: its evaluation waits for i
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from math import ceil
 
 from bench.errors import InputError
@@ -36,6 +37,7 @@ class Plan:
     suite: Suite
     device: str
     blocks: tuple[Block, ...]
+    rounds: tuple[int, ...] = ()  # of a run that was given more evaluation seeds: how many there were after each time
 
     @cached_property
     def cells(self) -> list[Cell]:
@@ -109,9 +111,16 @@ class Plan:
         return self.evaluate_shards(block, {cell: trials[0] for cell, trials in ranked.items()})
 
     def evaluate_shards(self, block: Block, chosen: Mapping[Cell, Trial]) -> list[Shard]:
-        """The shards that train each cell of the block again as was chosen, on fresh seeds."""
-        lanes = [lane for cell in block.cells for lane in evaluated(cell, chosen[cell], self.budget)]
-        return self._shards(block, "evaluate", lanes)
+        """The shards that train each cell of the block again as was chosen, on fresh seeds.
+
+        Seeds that were added later have shards of their own: those that the run has stay as they are.
+        """
+        seeds, found = self.budget.evaluate, list[Shard]()
+        for number, (first, end) in enumerate(pairwise((0, *(self.rounds or (len(seeds),))))):
+            budget = self.budget._replace(evaluate=seeds[first:end])
+            lanes = [lane for cell in block.cells for lane in evaluated(cell, chosen[cell], budget)]
+            found += self._shards(block, f"evaluate{number or ''}", lanes)
+        return found
 
     def shards(self) -> Iterator[Shard]:
         """Every shard; where what it trains hangs on those before it, its lanes have names but no trials."""
@@ -149,8 +158,11 @@ class Plan:
         ]
 
 
-def make(suite: Suite, device: str = "cpu") -> Plan:
-    """The plan of a suite on a kind of device. Raises `InputError` where it or what it needs would be too large."""
+def make(suite: Suite, device: str = "cpu", rounds: tuple[int, ...] = ()) -> Plan:
+    """The plan of a suite on a kind of device; `rounds` as of `Plan`.
+
+    Programs and blocks are those of the first round. Raises `InputError` where it or what it needs would be too large.
+    """
     budget, optimizers = Budget.of(suite), suite.tuned_optimizers
     pairs = sum(len(suite.activations) if work.task.uses_activation else 1 for work in suite.works)
     lanes = pairs * sum(budget.lanes(len(trials))[0] for _, trials in optimizers)
@@ -159,7 +171,8 @@ def make(suite: Suite, device: str = "cpu") -> Plan:
             f"suite {suite.name}: got {lanes:,} lanes; expected at most {MAX_LANES:,}",
             "fewer learning rates or seeds, or several suites",
         )
-    made = Plan(suite, device, tuple(_blocks(suite, PROFILES[device])))
+    first = budget._replace(evaluate=budget.evaluate[: rounds[0]]) if rounds else budget
+    made = Plan(suite, device, tuple(_blocks(suite, PROFILES[device], first)), rounds)
     _check_orders(made)
     _check_evaluations(suite)
     return made
@@ -190,8 +203,8 @@ def _check_evaluations(suite: Suite) -> None:
             )
 
 
-def _blocks(suite: Suite, profile: Profile) -> Iterator[Block]:
-    tried, budget = {optimizer.label: trials for optimizer, trials in suite.tuned_optimizers}, Budget.of(suite)
+def _blocks(suite: Suite, profile: Profile, budget: Budget) -> Iterator[Block]:
+    tried = {optimizer.label: trials for optimizer, trials in suite.tuned_optimizers}
     for work in suite.works:
         task = work.task
         activations = [a.resolve() for a in suite.activations] if task.uses_activation else [NO_ACTIVATION]

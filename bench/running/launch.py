@@ -52,12 +52,15 @@ def run(
     devices.check_workers(workers)
     with ExitStack() as stack:
         held, previous = directory.resumed(Path(resume), stack) if resume is not None else (None, None)
-        made = plan.make(suite, previous["device"] if previous else devices.pick(device))
+        rounds = manifests.rounds(suite, previous) if previous else ()
+        made = plan.make(suite, previous["device"] if previous else devices.pick(device), rounds)
         path = directory.wanted(out, resume, suite.name)
         data = manifests.data_of(made.programs)
         if previous is not None and path is not None:
             manifests.check_same(path, made, previous, data)
         manifest = previous or manifests.describe(made, command, data)
+        if previous and manifests.added(made, previous):
+            manifest |= manifests.planned(made)
         session = Session(made, workers, dask, stack)
         if session.gpu:
             manifests.enter_device(path, manifest["environment"], session.gpu)

@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.errors import BenchError, DataError, InputError, in_words
 from bench.hardware import machine
-from bench.planning.budget import Trial
+from bench.planning.budget import Seeds, Trial
 from bench.planning.plan import Plan
 from bench.planning.program import Program
 from bench.planning.suite import Suite
@@ -32,11 +32,8 @@ def describe(made: Plan, command: str, data: Mapping[str, str]) -> dict[str, Any
         "finished": None,
         "command": command,
         "device": made.device,
-        "suite": wanted.described(),
-        "plan": {"cells": len(made.cells), "lanes": made.lanes, "programs": len(programs),
-                 "lane_steps": made.lane_steps, "sha256": made.sha256},
+        **planned(made),
         "cells": [[*cell[:3], [_trial(trial) for trial in cell.trials]] for cell in made.cells],
-        "seeds": {"tune": wanted.seeds.tune_list(), "evaluate": wanted.seeds.evaluate_list()},
         "programs": {
             p.id: {"width": p.width, "steps": p.steps, "batch_size": p.batch_size, "mixed": p.mixed,
                    "lane_step_flops": p.lane_step_flops, "activations": [a.label for a in p.activations],
@@ -51,6 +48,30 @@ def describe(made: Plan, command: str, data: Mapping[str, str]) -> dict[str, Any
         "environment": machine.describe(),
         "execution": {"device": made.device, "workers": 0, "width": max(p.width for p in programs), "sessions": []},
     }  # fmt: skip
+
+
+def planned(made: Plan) -> dict[str, Any]:
+    """What a manifest says of a plan, and what becomes another where seeds are added."""
+    seeds = made.suite.seeds
+    return {
+        "suite": made.suite.described(),
+        "plan": {"cells": len(made.cells), "lanes": made.lanes, "programs": len(made.programs),
+                 "lane_steps": made.lane_steps, "sha256": made.sha256},
+        "seeds": {"tune": seeds.tune_list(), "evaluate": seeds.evaluate_list()},
+        **({"rounds": list(made.rounds)} if made.rounds else {}),
+    }  # fmt: skip
+
+
+def rounds(suite: Suite, previous: Mapping[str, Any]) -> tuple[int, ...]:
+    """How many evaluation seeds a run has after each time that some were added, this time too if `suite` has more.
+
+    Empty where none ever were. Where those of the suite are not the run's and more, it is none of this run.
+    """
+    had, asked = previous["seeds"]["evaluate"], suite.seeds.evaluate_list()
+    known = tuple(previous.get("rounds", ()))
+    if suite.seeds.tune_list() != previous["seeds"]["tune"] or asked[: len(had)] != had or len(asked) == len(had):
+        return known
+    return *(known or (len(had),)), len(asked)
 
 
 def data_of(programs: Iterable[Program]) -> dict[str, str]:
@@ -103,6 +124,8 @@ def _searched(label: str, wanted: Suite) -> dict[str, Any]:
 def check_same(path: Path, made: Plan, previous: Mapping[str, Any], data: Mapping[str, str]) -> None:
     """Raise `InputError` or `DataError` where the run in `path` was begun with another plan, data or software."""
     told = {"description": previous["suite"]["description"]}  # may be written anew: nothing depends on it
+    if added(made, previous):
+        told["seeds"] = Seeds(**previous["suite"]["seeds"])
     if replace(made, suite=made.suite.model_copy(update=told)).sha256 != previous["plan"]["sha256"]:
         raise InputError(
             f"--resume {path}: got a run of another suite or budget ({previous['name']}); expected one of this suite",
@@ -110,6 +133,11 @@ def check_same(path: Path, made: Plan, previous: Mapping[str, Any], data: Mappin
         )
     check_data(path, previous, data)
     check_software(path, previous)
+
+
+def added(made: Plan, previous: Mapping[str, Any]) -> bool:
+    """Whether the plan is that of a run with evaluation seeds added."""
+    return list(made.rounds) != previous.get("rounds", [])
 
 
 def check_data(path: Path, previous: Mapping[str, Any], data: Mapping[str, str]) -> None:

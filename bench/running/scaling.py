@@ -65,7 +65,7 @@ class Stage(NamedTuple):
 
 def _stage(shard: str) -> Stage:
     block, kind, _ = shard.split("-")
-    return Stage(block, inf if kind == "evaluate" else int(kind.removeprefix("tune") or 0))
+    return Stage(block, inf if kind.startswith("evaluate") else int(kind.removeprefix("tune") or 0))
 
 
 class _Waiting:

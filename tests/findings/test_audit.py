@@ -183,6 +183,13 @@ def test_few_seeds_are_said(seeds: int, words: str) -> None:
     assert bool(words) == ("evaluation seed" in found)
 
 
+def test_rounds_of_seeds_are_said() -> None:
+    run = sound(10)
+    run.manifest["rounds"] = [3, 6, 10]
+    (found,) = audit(run)
+    assert found.level == "note" and found.text.startswith("Evaluated in rounds, 3 seeds a cell, then 6 and then 10: ")
+
+
 def test_an_interrupted_run_says_what_is_missing() -> None:
     run = make_run(["relu"], ["sgd", "adam"], keep_evaluated=0.7, status="interrupted")
     found = texts(run)

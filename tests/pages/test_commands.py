@@ -40,6 +40,14 @@ def test_every_line_names_the_same_directory(typed: str) -> None:
     assert "--out runs/mine" in commands(run)[1] and commands(run)[2] == "bench verify runs/mine"
 
 
+def test_seeds_that_were_added_are_added_again() -> None:
+    run = make_run(["relu"], ["sgd"], evaluations=4)
+    run.manifest["command"], run.path = "bench run s.toml", Path("runs/mine")
+    run.manifest["rounds"] = [3, 6, 8]
+    more = [f"bench run --resume runs/mine --evaluate {count}" for count in (6, 8)]
+    assert commands(run)[1:-2] == ("bench run s.toml --out runs/mine", *more)
+
+
 def test_a_run_from_python_is_reproduced_by_its_suite_as_a_file(tmp_path: Path) -> None:
     run = make_run(["relu"], ["sgd"], evaluations=4)
     run.manifest |= {"command": "", "suite": suite.read("smoke").described()}

@@ -99,6 +99,23 @@ class TestProperties:
             assert evaluated == [(cell.trials[0], seed) for seed in evaluate]
             assert not {seed for _, seed in tuned} & {seed for _, seed in evaluated}
 
+    @given(suites(), st.sampled_from(sorted(PROFILES)), st.integers(1, 9), st.integers(1, 9))
+    @settings(deadline=None, max_examples=20)
+    def test_seeds_that_are_added_leave_all_others_as_they_are(
+        self, drawn: suite.Suite, device: str, more: int, most: int
+    ) -> None:
+        tune, had = drawn.seeds.tune_list(), drawn.seeds.evaluate_list()
+        fresh = list(range(1000, 1000 + more + most))
+        seeds = suite.Seeds(tune=tune, evaluate=[*had, *fresh])
+        counts = len(had), len(had) + more, len(had) + more + most
+        before, after = plan.make(drawn, device), plan.make(drawn.model_copy(update={"seeds": seeds}), device, counts)
+        kept, found = shards(before), shards(after)
+        assert [shard for shard in found if shard in kept] == kept
+        assert [lane.seed for shard in found if shard not in kept for lane in shard.lanes if lane.seed < 1000] == []
+        names = [lane.id for shard in found for lane in shard.lanes]
+        assert sorted(names) == sorted(lane.id for lane in after.planned()) and after.lanes == len(set(names))
+        assert len({shard.id for shard in found}) == len(found)
+
     @given(suites(), st.sampled_from(sorted(PROFILES)))
     @settings(deadline=None, max_examples=20)
     def test_shards_have_names_of_their_own_and_are_worth_a_commit(self, drawn: suite.Suite, device: str) -> None:

@@ -23,6 +23,8 @@ import bench
 from bench.errors import DataError, InputError
 from bench.hardware import rates
 from bench.planning import shard
+from bench.planning import suite as suites
+from bench.planning.budget import Seeds
 from bench.running import calls, launch
 from bench.running.runner import Progress, Row
 from bench.storage import store
@@ -143,6 +145,46 @@ def test_the_number_of_workers_changes_no_byte(smoke_run: Path, tmp_path: Path) 
     run = bench.run("smoke", out=tmp_path / "run", workers=1 if before > 1 else 2)
     assert run.manifest["execution"]["workers"] != before
     assert_alike(run.path, smoke_run)
+
+
+def test_seeds_are_added_to_a_run_that_is_complete(smoke_run: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copytree(smoke_run, tmp_path / "run"))
+    before = bench.load(path).lanes.set_index("lane")
+    seen: list[int] = []
+    run = bench.run(resume=path, evaluate=5, observe=lambda progress, _: seen.append(progress.resumed))
+    assert problems(path) == [] and run.manifest["status"] == "complete"
+    assert run.manifest["seeds"] == {"tune": [0, 1], "evaluate": [2, 3, 4, 5, 6]}
+    assert run.manifest["rounds"] == [3, 5]
+    assert run.manifest["plan"]["lanes"] == 44 == len(run.lanes) and seen[-1] == 36
+    after = run.lanes.set_index("lane")
+    pd.testing.assert_frame_equal(after.loc[before.index], before)
+    assert set(after.drop(before.index)["seed"]) == {5, 6}
+    assert (run.convergence["seeds"] == 5).all()
+    assert_times_add_up(run)
+    whole = bench.run("smoke", out=tmp_path / "whole", evaluate=5).lanes.set_index("lane").loc[after.index]
+    scores = ["learning_rate", "status", "test_metric", "steps_to_target"]
+    pd.testing.assert_frame_equal(after[scores], whole[scores])
+
+
+def test_a_run_that_is_given_seeds_goes_on_as_any_other(smoke_run: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copytree(smoke_run, tmp_path / "run"))
+    smoke = suites.read("smoke")
+    more = smoke.model_copy(update={"seeds": Seeds(tune=2, evaluate=4)})
+    lanes = bench.run(more, resume=path).lanes  # by its suite
+    with Store(path) as held:  # as if it had been stopped before it had trained what was added
+        entries = [entry for entry in store.read_journal(path) if "-evaluate1-" not in entry["shard"]]
+        (path / store.JOURNAL).write_bytes(b"")
+        for entry in entries:
+            held.enter(entry)
+        held.write_manifest(store.read_manifest(path) | {"status": "interrupted"})
+    run = bench.run(resume=path)
+    assert run.manifest["rounds"] == [3, 4] and problems(path) == []
+    pd.testing.assert_frame_equal(run.lanes, lanes)
+    assert bench.run(resume=path, evaluate=5).manifest["rounds"] == [3, 4, 5]
+    others = [{"tune": 1, "evaluate": 6}, {"tune": 2, "evaluate": 4}, {"tune": 2, "evaluate": [2, 3, 4, 5, 7, 6]}]
+    for seeds in others:
+        with pytest.raises(InputError, match="got a run of another suite or budget"):
+            bench.run(smoke.model_copy(update={"seeds": Seeds(**seeds)}), resume=path)
 
 
 @pytest.mark.slow

@@ -45,6 +45,11 @@ def test_evaluation_waits_for_the_tuning_of_its_block() -> None:
     assert seconds([*chain, shard("00001-tune-000", "a", 4.0)], 2) == 7.0  # another block's is not waited for
 
 
+def test_seeds_that_were_added_wait_for_the_tuning_alone() -> None:
+    chain = [shard("00000-tune-000", "a", 2.0), shard("00000-evaluate-000", "a", 5.0)]
+    assert seconds([*chain, shard("00000-evaluate1-000", "a", 5.0)], 2) == 7.0
+
+
 def test_a_rung_of_tuning_waits_for_the_one_before() -> None:
     names = ["00000-tune-000", "00000-tune1-000", "00000-tune10-000", "00000-tune2-000", "00000-evaluate-000"]
     rungs = [shard(name, "a", work) for name, work in zip(names, [1.0, 2.0, 16.0, 4.0, 8.0], strict=True)]
