@@ -79,6 +79,7 @@ class Dataset:
     scales: "Scaling" = field(compare=False)
     check: Callable[["Dataset"], str] = field(default=declared, compare=False)
     sha256: str = ""
+    names: tuple[str, ...] = ()  # of the classes, in their order, where they have any
 
 
 Scaling = Callable[[tuple[Array, Array], Dataset], dict[str, Scale]]  # of the training part

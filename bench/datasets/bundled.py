@@ -17,7 +17,16 @@ def split(loader: str, dataset: Dataset) -> Parts:
     return with_validation((x_rest, y_rest), (x_test, y_test), dataset)
 
 
-def table(loader: str, name: str, summary: str, samples: Samples, features: int, classes: int, sha256: str) -> Dataset:
+def table(
+    loader: str,
+    name: str,
+    summary: str,
+    samples: Samples,
+    features: int,
+    classes: int,
+    sha256: str,
+    names: tuple[str, ...] = (),
+) -> Dataset:
     """An entry whose arrays scikit-learn bundles."""
     return Dataset(
         name,
@@ -30,6 +39,7 @@ def table(loader: str, name: str, summary: str, samples: Samples, features: int,
         parts=partial(cached, partial(split, loader)),
         scales=by_feature,
         sha256=sha256,
+        names=names,
     )
 
 
@@ -60,6 +70,7 @@ DATASETS = (
         features=30,
         classes=2,
         sha256="90e2cf48355e1d2e6dac4632f6ce55ed314bc5a1426cd764e4611ede33dfa6ff",
+        names=("malignant", "benign"),
     ),
     table(
         "load_diabetes",

@@ -69,10 +69,12 @@ def _read(path: Path, stamp: tuple[int, ...]) -> Dataset:
     shape = (*x.shape[1:], 1) if pixels and len(x.shape) == 3 else x.shape[1:]
     train, test = x.shape[0], headers["x_test"].shape[0]
     samples = Samples(train - train // VALIDATION, train // VALIDATION, test)
-    return described(path, samples, shape, classes, _sha256(path))
+    return described(path, samples, shape, classes, _sha256(path), _names_of_classes(path, classes))
 
 
-def described(path: Path, samples: Samples, shape: tuple[int, ...], classes: int, sha256: str) -> Dataset:
+def described(
+    path: Path, samples: Samples, shape: tuple[int, ...], classes: int, sha256: str, names: tuple[str, ...] = ()
+) -> Dataset:
     """The data set of a file of which this much is known; the file itself is read when its arrays are."""
     return Dataset(
         path.stem,
@@ -87,6 +89,7 @@ def described(path: Path, samples: Samples, shape: tuple[int, ...], classes: int
         scales=by_channel if len(shape) > 1 else by_feature,
         check=partial(check, path),
         sha256=sha256,
+        names=names,
     )
 
 
@@ -206,6 +209,19 @@ def _targets(path: Path, headers: dict[str, Header]) -> tuple[int, list[str]]:
     if headers["y_train"].dtype.kind == "f":
         return 0, [f"y_{part}: {UNFIT}" for part in STORED if not _finite(ys[part])] or _alike(ys)
     return _labels({part: y.astype(np.int64) for part, y in ys.items()})
+
+
+def _names_of_classes(path: Path, classes: int) -> tuple[str, ...]:
+    """What the classes are called, where the file has a text for each in `classes`, as `bench data pack` writes."""
+    import numpy as np
+
+    try:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as held:
+            names = held["classes"]
+    except Exception:  # no such array, or one of no use: the numbers of the classes will do
+        return ()
+    fit = names.dtype.kind == "U" and names.shape == (classes,) and len(set(names.tolist())) == classes
+    return tuple(names.tolist()) if fit else ()
 
 
 def _alike(ys: "dict[str, np.ndarray]") -> list[str]:

@@ -1,6 +1,5 @@
 """The verbs of a single network: train one, and ask it."""
 
-import io
 import json
 import math
 import os
@@ -9,7 +8,6 @@ import signal
 import sys
 import tempfile
 import threading
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -254,65 +252,36 @@ def _number(value: float) -> str:
 def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A directory that `bench train` wrote.")],
     data: Annotated[Path, typer.Argument(metavar="DATA.npz", help="An archive with x, as raw as the training data.")],
-    out: Annotated[Path | None, typer.Option(help="Archive to write; by default predictions.npz in MODEL.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="A .npz or .csv to write; by default predictions.npz in MODEL.")
+    ] = None,
 ) -> None:
     """What a trained network says of examples.
 
-    Writes `outputs` and, for classes, `classes`. Where the archive has y too, says how well they agree.
+    Writes its outputs and, for classes, which they are, what they are called and how probable each is: all as arrays,
+    or as a table for people. Where the archive has y too, says how well they agree.
     """
     import numpy as np
 
-    from bench.network import fit, saved
+    from bench.network import fit, predictions, saved
 
     network = saved.load(model)
     target = out or model / "predictions.npz"
-    if target.exists() and (not _predictions(target) or (data.exists() and target.samefile(data))):
+    if target.exists() and (not predictions.holds(target) or (data.exists() and target.samefile(data))):
         raise InputError(f"--out {target}: got a file that is there and holds no predictions; expected a new one")
+    if target.suffix not in predictions.SUFFIXES:
+        expected = f"a name that ends in {' or '.join(predictions.SUFFIXES)}"
+        raise InputError(f"--out {target}: got {target.name}; expected {expected}")
     name, x, y = _examples(data)
-    outputs = fit.predict(network, x)
-    classified = network.suite.works[0].task.kind == "classification"
-    found = {"outputs": outputs, **({"classes": outputs.argmax(1).astype(np.int32)} if classified else {})}
-    agreement = _agreement(found, y) if y is not None else ""
-    content = io.BytesIO()
-    np.savez(content, allow_pickle=False, **found)
-    files.write(target, content.getvalue())
+    task, outputs = network.suite.works[0].task, fit.predict(network, x)
+    found = predictions.of_outputs(task, outputs)
+    agreement = predictions.agreement(found, y) if y is not None else ""
+    files.write(target, predictions.encoded(found, target, task.dataset.names if task.dataset else ()))
     say(f"{len(x):,} predictions of {name}: {target}")
     if lost := int((~np.isfinite(outputs.reshape(len(outputs), -1)).all(1)).sum()):
         say(f"{lost:,} of them are no finite numbers: those examples are far from what it was trained on")
     if agreement:
         say(agreement)
-
-
-def _predictions(file: Path) -> bool:
-    """Whether a file is an archive of predictions, which later ones may replace."""
-    try:
-        with zipfile.ZipFile(file) as archive:
-            return "outputs.npy" in archive.namelist()
-    except (OSError, zipfile.BadZipFile):
-        return False
-
-
-def _agreement(found: dict[str, Any], y: Any) -> str:
-    """How well what was predicted agrees with y, where y is what the network predicts. Raises `InputError`."""
-    import numpy as np
-
-    outputs = found["outputs"]
-    if y.dtype.kind not in "biuf":
-        raise InputError(f"y: got {y.dtype}; expected numbers")
-    if "classes" not in found and y.size != outputs.size:
-        return ""
-    if "classes" not in found:
-        wanted = y.reshape(-1).astype(np.float64)  # squares of float16 overflow
-        errors, spread = (outputs.reshape(-1) - wanted) ** 2, np.var(wanted)
-        share = f", R²: {1 - errors.mean() / spread:.3g}" if spread > 0 else ""
-        return f"root mean square error: {np.sqrt(errors.mean()):.4g}{share}"
-    if y.size != len(outputs):
-        hint = "y.argmax(1) are the labels of one-hot rows" if y.shape == outputs.shape else ""
-        raise InputError(f"y: got the shape {y.shape}; expected a label for each sample, {(len(outputs),)}", hint)
-    strange = np.setdiff1d(y, np.arange(outputs.shape[1]))
-    if len(strange):
-        raise InputError(f"y: got the label {strange[0]:g}; expected 0 to {outputs.shape[1] - 1}, as the network knows")
-    return f"accuracy: {(found['classes'] == y.reshape(-1)).mean() * 100:.1f} %"
 
 
 def _examples(path: Path) -> tuple[str, Any, Any]:

@@ -81,7 +81,8 @@ def _arrays(path: Path, model: str) -> tuple[Dataset, float]:
     """The data set of a `.npz`, or what is known of it, and what a constant scores on it."""
     if known := _known.get():
         shape = tuple(known["shape"])
-        dataset = own.described(path, Samples(*known["samples"]), shape, known["classes"], known["sha256"])
+        named = tuple(known.get("names", ()))  # a model of before has none
+        dataset = own.described(path, Samples(*known["samples"]), shape, known["classes"], known["sha256"], named)
         return dataset, known["baseline"]
     dataset = own.dataset(path)
     return dataset, 0.0 if model == "autoencoder" else constant_score(path, dataset)
@@ -100,7 +101,7 @@ def facts(task: Task) -> dict[str, Any]:
         return {}
     return {
         "samples": list(dataset.samples), "shape": list(dataset.shape), "classes": dataset.classes,
-        "sha256": dataset.sha256, "baseline": task.baseline,
+        "sha256": dataset.sha256, "baseline": task.baseline, "names": list(dataset.names),
     }  # fmt: skip
 
 

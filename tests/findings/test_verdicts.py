@@ -107,9 +107,7 @@ def test_the_truly_best_cell_stays_in_the_set(tails: str, spread: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("tails, limit", [("normal", 0.06), ("heavy", 0.04), ("ceiling", 0.1)])
 @pytest.mark.parametrize("spread", sorted(SPREADS))
-def test_the_truly_best_cell_is_rarely_lost_though_seeds_are_added_twice(
-    tails: str, limit: float, spread: str
-) -> None:
+def test_the_truly_best_cell_is_rarely_lost_though_seeds_are_added_twice(tails: str, limit: float, spread: str) -> None:
     assert lost(tails, spread, seeds=20, replicates=300, looks=(5, 10, 20)) <= limit
 
 
