@@ -131,14 +131,13 @@ def wanted(
 
     Raises `InputError` where neither is given, or a device that is not that of the run.
     """
-    manifest = store.read_manifest(Path(resume)) if resume is not None else {}
+    manifest = store.read_manifest(_folder(resume, "resume")) if resume is not None else {}
     if manifest and device not in ("auto", manifest["device"]):
         raise InputError(f"--device: got {device!r}; expected {manifest['device']}, on which {resume} has begun")
-    if isinstance(suite, dict):
-        raise InputError(
-            "suite: got a dict; expected a Suite, a suite file or a suite's name",
-            "bench.Suite(**keys) makes a suite of it",
-        )
+    if suite is not None and not isinstance(suite, SuiteFile | str | Path):
+        hint = "bench.Suite(**keys) makes a suite of it" if isinstance(suite, dict) else "bench list suites"
+        got = "a dict" if isinstance(suite, dict) else repr(suite)
+        raise InputError(f"suite: got {got}; expected a Suite, a suite file or a suite's name", hint)
     if suite is not None:
         # what a suite names is looked up anew: it may have been registered again since the suite was made
         read_ = parse(suite.described()) if isinstance(suite, SuiteFile) else read(suite)
@@ -164,7 +163,7 @@ def run(
     progress: bool = True,
     observe: Callable[..., None] | None = None,
     dask: str | None = None,
-    evaluate: int | None = None,
+    evaluate: int | list[int] | None = None,
 ) -> "Run | Any":
     """Run a suite, store what it found, and return that.
 
@@ -178,8 +177,8 @@ def run(
         observe: a function that is called in its place after each shard, as `observe(progress, rows)`; of a suite of
             `kind = "throughput"` before each group, as `observe(done, all, group)`.
         dask: the address of a Dask scheduler whose workers train in place of this machine's.
-        evaluate: how many fresh seeds score a cell, in place of the suite's; with `resume` more than the run has, which
-            keeps all that it has trained.
+        evaluate: how many fresh seeds score a cell, or which, in place of the suite's; with `resume` more than the run
+            has, which keeps all that it has trained.
 
     Returns a `Run`, or of a suite of `kind = "throughput"` a `ThroughputRun`. Warns where something of it failed:
     its `failures` tell why. Raises `InputError`, or another `BenchError`, before anything is written where it can;
@@ -198,7 +197,7 @@ def carry_out(
     workers: int | None,
     resume: str | Path | None,
     dask: str | None = None,
-    evaluate: int | None = None,
+    evaluate: int | list[int] | None = None,
     progress: bool = True,
     observe: Callable[..., None] | None = None,
     command: str = "",
@@ -212,7 +211,7 @@ def carry_out(
         raise InputError(f"--dask {dask}: got a throughput suite; expected one that trains: speed is measured here")
     _check_number(kind, device)
     if evaluate is not None:
-        made = _evaluated(kind, made, evaluate, resume)
+        made = _evaluated(kind, made, evaluate)
     more: dict[str, Any] = {"command": command}
     if kind.trains:
         more |= {"dask": dask, "for_report": for_report}
@@ -224,22 +223,20 @@ def carry_out(
         return kind.get("run")(made, out, device, workers, resume, **more)
 
 
-def _evaluated(kind: Kind, suite: Any, evaluate: int, resume: str | Path | None) -> SuiteFile:
+def _evaluated(kind: Kind, suite: Any, evaluate: int | list[int]) -> SuiteFile:
     """The suite with so many evaluation seeds."""
     where = f"--evaluate {evaluate}"
+    if type(evaluate) is not int and not isinstance(evaluate, list):
+        raise InputError(f"--evaluate: got {evaluate!r}; expected a whole number from 1, or a list of seeds")
     if not kind.trains:
         raise InputError(f"{where}: got a throughput suite; expected one that trains: speed is no matter of seeds")
-    had = suite.seeds.evaluate
-    if isinstance(had, list):
+    if isinstance(suite.seeds.evaluate, list) and not isinstance(evaluate, list):
         raise InputError(
             f"{where}: got a suite that names its evaluation seeds; expected a number of them",
             "name more of them in its file; bench run FILE --resume RUN then adds them",
         )
     described = suite.described()
-    wanted = parse({**described, "seeds": {**described["seeds"], "evaluate": evaluate}}, "--evaluate")
-    if resume is not None and evaluate < had:
-        raise InputError(f"{where}: got fewer seeds than the {had} of {resume}; expected more")
-    return wanted
+    return parse({**described, "seeds": {**described["seeds"], "evaluate": evaluate}}, "--evaluate")
 
 
 def facts(suite: SuiteFile, device: str = "auto") -> dict[str, Any]:
@@ -267,7 +264,15 @@ def load(path: str | Path) -> "Run | Any":
 
     Raises `InputError` where there is none, `DataError` where it is damaged.
     """
-    return KINDS[of_run(path)].get("results")(path)
+    return KINDS[of_run(_folder(path, "path"))].get("results")(path)
+
+
+def _folder(path: Any, where: str) -> Path:
+    """The directory of a run as it was given. Raises `InputError` where it is no path."""
+    if not isinstance(path, str | Path):
+        hint = "its path is the directory of a run" if hasattr(path, "path") else ""
+        raise InputError(f"{where}: got {path!r}; expected the directory of a run", hint)
+    return Path(path)
 
 
 def report(runs: Any, out: str | Path | None = None, reference: str = "") -> Path:
@@ -331,7 +336,7 @@ def comparers(runs: Sequence[Any], scores: bool = False) -> tuple[Callable[..., 
 
     Raises `DataError` for two kinds, and `InputError` where `scores` are to be compared of runs that have none.
     """
-    kinds = [getattr(run, "kind", CONVERGENCE) for run in runs]
+    kinds = [run.kind for run in runs]
     if len(set(kinds)) > 1:
         raise DataError(
             f"{runs[1].name}: got a {kinds[1]} run; expected a {kinds[0]} run as {runs[0].name} is",
@@ -352,5 +357,5 @@ def _of_runs(runs: Sequence[Any]) -> Kind:
         raise InputError(f"runs: got {runs!r}; expected a run or a list of runs", "bench.load(path) reads one")
     if not runs:
         raise InputError("runs: got an empty list; expected one or more")
-    kinds = [getattr(run, "kind", CONVERGENCE) for run in runs]
+    kinds = [run.kind for run in runs]
     return KINDS[THROUGHPUT if THROUGHPUT in kinds else CONVERGENCE]

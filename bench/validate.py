@@ -58,12 +58,14 @@ def replay(cases: tuple["Case", ...] | None = None) -> Iterator[Replayed]:
         yield Replayed(case.topic, case.name, case.expected, got, close)
 
 
-def _lanes(scores: Mapping[str, list[float]], phase: str = "evaluate") -> pd.DataFrame:
+def _lanes(scores: Mapping[str, list[float]]) -> pd.DataFrame:
     """Lanes of one task by optimizer; NaN is one that diverged."""
     rows = [(name, seed, value) for name, values in scores.items() for seed, value in enumerate(values)]
     frame = pd.DataFrame(rows, columns=["optimizer", "seed", "test_metric"])
     status = np.where(frame["test_metric"].isna(), "diverged", "ok")
-    return frame.assign(task="t", activation="a", phase=phase, status=status, learning_rate=0.1, steps_to_target=np.inf)
+    return frame.assign(
+        task="t", activation="a", phase="evaluate", status=status, learning_rate=0.1, steps_to_target=np.inf
+    )
 
 
 def _converged() -> pd.DataFrame:

@@ -67,6 +67,7 @@ class SyntheticRun:
     times: pd.DataFrame
     manifest: dict[str, Any]
     path: Path = Path("results/synthetic")
+    kind: str = "convergence"
     exhibits: dict[tuple[str, str, str], np.ndarray] = field(default_factory=dict)
     halved: dict[str, int] = field(default_factory=dict)
     convergence: pd.DataFrame = field(init=False)

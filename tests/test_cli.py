@@ -205,7 +205,9 @@ class TestRun:
             "error: --evaluate: got '0'; expected a whole number from 1"
         ]
         assert refused(2, "run", "--resume", "stored", "--evaluate", "2") == [
-            "error: --evaluate 2: got fewer seeds than the 3 of stored; expected more"
+            "error: --resume stored: got the seeds tune = 2, evaluate = 2; expected those of the run, "
+            "tune = 2, evaluate = 3, or more",
+            "hint: evaluation seeds can be added: those that it has come first",
         ]
         assert refused(2, "run", "throughput_quick", "--evaluate", "9")[0].startswith(
             "error: --evaluate 9: got a throughput suite; expected one that trains"
@@ -350,7 +352,9 @@ def finished(*status: str) -> Any:
     count = status.count("failed")
     failures = pd.DataFrame({"error": ["TypeError: no\n..."] * count})
     lost = f"{count} failed lane" if count else ""
-    return SimpleNamespace(path=Path("there"), name="there", manifest={}, failures=failures, lost=lost)
+    return SimpleNamespace(
+        path=Path("there"), name="there", kind="convergence", manifest={}, failures=failures, lost=lost
+    )
 
 
 class TestStored:

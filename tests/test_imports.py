@@ -106,6 +106,11 @@ def test_packages_lie_in_layers() -> None:
     assert not upward
 
 
+def test_what_stands_over_all_packages_is_imported_by_none() -> None:
+    over = {f"bench.{name}" for name in ("__main__", "catalogue", "cli", "data", "kinds", "validate")}
+    assert not {(module, other) for module in MODULES if package_of(module) for other in imports(module, True) & over}
+
+
 def test_the_graph_is_read_as_it_is() -> None:
     assert {"bench.planning.suite", "bench.planning.program"} <= imports("bench.planning.plan", inside_functions=False)
     assert "jax" in reached("bench.engine.train", inside_functions=False)

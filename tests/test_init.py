@@ -11,7 +11,7 @@ import pytest
 import bench
 from bench.errors import BenchError, InputError
 
-FUNCTIONS = ["load", "register_activation", "register_optimizer", "register_task", "report", "run", "verdict"]
+FUNCTIONS = [name for name in bench.__all__ if inspect.isfunction(getattr(bench, name))]
 
 
 def test_the_public_names_are_listed_before_they_are_imported() -> None:

@@ -1,6 +1,8 @@
 """The verbs of Python: what runs a suite shows how far it is and warns of what failed; what reports takes a run."""
 
+import re
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,7 +23,9 @@ FAILURES = pd.DataFrame({"error": ["TypeError: no\n  at all", "ValueError: nor t
 
 
 def stand_in(lost: str = "") -> Any:
-    return SimpleNamespace(path=Path("there"), name="there", manifest={}, lost=lost, failures=FAILURES)
+    return SimpleNamespace(
+        path=Path("there"), name="there", kind="convergence", manifest={}, lost=lost, failures=FAILURES
+    )
 
 
 @pytest.fixture
@@ -170,3 +174,21 @@ def test_a_run_of_a_kind_that_is_not_known_is_told(tmp_path: Path) -> None:
     for call in (kinds.of_run, kinds.load, lambda path: kinds.wanted(None, path)):
         with pytest.raises(DataError, match=told):
             call(tmp_path)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    "ask, told",
+    [
+        (
+            lambda: bench.run("smoke", evaluate="six"),
+            "--evaluate: got 'six'; expected a whole number from 1, or a list",
+        ),  # type: ignore[arg-type]
+        (lambda: bench.run("smoke", evaluate=[0]), "seeds.evaluate: got 0, as in tune"),
+        (lambda: bench.run(3), "suite: got 3; expected a Suite, a suite file or a suite's name"),  # type: ignore[arg-type]
+        (lambda: bench.load(3), "path: got 3; expected the directory of a run"),  # type: ignore[arg-type]
+        (lambda: bench.run(resume=stand_in()), "resume: got namespace"),
+    ],
+)
+def test_what_is_no_argument_is_told(ask: Callable[[], object], told: str) -> None:
+    with pytest.raises(InputError, match=re.escape(told)):
+        ask()

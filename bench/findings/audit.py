@@ -67,7 +67,7 @@ LEVELS = ("fault", "warning", "note")
 
 def audit(run: Run) -> list[Finding]:
     """All findings about `run`, the gravest first; an empty list means that nothing was found."""
-    found = [*_completeness(run), *_blocks(run.convergence), *_seeds(run.convergence), *timing(run.throughput)]
+    found = [*_completeness(run), *_blocks(run.convergence), *_seeds(run), *timing(run.throughput)]
     found += [*_rounds(run), *_sessions(run), *_under_tuned(run)]
     tasks = list(run.manifest["tasks"])
     found += folded([(task, finding) for task in tasks for finding in audit_task(run, task)], len(tasks))
@@ -360,7 +360,8 @@ def _unlike(lanes: pd.DataFrame) -> Iterator[Finding]:
         yield Finding("note", text, "Cells have unlike numbers of parameters")
 
 
-def _seeds(table: pd.DataFrame) -> Iterator[Finding]:
+def _seeds(run: Run) -> Iterator[Finding]:
+    table = run.convergence
     seeds = int(table["seeds"].max()) if len(table) else 0
     if seeds == 1:
         yield Finding("warning", "One evaluation seed a cell: nothing can be said about uncertainty.")
@@ -368,9 +369,11 @@ def _seeds(table: pd.DataFrame) -> Iterator[Finding]:
         text = (
             f"{seeds} evaluation seeds a cell: intervals from fewer than ten are too short "
             "(at 95 % they cover about 75 % of the time with 3 seeds, 84 % with 5, 90 % with 10), "
-            f"and small differences go unnoticed. bench run --resume RUN --evaluate {ENOUGH_SEEDS} adds more."
+            "and small differences go unnoticed."
         )
-        yield Finding("note", text)
+        listed = isinstance(run.manifest["suite"]["seeds"]["evaluate"], list)
+        more = "" if listed else f" bench run --resume RUN --evaluate {ENOUGH_SEEDS} adds more."
+        yield Finding("note", text + more)
 
 
 def _rounds(run: Run) -> Iterator[Finding]:

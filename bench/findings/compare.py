@@ -31,6 +31,7 @@ LEVEL = 0.01  # of the whole family: a comparison is made again and again, and o
 TRUSTED = ("no", "noisy")  # timings that a single cell may be judged by
 ALL = "the whole machine"  # whose times are compared, or else one worker's or, as workers take turns there, one GPU's
 UNITS = {"gpu": "GPU"}
+TO_PAIR = 2  # seeds that both evaluated: the differences of fewer have no spread
 REPEAT = 0.10  # the speeds of two equal runs differ by up to this: those of three of `quick` by up to 8.7 %
 
 
@@ -61,6 +62,9 @@ class Comparison:
     tuned: tuple[str, ...] = ()  # in what they were not tuned alike
     doubts: tuple[str, ...] = ()  # about the timings of each
     faults: tuple[str, ...] = ()  # what either lacks
+
+    def __str__(self) -> str:
+        return "\n".join(self.sentences)
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -183,12 +187,13 @@ def _have(number: int) -> str:
 def compare(a: Run, b: Run) -> Comparison:
     """Compare run `b` with run `a`, over the cells that both have.
 
-    Scores: mean difference `b - a` of the test metric with its 95 % t interval; paired by seed where both evaluated
-    the same seeds, otherwise Welch's; p-values adjusted by Holm over all cells. On the same seeds a cell is worse where
-    it lost more of them, whatever a test says: that is a fact. On others it may be chance. Speeds: the ratio of the
-    medians of the time of a step, `a / b`, for one worker and one network, with the interval that the two medians'
-    intervals and `REPEAT` give on a log scale; between two devices, or where the numbers of workers differ, for all
-    workers together, and seconds likewise. `seconds_ratio` is seconds to target of `a` over `b`; above 1 `b` is sooner.
+    Scores: mean difference `b - a` of the test metric with its 95 % t interval; paired by seed, over the seeds that
+    both evaluated, where these are two or more, otherwise Welch's; p-values adjusted by Holm over all cells. On the
+    same seeds a cell is worse where it lost more of them, whatever a test says: that is a fact. On others it may be
+    chance. Speeds: the ratio of the medians of the time of a step, `a / b`, for one worker and one network, with the
+    interval that the two medians' intervals and `REPEAT` give on a log scale; between two devices, or where the numbers
+    of workers differ, for all workers together, and seconds likewise. `seconds_ratio` is seconds to target of `a` over
+    `b`; above 1 `b` is sooner.
     Raises `DataError` where the two cannot be compared. Source: Welch, The Generalization of Student's Problem, 1947;
     Holm 1979.
     """
@@ -205,24 +210,33 @@ def compare(a: Run, b: Run) -> Comparison:
     of = f"one {unit}" if one and not workers else ALL
     alone = [np.ones(len(shared))] * 2
     busy = alone if of != ALL else [frame["workers"].astype(float).to_numpy() for frame in timings]
-    timed = _times(timings, busy)
-    steps = _steps(tables, shared, busy)
+    timed, steps = _times(timings, busy), _steps(tables, shared, busy)
     cells = pd.concat([pd.DataFrame(rows), tested, steps, timed], axis=1)[COLUMNS]
-    missing = len(tables[0]) + len(tables[1]) - 2 * len(shared)
-    metrics = {task: Metric.of(entry) for task, entry in tasks.items()}
-    speed = Speedup.over(cells[SPEED], REPEAT)
-    each = Speedup.over(_times(timings, alone)[SPEED], REPEAT) if workers else None
-    gone = tuple(_called(*cell) for cell in tables[0].index.difference(shared, sort=False))
-    renewed = tuple(comparable.renewed(a, b, shared))
-    machines, walls = (trained_on(a), trained_on(b)), (wall_s(a), wall_s(b))
-    done, spent = [run.manifest["status"] == "complete" for run in (a, b)], [comparable.work(run) for run in (a, b)]
-    alike = all(done) and spent[0].equals(spent[1])
     names = comparable.names_of(a, b)
     return Comparison(
-        names, cells, metrics, speed, missing, gone, renewed, of, machines, walls if alike else None, identical,
-        workers, unit, each, tuple(comparable.unlike_tuning(names, (a, b), shared)), comparable.doubts(names, (a, b)),
-        tuple(comparable.faults(names, (a, b))),
-    )  # fmt: skip
+        names,
+        cells,
+        metrics={task: Metric.of(entry) for task, entry in tasks.items()},
+        speed=Speedup.over(cells[SPEED], REPEAT),
+        missing=len(tables[0]) + len(tables[1]) - 2 * len(shared),
+        gone=tuple(_called(*cell) for cell in tables[0].index.difference(shared, sort=False)),
+        renewed=tuple(comparable.renewed(a, b, shared)),
+        of=of,
+        machines=(trained_on(a), trained_on(b)),
+        walls=(wall_s(a), wall_s(b)) if _trained_alike(a, b) else None,
+        identical=identical,
+        workers=workers,
+        unit=unit,
+        each=Speedup.over(_times(timings, alone)[SPEED], REPEAT) if workers else None,
+        tuned=tuple(comparable.unlike_tuning(names, (a, b), shared)),
+        doubts=comparable.doubts(names, (a, b)),
+        faults=tuple(comparable.faults(names, (a, b))),
+    )
+
+
+def _trained_alike(a: Run, b: Run) -> bool:
+    """Whether both are complete and trained the same networks."""
+    return all(run.manifest["status"] == "complete" for run in (a, b)) and comparable.work(a).equals(comparable.work(b))
 
 
 def percent(text: str, where: str) -> float:
@@ -256,17 +270,26 @@ def _scores(run: Run, tasks: Mapping[str, Any]) -> dict[tuple[str, str, str], pd
 def _identical(first: dict[Any, pd.DataFrame], second: dict[Any, pd.DataFrame]) -> bool:
     """Whether both runs have the same score of each seed in every cell that both evaluated; False without any."""
     both = set(first) & set(second)
-    return bool(both) and all(first[cell].sort_index().equals(second[cell].sort_index()) for cell in both)
+    return bool(both) and all(
+        len(a) > 0 and a.equals(b) for a, b in (_on_the_same(first[cell], second[cell]) for cell in both)
+    )
+
+
+def _on_the_same(a: pd.DataFrame, b: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Both on the seeds that both evaluated, in their order."""
+    seeds = a.index.intersection(b.index).sort_values()
+    return a.loc[seeds], b.loc[seeds]
 
 
 def _tests(found: list[Any], shared: list[Any], tasks: Mapping[str, Any]) -> pd.DataFrame:
     nothing = pd.DataFrame({"score": pd.Series(dtype=float), "lost": pd.Series(dtype=bool)})
     frames = [[scored.get(cell, nothing) for scored in found] for cell in shared]
+    alike = [_on_the_same(a, b) for a, b in frames]
+    frames = [list(same) if len(same[0]) >= TO_PAIR else pair for pair, same in zip(frames, alike, strict=True)]
     pairs = [[frame["score"] for frame in pair] for pair in frames]
     grains = {task: _grain(pairs, shared, task) for task in tasks}
     rows = [_test(pair[0], pair[1], grains[cell[0]]) for pair, cell in zip(pairs, shared, strict=True)]
-    both = [pair[0].index.intersection(pair[1].index) for pair in frames]
-    told_of = [[one.loc[own] if len(own) else one for one in pair] for pair, own in zip(frames, both, strict=True)]
+    told_of = [list(same) if len(same[0]) else pair for pair, same in zip(frames, alike, strict=True)]
     seeds, lost = (np.array([[read(one) for one in pair] for pair in told_of]) for read in (len, _lost))
     columns = {"seeds": seeds, "lost": lost}
     counts = {f"{name}_{end}": of[:, i] for name, of in columns.items() for i, end in enumerate("ab")}
@@ -276,9 +299,9 @@ def _tests(found: list[Any], shared: list[Any], tasks: Mapping[str, Any]) -> pd.
     signs = np.array([Metric.of(tasks[cell[0]]).sign for cell in shared])
     told = np.where(table["p_value"] < LEVEL, np.where(table.pop("gap") * signs > 0, "better", "worse"), "level")
     verdict = np.where(known, told, "")
-    alike = np.array([len(own) > 0 for own in both])
+    some = np.array([len(same) > 0 for same, _ in alike])
     for word, fact in (("worse", lost[:, 1] > lost[:, 0]), ("better", lost[:, 1] < lost[:, 0])):
-        verdict = np.where(alike & fact, word, verdict)
+        verdict = np.where(some & fact, word, verdict)
     return table.assign(verdict=verdict)
 
 

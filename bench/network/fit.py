@@ -264,9 +264,9 @@ def cell_of(run: Path, task: str, python: Path | None = None) -> tuple[Suite, fl
     `python` is a file that registers what the run was given from Python.
     """
     from bench.findings.verdicts import verdict
-    from bench.storage.results import load
+    from bench.storage.results import Run
 
-    found = load(run)
+    found = Run(run)
     named = [name for name in found.manifest["tasks"] if same(name, task)]
     if not named:
         raise InputError(f"--best {run}: got no task {task}; expected one of {', '.join(found.manifest['tasks'])}")

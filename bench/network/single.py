@@ -136,6 +136,11 @@ def _chosen(task: str, set_here: dict[str, Any], best: Path | None, seed: int) -
         options = ", ".join(f"--{key.replace('_', '-')}" for key in set_here if key in both)
         raise InputError(f"--best {best}: got {options} beside it; expected one or the other")
     if best:
+        from bench.findings.audit import incomplete
+        from bench.storage.results import Run
+
+        for finding in incomplete(Run(best)):
+            complain(f"warning: {best}: {finding.text}")
         with _as_options():
             found, rate = fit.cell_of(best, _in_run(best, task), set_here.get("python"))
         return _parsed({**found.described(), "seeds": seeds}), rate
@@ -184,14 +189,19 @@ def _parsed(values: dict[str, Any]) -> "Suite":
         return parse(values)
 
 
+ANEW = "--python FILE runs the file that registers what the run was given from Python"
+
+
 @contextmanager
 def _as_options() -> Iterator[None]:
     """What is wrong with a suite, in terms of the command line."""
+    from bench.planning.suite import REGISTERED
+
     try:
         yield
     except InputError as error:
         told = dict.fromkeys(_as_option(problem.removeprefix("suite: ")) for problem in error.problems)
-        raise InputError(told, error.hint) from None
+        raise InputError(told, ANEW if error.hint == REGISTERED else error.hint) from None
 
 
 def _as_option(problem: str) -> str:

@@ -33,10 +33,8 @@ def together(runs: Sequence[Run], verb: str) -> tuple[str, ...]:
 
 def _made(run: Run) -> tuple[str, ...]:
     stored, command = _place(run.path), run.manifest["command"]
-    start = [_written_to(command, stored)] if command else _from_python(run.manifest, stored)
-    if command:
-        more = run.manifest.get("rounds", [])[1:]
-        start += [f"bench run --resume {stored} --evaluate {count}" for count in more]
+    as_typed = command and "rounds" not in run.manifest  # the file that was given may name other seeds by now
+    start = [_written_to(command, stored)] if as_typed else _from_suite(run.manifest, stored)
     return *_needed(run.manifest["suite"]), *start, f"bench verify {stored}"
 
 
@@ -76,17 +74,42 @@ def _needed(set_: Mapping[str, Any]) -> list[str]:
     return [f"# needs {joined(files)}, where the suite says"] if files else []
 
 
-def _from_python(manifest: Mapping[str, Any], stored: str) -> list[str]:
+def _from_suite(manifest: Mapping[str, Any], stored: str) -> list[str]:
+    """Lines that write a run's suite and run it, with its first seeds and then with each that were added."""
     file = f"{manifest['suite']['name']}.toml"
-    lines = [f"cat > {file} << 'END'", *suite_text(manifest).splitlines(), "END"]
+    first, *more = _rounds(manifest)
+    lines = _file(first, file)
     own = [f"the {kind} {name}" for kind, name, _ in _own(manifest)]
-    if not own or manifest["suite"].get("python"):
-        return [*lines, f"bench run {file} --out {stored}"]
-    return [
-        *lines,
-        f"# {joined(own)} must be registered in Python first, then there:",
-        f"# bench.run({json.dumps(file)}, out={json.dumps(shlex.split(stored)[0])})",
-    ]
+    if own and not manifest["suite"].get("python"):
+        path = json.dumps(shlex.split(stored)[0])
+        return [
+            *lines,
+            f"# {joined(own)} must be registered in Python first, then there:",
+            f"# bench.run({json.dumps(file)}, out={path})",
+            *(f"# bench.run(resume={path}, evaluate={suite['seeds']['evaluate']})" for suite in more),
+        ]
+    lines += [f"bench run {file} --out {stored}"]
+    for suite in more:
+        if isinstance(seeds := suite["seeds"]["evaluate"], list):
+            lines += [*_file(suite, file), f"bench run {file} --resume {stored}"]
+        else:
+            lines += [f"bench run --resume {stored} --evaluate {seeds}"]
+    return lines
+
+
+def _rounds(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What the suite of a run was each time that evaluation seeds were added; the suite alone where none were."""
+    suite = manifest["suite"]
+    if "rounds" not in manifest:
+        return [suite]
+    every = suite["seeds"]["evaluate"]
+    seeds = [every[:count] if isinstance(every, list) else count for count in manifest["rounds"]]
+    return [{**suite, "seeds": {**suite["seeds"], "evaluate": evaluate}} for evaluate in seeds]
+
+
+def _file(suite: Mapping[str, Any], file: str) -> list[str]:
+    """Lines that write a suite."""
+    return [f"cat > {file} << 'END'", *suite_text({"suite": suite}).splitlines(), "END"]
 
 
 def _place(path: Path) -> str:

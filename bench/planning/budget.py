@@ -187,6 +187,9 @@ class Seeds(Strict):
     tune: SeedChoice
     evaluate: SeedChoice
 
+    def __str__(self) -> str:
+        return f"tune = {self.tune}, evaluate = {self.evaluate}"
+
     @field_validator("evaluate")
     @classmethod
     def _disjoint(cls, evaluate: int | list[int], info: ValidationInfo) -> int | list[int]:

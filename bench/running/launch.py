@@ -16,10 +16,9 @@ from bench.hardware import machine, rates
 from bench.lazy import import_ahead, named
 from bench.planning import devices, plan
 from bench.planning.plan import Plan
-from bench.planning.shard import Shard
 from bench.planning.suite import Suite
 from bench.running import calls, cluster, manifests, worker
-from bench.running.runner import Progress, Row, Runner, rank
+from bench.running.runner import Progress, Row, Runner
 from bench.running.signals import Signals
 from bench.storage import directory, store
 
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from bench.storage.results import Run
 
 Observer = Callable[[Progress, list[Row]], None]
-INCOMPLETE = "incomplete"  # the status of a run that has nothing left to do, though lanes are missing
 
 
 def run(
@@ -83,7 +81,7 @@ def run(
             f"what is done is kept: {store.resuming(path, python=not command)}",
             exit_code=128 + signals.received[0],
         )
-    if manifest["status"] == INCOMPLETE:
+    if manifest["status"] == manifests.INCOMPLETE:
         raise DataError(
             f"{path}: got results of {progress.done:,} of {made.lanes:,} planned lanes; expected all",
             f"{shlex.join(['bench', 'verify', str(path)])} tells which are missing",
@@ -96,7 +94,7 @@ def _status(complete: bool, progress: Progress) -> str:
     if not complete:
         return "interrupted"
     if progress.done < progress.lanes:
-        return INCOMPLETE
+        return manifests.INCOMPLETE
     return "failed" if progress.failed else "complete"
 
 
@@ -140,8 +138,6 @@ class Session:
             commit=lambda shard, rows, timing: held.commit(
                 shard.id, rows, {**timing, "task": shard.program.task.name, "session": number}
             ),
-            failed=failed_rows,
-            rank=rank,
             committed=held.rows(held.recover(planned)),
             observe=observe,
             stopping=lambda: len(signals.received),
@@ -166,8 +162,3 @@ class Session:
 def _given(futures: Iterable["Future[Any]"]) -> list[Any]:
     """What these give, less those whose worker died of it: no run is lost for what is only told of it."""
     return [future.result() for future in futures if not future.exception()]
-
-
-def failed_rows(shard: Shard, error: str) -> list[Row]:
-    """The rows of a shard that could not be trained; the journal tells why."""
-    return [shard.failed(lane) for lane in shard.lanes]

@@ -9,6 +9,7 @@ from typing import Any
 
 from bench.errors import BenchError, DataError, InputError, in_words
 from bench.hardware import machine
+from bench.planning import plan
 from bench.planning.budget import Seeds, Trial
 from bench.planning.plan import Plan
 from bench.planning.program import Program
@@ -16,6 +17,9 @@ from bench.planning.suite import Suite
 from bench.running import calls
 from bench.storage import store
 from bench.tasks import Task
+
+INCOMPLETE = "incomplete"  # the status of a run that has nothing left to do, though lanes are missing
+UNFINISHED = ("running", "interrupted", INCOMPLETE)
 
 
 def describe(made: Plan, command: str, data: Mapping[str, str]) -> dict[str, Any]:
@@ -63,15 +67,18 @@ def planned(made: Plan) -> dict[str, Any]:
 
 
 def rounds(suite: Suite, previous: Mapping[str, Any]) -> tuple[int, ...]:
-    """How many evaluation seeds a run has after each time that some were added, this time too if `suite` has more.
+    """How many evaluation seeds a run has after each time that some were added, this time too if `suite` has others.
 
-    Empty where none ever were. Where those of the suite are not the run's and more, it is none of this run.
+    Empty where none ever were. Seeds that were added and not all trained yet may become fewer again. Where those of
+    the suite are not the run's and more, it is none of this run: `check_same` says so.
     """
     had, asked = previous["seeds"]["evaluate"], suite.seeds.evaluate_list()
     known = tuple(previous.get("rounds", ()))
-    if suite.seeds.tune_list() != previous["seeds"]["tune"] or asked[: len(had)] != had or len(asked) == len(had):
+    kept = known[:-1] if known and previous["status"] in UNFINISHED else known or (len(had),)
+    same = suite.seeds.tune_list() == previous["seeds"]["tune"] and asked[: kept[-1]] == had[: kept[-1]]
+    if asked == had or not same or len(asked) < kept[-1]:
         return known
-    return *(known or (len(had),)), len(asked)
+    return (*kept, len(asked)) if len(asked) > kept[-1] else kept if len(kept) > 1 else ()
 
 
 def data_of(programs: Iterable[Program]) -> dict[str, str]:
@@ -124,15 +131,27 @@ def _searched(label: str, wanted: Suite) -> dict[str, Any]:
 def check_same(path: Path, made: Plan, previous: Mapping[str, Any], data: Mapping[str, str]) -> None:
     """Raise `InputError` or `DataError` where the run in `path` was begun with another plan, data or software."""
     told = {"description": previous["suite"]["description"]}  # may be written anew: nothing depends on it
+    seeds = Seeds(**previous["suite"]["seeds"])
     if added(made, previous):
-        told["seeds"] = Seeds(**previous["suite"]["seeds"])
-    if replace(made, suite=made.suite.model_copy(update=told)).sha256 != previous["plan"]["sha256"]:
+        told["seeds"] = seeds
+    if not _is(made, previous, told):
+        first = made.suite.model_copy(update={**told, "seeds": seeds})
+        if plan.make(first, made.device, tuple(previous.get("rounds", ()))).sha256 == previous["plan"]["sha256"]:
+            raise InputError(
+                f"--resume {path}: got the seeds {made.suite.seeds}; expected those of the run, {seeds}, or more",
+                "evaluation seeds can be added: those that it has come first",
+            )
         raise InputError(
             f"--resume {path}: got a run of another suite or budget ({previous['name']}); expected one of this suite",
             "leave SUITE out to go on with what was planned",
         )
     check_data(path, previous, data)
     check_software(path, previous)
+
+
+def _is(made: Plan, previous: Mapping[str, Any], update: Mapping[str, Any]) -> bool:
+    """Whether a run was begun with this plan, were its suite updated so."""
+    return replace(made, suite=made.suite.model_copy(update=update)).sha256 == previous["plan"]["sha256"]
 
 
 def added(made: Plan, previous: Mapping[str, Any]) -> bool:

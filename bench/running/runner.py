@@ -54,9 +54,9 @@ class Slot:
 class Runner:
     """Carries out a plan.
 
-    `execute(shard) -> Result` is what a worker calls. `commit(shard, result)` stores it. `failed(shard, error)` gives
-    the rows of lanes that could not be trained. `committed(shard id)` gives those that were stored before, asked when
-    the shard's block comes to it. `stopping()` is asked between events: 0 go on, 1 finish what is in hand, 2 drop it.
+    `execute(shard) -> Result` is what a worker calls. `commit(shard, rows, timing)` stores it. `committed(shard id)`
+    gives the rows that were stored before, asked when the shard's block comes to it. `stopping()` is asked between
+    events: 0 go on, 1 finish what is in hand, 2 drop it.
     """
 
     def __init__(
@@ -65,15 +65,13 @@ class Runner:
         executors: Sequence[Executor],
         execute: Callable[[Shard], Result],
         commit: Callable[[Shard, list[Row], Mapping[str, Any]], None],
-        failed: Callable[[Shard, str], list[Row]],
-        rank: Callable[[Plan, Block, list[Row]], dict[Cell, list[Trial]]],
         committed: Callable[[str], list[Row]] = lambda _: [],
         observe: Callable[[Progress, list[Row]], None] = lambda *_: None,
         stopping: Callable[[], int] = lambda: 0,
         worker_died: tuple[type[BaseException], ...] = (),
     ) -> None:
-        self.plan, self.execute, self.commit, self.failed = plan, execute, commit, failed
-        self.rank, self.committed, self.observe = rank, committed, observe
+        self.plan, self.execute, self.commit = plan, execute, commit
+        self.committed, self.observe = committed, observe
         self.stopping, self.worker_died = stopping, worker_died
         self.slots = [Slot(executor) for executor in executors]
         self.progress = Progress(plan.lanes, metrics={p.task.name: p.task.metric for p in plan.programs})
@@ -198,7 +196,7 @@ class Runner:
             self._put(shard)
 
     def _fail(self, shard: Shard, error: str) -> None:
-        rows = self.failed(shard, error)
+        rows = [shard.failed(lane) for lane in shard.lanes]
         self.commit(shard, rows, {"error": error})
         self._finish(shard, rows)
 
@@ -215,7 +213,7 @@ class Runner:
             shards = self.tuning[block]
             if all(s.id in self.rows for s in shards):
                 tuned = [row for s in shards for row in self.rows.pop(s.id)]
-                ranked = self.rank(self.plan, block, tuned)
+                ranked = rank(block, tuned)
                 self._begin(block, self.plan.shards_after(block, shard.rung, ranked))
 
 
@@ -229,13 +227,13 @@ def trial_of(row: Row, program: Program) -> Trial:
     return Trial(row["learning_rate"], tuple(row["hyperparameters"][key] for key in optimizer.searched))
 
 
-def rank(plan: Plan, block: Block, rows: Sequence[Row]) -> dict[Cell, list[Trial]]:
+def rank(block: Block, rows: Sequence[Row]) -> dict[Cell, list[Trial]]:
     """The trials of each cell that these rows tell of, the one with the best mean validation metric first.
 
     The mean is over the tuning seeds; a lane that diverged or failed, and a score that is not a number, counts as the
-    worst. Ties go to the lower mean
-    validation loss, then to the smaller rate. Test data have no part in it. A trial that was planned more than once, as
-    where an optimizer has nothing to search, is given as often: the next rung has a place for each.
+    worst. Ties go to the lower mean validation loss, then to the smaller rate. Test data have no part in it. A trial
+    that was planned more than once, as where an optimizer has nothing to search, is given as often: the next rung has a
+    place for each.
     """
     by_cell: dict[tuple[str, str, str], dict[tuple[Trial, str], list[Row]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:

@@ -76,39 +76,40 @@ def _signed_rank(row: Floats) -> float:
     return float(min(1.0, 2 * ways[: low + 1].sum() / 2.0 ** len(row)))
 
 
-def seeds_needed(
-    difference: float, spread: float, power: float = 0.8, level: float = LEVEL, comparisons: int = 1
-) -> int | None:
-    """The fewest seeds with which a paired t test sees `difference` with probability `power`.
+POWER = 0.8  # the chance of seeing a difference that counts as seeing it
+
+
+def seeds_needed(difference: float, spread: float, comparisons: int = 1) -> int | None:
+    """The fewest seeds with which a paired t test sees `difference` with probability `POWER`.
 
     `spread` is the standard deviation of the seed-by-seed differences; the test is two-sided at
-    `level / comparisons`. Power is that of the noncentral t: P(|T| > t_crit) at n - 1 degrees of freedom with
+    `LEVEL / comparisons`. Power is that of the noncentral t: P(|T| > t_crit) at n - 1 degrees of freedom with
     noncentrality sqrt(n) difference / spread. None where more than 100,000 would be needed.
     Source: Cohen, Statistical Power Analysis for the Behavioral Sciences, 1988, section 2.3.5.
     """
     effect = abs(difference) / spread if spread > 0 else np.inf
-    if not effect > 0 or _power(MOST_SEEDS, effect, level / comparisons) < power:
+    if not effect > 0 or _power(MOST_SEEDS, effect, LEVEL / comparisons) < POWER:
         return None
     low, high = 1, MOST_SEEDS
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if _power(middle, effect, level / comparisons) >= power else (middle, high)
+        low, high = (low, middle) if _power(middle, effect, LEVEL / comparisons) >= POWER else (middle, high)
     return high
 
 
-def smallest_seen(seeds: int, power: float = 0.8, level: float = LEVEL, comparisons: int = 1) -> float:
-    """The smallest difference that so many `seeds` see with probability `power`, in standard deviations of it.
+def smallest_seen(seeds: int, comparisons: int = 1) -> float:
+    """The smallest difference that so many `seeds` see with probability `POWER`, in standard deviations of it.
 
     What `seeds_needed` asks, the other way round, to three digits. Fewer than two seeds see none: infinite.
     """
     if seeds < 2:
         return np.inf
     low, high = 0.0, 1.0
-    while _power(seeds, high, level / comparisons) < power:
+    while _power(seeds, high, LEVEL / comparisons) < POWER:
         high *= 2
     for _ in range(40):
         middle = (low + high) / 2
-        low, high = (low, middle) if _power(seeds, middle, level / comparisons) >= power else (middle, high)
+        low, high = (low, middle) if _power(seeds, middle, LEVEL / comparisons) >= POWER else (middle, high)
     return high
 
 

@@ -223,32 +223,39 @@ def scaling(frame: pd.DataFrame, axis: str) -> pd.DataFrame:
 # Two devices
 
 
-def against(frame: pd.DataFrame, device: str = "gpu", other: str = "cpu") -> pd.DataFrame:
-    """How many times as fast `device` trains a cell as `other`, each at its best width and number of workers.
+COMPARED = [*CELL, "precision", "batch_size"]  # what two devices are compared at
+
+
+def against(frame: pd.DataFrame) -> pd.DataFrame:
+    """How many times as fast the GPU trains a cell as the CPU, each at its best width and number of workers.
 
     One row a (cell, precision, batch size) that both have: `ratio` of their machine rates with its interval. Empty
     where only one of them was measured.
     """
-    keys = [*CELL, "precision", "batch_size"]
-    rated = frame.assign(rate=machine_rate(frame), half=log_half(frame))
-    best = rated.sort_values("rate", ascending=False, kind="stable").drop_duplicates([*keys, "device"])
-    one, two = (best[best["device"] == name] for name in (device, other))
-    pairs = one.merge(two, on=keys, suffixes=("", "_other"))
+    pairs = _side_by_side(frame.assign(half=log_half(frame)))
     half, ratio = np.hypot(pairs["half"], pairs["half_other"]), pairs["rate"] / pairs["rate_other"]
     found = pairs.assign(ratio=ratio, ratio_low=ratio * np.exp(-half), ratio_high=ratio * np.exp(half))
-    return found[[*keys, "width", "width_other", "rate", "rate_other", *RATIO]]
+    return found[[*COMPARED, "width", "width_other", "rate", "rate_other", *RATIO]]
 
 
-def overtakes(frame: pd.DataFrame, axis: str, device: str = "gpu", other: str = "cpu") -> pd.DataFrame:
-    """The least value of `axis` from which on `device` is faster than `other`, a row a task; infinite: never.
+def _side_by_side(frame: pd.DataFrame) -> pd.DataFrame:
+    """The fastest timing of each cell on the GPU, with its `rate`, and beside it, as `_other`, that on the CPU."""
+    rated = frame.assign(rate=machine_rate(frame)).sort_values("rate", ascending=False, kind="stable")
+    best = rated.drop_duplicates([*COMPARED, "device"])
+    one, two = (best[best["device"] == name] for name in ("gpu", "cpu"))
+    return one.merge(two, on=COMPARED, suffixes=("", "_other"))
 
-    At each value of `batch_size` both devices are compared at that value. Lanes are `device`'s alone: at each number
-    of `lanes` its rate stands against the best of `other`, which trains its lanes in chunks as it likes.
+
+def overtakes(frame: pd.DataFrame, axis: str) -> pd.DataFrame:
+    """The least value of `axis` from which on the GPU is faster than the CPU, a row a task; infinite: never.
+
+    At each value of `batch_size` both devices are compared at that value. Lanes are the GPU's alone: at each number
+    of `lanes` its rate stands against the best of the CPU, which trains its lanes in chunks as it likes.
     """
     rates = scaling(frame, axis)
     rows = []
     for task, of_task in rates.groupby("task", sort=False):
-        ours, theirs = (of_task[of_task["device"] == name].set_index(axis)["rate"] for name in (device, other))
+        ours, theirs = (of_task[of_task["device"] == name].set_index(axis)["rate"] for name in ("gpu", "cpu"))
         if ours.empty or theirs.empty:
             continue
         bar = theirs.reindex(ours.index) if axis == "batch_size" else pd.Series(theirs.max(), index=ours.index)
@@ -259,21 +266,17 @@ def overtakes(frame: pd.DataFrame, axis: str, device: str = "gpu", other: str = 
     return pd.DataFrame(rows, columns=["task", axis])
 
 
-def break_even(frame: pd.DataFrame, device: str = "gpu", other: str = "cpu") -> pd.DataFrame:
-    """After how many lane-steps `device` has paid for its longer start, a row a (cell, precision, batch size).
+def break_even(frame: pd.DataFrame) -> pd.DataFrame:
+    """After how many lane-steps the GPU has paid for its longer start, a row a (cell, precision, batch size).
 
-    `steps` = (fixed of device - fixed of other) / (1 / rate of other - 1 / rate of device); fixed is trace, compile,
-    transfer and first run. 0 where it starts no later and is faster, infinite where it is not faster.
+    `steps` = (fixed of GPU - fixed of CPU) / (1 / rate of CPU - 1 / rate of GPU); fixed is trace, compile, transfer
+    and first run. 0 where it starts no later and is faster, infinite where it is not faster.
     """
-    keys = [*CELL, "precision", "batch_size"]
     fixed = frame[["trace_s", "compile_s", "transfer_s", "first_run_s"]].sum(axis=1)
-    rated = frame.assign(rate=machine_rate(frame), fixed=fixed)
-    best = rated.sort_values("rate", ascending=False, kind="stable").drop_duplicates([*keys, "device"])
-    one, two = (best[best["device"] == name] for name in (device, other))
-    pairs = one.merge(two, on=keys, suffixes=("", "_other"))
+    pairs = _side_by_side(frame.assign(fixed=fixed))
     gain = 1 / pairs["rate_other"] - 1 / pairs["rate"]
     steps = ((pairs["fixed"] - pairs["fixed_other"]).clip(lower=0) / gain.where(gain > 0)).fillna(np.inf)
-    return pairs[keys].assign(steps=steps)
+    return pairs[COMPARED].assign(steps=steps)
 
 
 def seconds_to_target(convergence: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:

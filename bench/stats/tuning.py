@@ -83,10 +83,10 @@ def several_searched(rows: pd.DataFrame) -> bool:
     return "hyperparameters" in rows and rows["hyperparameters"].nunique() > 1
 
 
-def good_region(sensitivity: pd.DataFrame, tasks: Tasks, tolerance: float = GOOD) -> pd.DataFrame:
+def good_region(sensitivity: pd.DataFrame, tasks: Tasks) -> pd.DataFrame:
     """How forgiving each cell is of its learning rate.
 
-    A rate is good where the mean validation score loses at most `tolerance` of the way from the task's
+    A rate is good where the mean validation score loses at most `GOOD` of the way from the task's
     baseline to the cell's best rate. Between rates of the grid the score runs straight over log10 of the rate.
     Columns: the cell, `low` and `high` (ends of the region that holds the best rate), `decades` = log10(high / low),
     `open`: it reaches an end of the grid, so that it may be wider; how many `rates` were tried, and the widest `step`
@@ -94,7 +94,7 @@ def good_region(sensitivity: pd.DataFrame, tasks: Tasks, tolerance: float = GOOD
     cell differ in more than their rate. `sensitivity`: what `learning_rate_sensitivity` gave.
     """
     found = [
-        (*key, *_region(rows.sort_values("learning_rate"), tasks[key[0]], tolerance), len(rows), _widest(rows))
+        (*key, *_region(rows.sort_values("learning_rate"), tasks[key[0]]), len(rows), _widest(rows))
         for key, rows in sensitivity.groupby(CELL, sort=False)
     ]
     return pd.DataFrame(found, columns=[*CELL, "low", "high", "decades", "open", "rates", "step"])
@@ -104,13 +104,13 @@ def _widest(rows: pd.DataFrame) -> float:
     return float(np.diff(np.sort(np.log10(rows["learning_rate"]))).max(initial=0.0))
 
 
-def _region(rows: pd.DataFrame, task: Mapping[str, Any], tolerance: float) -> tuple[float, float, float, bool]:
+def _region(rows: pd.DataFrame, task: Mapping[str, Any]) -> tuple[float, float, float, bool]:
     sign = Metric.of(task).sign
     x, y = np.log10(rows["learning_rate"].to_numpy()), sign * rows["validation_metric"].to_numpy()
     best, baseline = int(y.argmax()), sign * float(task["baseline"])
     if not y[best] > baseline or several_searched(rows):
         return np.nan, np.nan, np.nan, False
-    least = y[best] - tolerance * (y[best] - baseline)
+    least = y[best] - GOOD * (y[best] - baseline)
     up, down = (_reach(x[best::step], y[best::step], least) for step in (1, -1))
     return 10**down, 10**up, up - down, bool(up == x[-1] or down == x[0])
 

@@ -13,7 +13,6 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from bench import files, stats
-from bench.errors import InputError
 from bench.findings.verdicts import cells
 from bench.hardware.timing import noise
 from bench.labels import counted
@@ -30,14 +29,13 @@ BUCKETS = ("start", "load", "trace", "compile", "train", "evaluate", "rows", "wa
 class Run:
     """A run's directory, read and checked lazily."""
 
-    unit = "lanes"
+    kind, unit = "convergence", "lanes"
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.name = self.path.resolve().name
         self.manifest = store.read_manifest(self.path)
-        if (kind := self.manifest.get("kind", "convergence")) != "convergence":
-            raise InputError(f"{self.path}: got a {kind} run; expected one that trained networks to the end")
+        store.check_kind(self.path, self.manifest, self.kind)
         order = dict.fromkeys(cell[0] for cell in self.manifest["cells"])  # the suite's; the file has its keys sorted
         place = {task: number for number, task in enumerate(order)}
         self.manifest["tasks"] = dict(sorted(self.manifest["tasks"].items(), key=lambda item: place.get(item[0], -1)))
@@ -187,11 +185,6 @@ def planned_lanes(manifest: dict[str, Any]) -> Iterator[Lane]:
 def _trial(stored: float | list[float]) -> Trial:
     rate, *values = stored if isinstance(stored, list) else [stored]
     return Trial(rate, tuple(values))
-
-
-def load(path: str | Path) -> Run:
-    """The run stored in a directory. Raises `InputError` where there is none, `DataError` where it is damaged."""
-    return Run(path)
 
 
 def throughput(journal: list[dict[str, Any]], manifest: dict[str, Any]) -> pd.DataFrame:

@@ -187,6 +187,12 @@ def read_manifest(path: Path) -> dict[str, Any]:
     return manifest
 
 
+def check_kind(path: Path, manifest: Mapping[str, Any], kind: str) -> None:
+    """Raise `InputError` where a run is of another kind; one whose manifest tells none trained to the end."""
+    if (found := manifest.get("kind", "convergence")) != kind:
+        raise InputError(f"{path}: got a {found} run; expected a {kind} run")
+
+
 def read_journal(path: Path, repair: bool = False) -> list[dict[str, Any]]:
     """The journal's entries, the last one of each shard. Raises `DataError` at a damaged line, which `repair` skips."""
     file = path / JOURNAL
@@ -214,6 +220,11 @@ def whole_journal(path: Path, manifest: Mapping[str, Any]) -> list[dict[str, Any
         if expected := manifest.get("files", {}).get(JOURNAL):
             files.read(path / JOURNAL, expected, "manifest")
     except DataError as error:
+        if read_manifest(path)["sha256"] != manifest["sha256"]:
+            raise DataError(
+                f"{path}: got a run that was written to since it was loaded; expected it as it was",
+                "bench.load reads it as it is now",
+            ) from None
         raise DataError(error.problems, trains_again(path)) from None
     return entries
 

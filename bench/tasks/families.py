@@ -3,7 +3,8 @@
 The data sets to download are tasks by them, and so are arrays of a user's own.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from math import inf, prod
 from typing import TYPE_CHECKING, Any
@@ -64,7 +65,7 @@ def mlp(
         dataset, name, target, baseline, loss,
         summary=f"{summary or dataset.summary}, {'-'.join(map(str, sizes))} perceptron",
         parameters=networks.parameters(sizes),
-        flops=6 * networks.weights(sizes) - 2 * sizes[0] * sizes[1],
+        flops=networks.flops(sizes),
         model=partial(perceptron, sizes),
         initialization=initialization,
     )  # fmt: skip
@@ -142,10 +143,10 @@ def autoencoder(
         summary=f"{dataset.summary}, {'-'.join(map(str, sizes))} autoencoder",
         metric=EXPLAINED,
         target=target,
-        baseline=0.0,
+        baseline=baseline,
         samples=dataset.samples,
         parameters=networks.parameters(sizes),
-        flops=6 * networks.weights(sizes) - 2 * sizes[0] * sizes[1],
+        flops=networks.flops(sizes),
         build=supervised.build,
         load=load_itself,
         dataset=dataset,
@@ -168,20 +169,31 @@ def explained(outputs: "Array", targets: "Array") -> "Array":
 
 
 EXPLAINED = Metric("variance explained", explained, "maximize", worst=-inf, unit="%", scale=100.0)
-FAMILIES: dict[str, Callable[..., Task]] = {"mlp": mlp, "cnn": cnn, "rnn": rnn, "autoencoder": autoencoder}
-ACCEPTS: dict[str, dict[str, Option]] = {
-    "mlp": {"width": int, "depth": int, "initialization": INITIALIZATION},
-    "cnn": {"width": int, "batch_norm": bool, "initialization": INITIALIZATION},
-    "rnn": {"width": int, "initialization": INITIALIZATION},
-    "autoencoder": {"width": int, "code": int, "initialization": INITIALIZATION},
+
+
+@dataclass(frozen=True)
+class Family:
+    """An entry: `make(dataset, name, target, baseline, **options)` gives a task; a suite may set what it `accepts`."""
+
+    make: Callable[..., Task]
+    accepts: Mapping[str, Option]
+    predicts: bool = True  # y, by a loss that a suite may choose; else x itself, of which a constant explains nothing
+
+
+FAMILIES = {
+    "mlp": Family(mlp, {"width": int, "depth": int, "initialization": INITIALIZATION}),
+    "cnn": Family(cnn, {"width": int, "batch_norm": bool, "initialization": INITIALIZATION}),
+    "rnn": Family(rnn, {"width": int, "initialization": INITIALIZATION}),
+    "autoencoder": Family(autoencoder, {"width": int, "code": int, "initialization": INITIALIZATION}, predicts=False),
 }
 
 
 def entry(dataset: Dataset, model: str, name: str, target: float, baseline: float, **fixed: Any) -> Task:
     """The task of a data set and a family, with the options that a suite may set; `fixed` are other defaults."""
+    family = FAMILIES[model]
     losses = tuple(LOSSES["classification" if dataset.classes else "regression"])
-    choice: dict[str, Option] = {} if model == "autoencoder" else {"loss": losses}
-    return variants(partial(FAMILIES[model], dataset, name, target, baseline, **fixed), ACCEPTS[model] | choice)
+    choice: dict[str, Option] = {"loss": losses} if family.predicts else {}
+    return variants(partial(family.make, dataset, name, target, baseline, **fixed), {**family.accepts, **choice})
 
 
 TASKS = tuple(

@@ -61,5 +61,10 @@ def parameters(sizes: Sizes) -> int:
     return weights(sizes) + sum(sizes[1:])
 
 
+def flops(sizes: Sizes) -> int:
+    """Of a step on one example: three products a layer, forward and to both gradients, but none to that of x."""
+    return 6 * weights(sizes) - 2 * sizes[0] * sizes[1]
+
+
 def _split(model: Any) -> Any:
     return nnx.split(model, nnx.Param, switch.Choice)

@@ -85,7 +85,7 @@ def _arrays(path: Path, model: str) -> tuple[Dataset, float]:
         dataset = own.described(path, Samples(*known["samples"]), shape, known["classes"], known["sha256"], named)
         return dataset, known["baseline"]
     dataset = own.dataset(path)
-    return dataset, 0.0 if model == "autoencoder" else constant_score(path, dataset)
+    return dataset, constant_score(path, dataset) if FAMILIES[model].predicts else 0.0
 
 
 def problems(task: Task) -> list[str]:

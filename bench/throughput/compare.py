@@ -46,6 +46,9 @@ class SpeedComparison:
     gone: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()  # what a run lacks
 
+    def __str__(self) -> str:
+        return "\n".join(self.sentences)
+
     @property
     def speed(self) -> stats.Speedup:
         """All timings together that are judged."""

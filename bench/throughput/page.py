@@ -89,7 +89,7 @@ def verdicts(runs: Sequence[Any]) -> list[str]:
 
 def parts_of(runs: Sequence[Any]) -> list["Part"]:
     """A part for each throughput run of `runs`: timings of two runs, maybe of two machines, are never pooled."""
-    timed = [run for run in runs if _timed(run)]
+    timed = [run for run in runs if run.kind == "throughput"]
     before = [[earlier.name for earlier in timed[:place]].count(run.name) for place, run in enumerate(timed)]
     names = [f"{run.name} ({same + 1})" if same else run.name for run, same in zip(timed, before, strict=True)]
     several = len(timed) > 1
@@ -99,7 +99,7 @@ def parts_of(runs: Sequence[Any]) -> list["Part"]:
 def render(runs: Sequence[Any]) -> dict[str, bytes]:
     """All files of the report by name, the page last."""
     parts = parts_of(runs)
-    lent = [(run.name, run.convergence) for run in runs if not _timed(run)]
+    lent = [(run.name, run.convergence) for run in runs if run.kind != "throughput"]
     timed = [part.run for part in parts]
     sections = [*map(_crossed, _pairs(parts)), *(section for part in parts for section in _of_part(part, lent))]
     head = {
@@ -410,10 +410,6 @@ def _of_pair(pair: tuple[Part, Part], frame: pd.DataFrame) -> pd.DataFrame:
 
 def _csv(frame: pd.DataFrame) -> str:
     return frame.to_csv(index=False, lineterminator="\n")
-
-
-def _timed(run: Any) -> bool:
-    return getattr(run, "kind", "") == "throughput"
 
 
 def _busy(workers: int) -> str:

@@ -36,6 +36,7 @@ class ThroughputRun:
         self.path = Path(path)
         self.name = self.path.resolve().name
         self.manifest = store.read_manifest(self.path)
+        store.check_kind(self.path, self.manifest, self.kind)
 
     def __repr__(self) -> str:
         return f"<ThroughputRun {self.path}: {len(self.manifest['plan']['groups']):,} groups of {told(self.manifest)}>"

@@ -461,9 +461,7 @@ def test_only_the_seeds_that_both_evaluated_say_what_was_lost() -> None:
     fewer = survived(run, 4)
     fewer = changed(fewer, lanes=fewer.lanes[(fewer.lanes["phase"] == "tune") | (fewer.lanes["seed"] != last)])
     found = compare(run, fewer)
-    assert not found.cells["paired"].any() and found.worse() == [
-        "t: relu + adam worse (lost 4 of 9 seeds against 0 of 9)"
-    ]
+    assert found.cells["paired"].all() and found.worse() == ["t: relu + adam worse (lost 4 of 9 seeds against 0 of 9)"]
     assert "may be chance" not in found.sentences[0]
     same = compare(survived(run, 4), fewer)
     assert (same.cells["verdict"] == "level").all() and "lost" not in same.sentences[0]
@@ -500,3 +498,15 @@ def test_what_was_tuned_otherwise_is_told(run: SyntheticRun) -> None:
     lanes.loc[evaluated, "learning_rate"] *= 10
     (told,) = compare(run, changed(run, lanes=lanes)).tuned
     assert told.startswith("In 2 of 4 cells tuning chose another learning rate in other; each is tested at its own")
+
+
+def test_a_run_that_was_given_more_seeds_is_compared_on_those_of_before() -> None:
+    run = fine(make_run(*NAMES, {"t": task_entry()}, evaluate=10))
+    evaluated = sorted(run.lanes.loc[run.lanes["phase"] == "evaluate", "seed"].unique())
+    before = changed(run, lanes=run.lanes[~run.lanes["seed"].isin(evaluated[5:])])
+    found = compare(before, run)
+    assert found.identical and found.cells["paired"].all() and (found.cells["difference"] == 0).all()
+    assert (found.cells[["seeds_a", "seeds_b"]] == 5).all(axis=None)
+    assert str(found) == "\n".join(found.sentences)
+    single = changed(run, lanes=run.lanes[~run.lanes["seed"].isin(evaluated[1:])])
+    assert not compare(single, run).cells["paired"].any(), "one seed has no spread"

@@ -18,7 +18,7 @@ from bench.datasets import DATASETS, arrays, own
 from bench.errors import DataError, InputError
 from bench.network import fit, saved
 from bench.planning.suite import Suite, single
-from bench.storage.results import load
+from bench.storage.results import Run
 from bench.tasks import TASKS
 
 
@@ -37,7 +37,7 @@ def wine() -> saved.Network:
 
 
 def test_a_network_learns_what_its_lane_in_a_run_learns(smoke_run: Path) -> None:
-    run = load(smoke_run)
+    run = Run(smoke_run)
     lane = run.lanes[(run.lanes["phase"] == "evaluate") & (run.lanes["activation"] == "tanh")].iloc[0]
     narrow = single(run.manifest["suite"], "wine_mlp", "tanh", lane["optimizer"])
     network = fit.fit(narrow, lane["learning_rate"], int(lane["seed"]))
@@ -200,6 +200,7 @@ DROPOUT = """
 from dataclasses import replace
 from flax import nnx
 from bench.nn.layers import Dense, linear
+from bench.storage.results import Run
 from bench.tasks import TASKS
 
 
@@ -311,9 +312,7 @@ def test_outputs_that_are_not_finite_are_known_again() -> None:
 
 def test_the_cell_that_leads_a_run_is_trained_again(smoke_run: Path) -> None:
     found, rate = fit.cell_of(smoke_run, "wine_mlp")
-    assert (
-        len(found.activations) == len(found.optimizers) == 1 and rate in load(smoke_run).lanes["learning_rate"].values
-    )
+    assert len(found.activations) == len(found.optimizers) == 1 and rate in Run(smoke_run).lanes["learning_rate"].values
     with pytest.raises(InputError, match="got no task digits_mlp; expected one of wine_mlp"):
         fit.cell_of(smoke_run, "digits_mlp")
 

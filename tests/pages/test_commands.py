@@ -1,13 +1,17 @@
 """The lines that reproduce a run: those that are shown do it."""
 
+import os
 import subprocess
+import sys
 import tomllib
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import pytest
 from synthetic import make_run
 
+import bench
 from bench.pages.commands import commands, suite_text, together
 from bench.pages.report import render
 from bench.planning import suite
@@ -42,10 +46,37 @@ def test_every_line_names_the_same_directory(typed: str) -> None:
 
 def test_seeds_that_were_added_are_added_again() -> None:
     run = make_run(["relu"], ["sgd"], evaluations=4)
-    run.manifest["command"], run.path = "bench run s.toml", Path("runs/mine")
-    run.manifest["rounds"] = [3, 6, 8]
+    smoke = suite.read("smoke").described()
+    run.manifest |= {"command": "bench run s.toml", "rounds": [3, 6, 8]}
+    run.manifest["suite"] = smoke | {"seeds": {"tune": 2, "evaluate": 8}}
+    run.path = Path("runs/mine")
+    lines = list(commands(run))
+    assert "seeds = { tune = 2, evaluate = 3 }" in lines
     more = [f"bench run --resume runs/mine --evaluate {count}" for count in (6, 8)]
-    assert commands(run)[1:-2] == ("bench run s.toml --out runs/mine", *more)
+    assert lines[lines.index("END") + 1 : -2] == ["bench run smoke.toml --out runs/mine", *more]
+    run.manifest["suite"] = smoke | {"seeds": {"tune": 2, "evaluate": list(range(10, 18))}}
+    lines = list(commands(run))
+    written = [line for line in lines if line.startswith(("seeds =", "bench run"))]
+    named = [f"seeds = {{ tune = 2, evaluate = {list(range(10, 10 + count))} }}" for count in (3, 6, 8)]
+    assert written[::2] == named
+    assert written[1::2] == ["bench run smoke.toml --out runs/mine", *["bench run smoke.toml --resume runs/mine"] * 2]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rounds", [[3, 5], [[7, 8, 9], [7, 8, 9, 20]]], ids=["a number", "listed"])
+def test_a_run_that_was_given_seeds_is_reproduced_byte_for_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rounds: list[Any]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    first, more = rounds
+    began = suite.parse(suite.read("smoke").described() | {"seeds": {"tune": 2, "evaluate": first}})
+    bench.run(began, out="results/mine", progress=False)
+    run = bench.run(resume="results/mine", evaluate=more, progress=False)
+    (tmp_path / "again").mkdir()
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    lines = "\n".join(commands(run)[1:-1])
+    subprocess.run(["bash", "-ec", lines], cwd="again", env=environment, check=True)
+    assert Path("again/results/mine/lanes.csv").read_bytes() == Path("results/mine/lanes.csv").read_bytes()
 
 
 def test_a_run_from_python_is_reproduced_by_its_suite_as_a_file(tmp_path: Path) -> None:

@@ -22,10 +22,10 @@ from stored import assert_alike, contents, problems
 import bench
 from bench.errors import DataError, InputError
 from bench.hardware import rates
-from bench.planning import shard
+from bench.planning import plan, shard
 from bench.planning import suite as suites
 from bench.planning.budget import Seeds
-from bench.running import calls, launch
+from bench.running import calls, launch, manifests
 from bench.running.runner import Progress, Row
 from bench.storage import store
 from bench.storage.results import Run, planned_lanes
@@ -166,6 +166,53 @@ def test_seeds_are_added_to_a_run_that_is_complete(smoke_run: Path, tmp_path: Pa
     pd.testing.assert_frame_equal(after[scores], whole[scores])
 
 
+def test_a_run_that_was_loaded_before_it_was_given_seeds_says_so(smoke_run: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copytree(smoke_run, tmp_path / "run"))
+    before, read = bench.load(path), bench.load(path)
+    lanes = read.lanes
+    bench.run(resume=path, evaluate=4)
+    with pytest.raises(DataError, match="got a run that was written to since it was loaded"):
+        print(before.lanes)
+    assert len(lanes) == 36 == len(read.lanes) and len(bench.load(path).lanes) == 40
+
+
+@pytest.mark.parametrize(
+    "status, known, asked, rounds",
+    [
+        ("complete", (), 3, ()),
+        ("complete", (), 5, (3, 5)),
+        ("complete", (3, 5), 8, (3, 5, 8)),
+        ("complete", (3, 5), 4, (3, 5)),  # which is refused: the run has more
+        ("failed", (3, 5), 8, (3, 5, 8)),
+        ("interrupted", (3, 2000), 2000, (3, 2000)),
+        ("interrupted", (3, 2000), 10, (3, 10)),
+        ("interrupted", (3, 5, 2000), 5, (3, 5)),
+        ("running", (3, 2000), 3, ()),
+        ("interrupted", (3, 2000), 2, (3, 2000)),
+        ("interrupted", (), 5, (3, 5)),
+    ],
+)
+def test_seeds_that_were_added_and_not_trained_may_become_fewer(
+    status: str, known: tuple[int, ...], asked: int, rounds: tuple[int, ...]
+) -> None:
+    had = list(range(2, 2 + (known or (3,))[-1]))
+    previous = {"status": status, "seeds": {"tune": [0, 1], "evaluate": had}} | ({"rounds": known} if known else {})
+    smoke = suites.read("smoke").model_copy(update={"seeds": Seeds(tune=2, evaluate=asked)})
+    assert manifests.rounds(smoke, previous) == rounds
+
+
+def test_a_number_of_seeds_that_was_mistyped_can_be_taken_back(smoke_run: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copytree(smoke_run, tmp_path / "run"))
+    suite = suites.read("smoke").described() | {"seeds": {"tune": 2, "evaluate": 900}}
+    with Store(path) as held:  # as if it had been stopped at once
+        manifest = store.read_manifest(path) | {"status": "interrupted", "rounds": [3, 900], "suite": suite}
+        made = plan.make(suites.parse(suite), rounds=(3, 900))
+        held.write_manifest(manifest | manifests.planned(made))
+    run = bench.run(resume=path, evaluate=4)
+    assert run.manifest["rounds"] == [3, 4] and run.manifest["status"] == "complete" and problems(path) == []
+    assert len(run.lanes) == 40
+
+
 def test_a_run_that_is_given_seeds_goes_on_as_any_other(smoke_run: Path, tmp_path: Path) -> None:
     path = Path(shutil.copytree(smoke_run, tmp_path / "run"))
     smoke = suites.read("smoke")
@@ -183,7 +230,7 @@ def test_a_run_that_is_given_seeds_goes_on_as_any_other(smoke_run: Path, tmp_pat
     assert bench.run(resume=path, evaluate=5).manifest["rounds"] == [3, 4, 5]
     others = [{"tune": 1, "evaluate": 6}, {"tune": 2, "evaluate": 4}, {"tune": 2, "evaluate": [2, 3, 4, 5, 7, 6]}]
     for seeds in others:
-        with pytest.raises(InputError, match="got a run of another suite or budget"):
+        with pytest.raises(InputError, match="expected those of the run, tune = 2, evaluate = 5, or more"):
             bench.run(smoke.model_copy(update={"seeds": Seeds(**seeds)}), resume=path)
 
 

@@ -64,7 +64,7 @@ def shards_of(given_plan: Plan) -> tuple[list[Shard], list[Shard]]:
         while shards[0].phase == "tune":
             tune += shards
             rows = [row for shard in shards for row in trained(shard).rows]
-            shards = given_plan.shards_after(block, shards[0].rung, rank(given_plan, block, rows))
+            shards = given_plan.shards_after(block, shards[0].rung, rank(block, rows))
         evaluate += shards
     return tune, evaluate
 
@@ -133,8 +133,6 @@ class Site:
             self.workers,
             execute=trained,
             commit=self.commit,
-            failed=lambda shard, _: [{**shard.identity(lane), "status": "failed"} for lane in shard.lanes],
-            rank=rank,
             stopping=lambda: self.signals(self),
             worker_died=(WorkerDiedError,),
         )
@@ -228,7 +226,7 @@ def test_evaluation_is_at_the_rate_that_tuning_picked(small: Plan) -> None:
     site = finished(small)
     for block in small.blocks:
         tuned = [row for shard in small.tune_shards(block) for row in site.committed[shard.id]]
-        for cell, trials in rank(small, block, tuned).items():
+        for cell, trials in rank(block, tuned).items():
             rates = {
                 row["learning_rate"]
                 for rows in site.committed.values()
@@ -580,20 +578,19 @@ def test_the_order_in_which_shards_finish_changes_nothing(random: Any, workers: 
 # --- what is picked -------------------------------------------------------------------------------------------------
 
 
-def one_cell(direction: str = "maximize", worst: float = 0.0) -> tuple[Plan, Block, Cell]:
-    given_plan = made(["tanh"], ["sgd"], num=3)
-    (block,) = given_plan.blocks
+def one_cell(direction: str = "maximize", worst: float = 0.0) -> tuple[Block, Cell]:
+    (block,) = made(["tanh"], ["sgd"], num=3).blocks
     task = block.program.task
     metric = dataclasses.replace(task.metric, direction=direction, worst=worst)
     program = dataclasses.replace(block.program, task=dataclasses.replace(task, metric=metric))
-    return given_plan, dataclasses.replace(block, program=program), block.cells[0]
+    return dataclasses.replace(block, program=program), block.cells[0]
 
 
 def picked(
     *by_rate: list[tuple[str, float, float]], direction: str = "maximize", worst: float = 0.0, backwards: bool = False
 ) -> int:
     """Which rate of the grid is picked; each is given as its lanes: (status, validation metric, validation loss)."""
-    given_plan, block, cell = one_cell(direction, worst)
+    block, cell = one_cell(direction, worst)
     rows = [
         {
             **dict(zip(("task", "activation", "optimizer"), cell[:3], strict=True)),
@@ -607,7 +604,7 @@ def picked(
         for (rate, _), lanes in zip(cell.trials, by_rate, strict=True)
         for seed, (status, metric, loss) in enumerate(lanes)
     ]
-    ranked = rank(given_plan, block, rows[::-1] if backwards else rows)
+    ranked = rank(block, rows[::-1] if backwards else rows)
     assert list(ranked) == [cell]
     assert sorted(ranked[cell]) == sorted(cell.trials)
     return cell.trials.index(ranked[cell][0])
