@@ -1,7 +1,7 @@
 """Which activation with which optimizer: whole grids in a few compiled programs, with a fair verdict.
 
     suite = bench.Suite(name="mine", tasks=["wine_mlp"], ...)   # or a suite file, or the name of one
-    run = bench.run(suite)          # run.lanes, run.curves, run.convergence, run.throughput: frames of pandas
+    run = bench.run(suite)          # run.lanes, run.curves, run.convergence, run.throughput: DataFrames
     print(bench.verdict(run))       # what leads, by how much and how sure that is
     run.verdicts                    # the same as a frame, one row a cell
     bench.report(run)               # a page, figures, tables
@@ -9,8 +9,8 @@
     bench.load("results/quick")     # a run that was stored
 
 `register_activation`, `register_optimizer` and `register_task` add entries of your own; `module_task` makes a task of a
-flax.nnx module. What a user can mend is raised
-as a `BenchError`; its kinds are in `bench.errors`, bad input is an `InputError`.
+flax.nnx module. Errors that you can fix are raised as a `BenchError`: its subclasses are in `bench.errors`, and that of
+invalid input is `InputError`.
 """
 
 from importlib import import_module

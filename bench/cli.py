@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 
 from bench import data
 from bench.errors import FAILED_LANES, REGRESSION, DataError, InputError, Told
-from bench.network import single
+from bench.network import verbs
 from bench.say import complain, say
 
 KINDS = ("tasks", "activations", "optimizers", "suites")
@@ -153,7 +153,7 @@ def plan(
     ] = "auto",
     as_json: Json = False,
 ) -> None:
-    """Cells, lanes, programs and a guess at the time of a suite.
+    """Cells, lanes, programs and estimated time of a suite.
 
     Trains nothing.
     """
@@ -238,7 +238,7 @@ def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Directories of runs.")],
     out: Annotated[Path | None, typer.Option(help="Directory to write; by default reports/RUN.")] = None,
     reference: Annotated[
-        str, typer.Option(metavar="NAME", help="Hold others against it: relu, adam, or 'relu + adam'.")
+        str, typer.Option(metavar="NAME", help="Compare all others with it: relu, adam, or 'relu + adam'.")
     ] = "",
 ) -> None:
     """Write the report of one or more runs.
@@ -260,7 +260,8 @@ def compare(
         typer.Option(metavar="PERCENT", help="Exit code 7 where B is surely slower by more than this, or not timed."),
     ] = None,
     fail_if_worse: Annotated[
-        bool, typer.Option("--fail-if-worse", help="Exit code 7 where a cell of B is worse, or cannot be tested.")
+        bool,
+        typer.Option("--fail-if-worse", help="Exit code 7 where a cell of B is worse, or has too few seeds."),
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -310,8 +311,8 @@ def verify(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's dire
     say(f"{run}: {len(found.planned):,} {found.unit}, every byte as it was written")
 
 
-app.command()(single.train)
-app.command()(single.predict)
+app.command()(verbs.train)
+app.command()(verbs.predict)
 
 
 @app.command()

@@ -173,15 +173,15 @@ def run(
         device: `auto`, `cpu` or `gpu`; `cpu,gpu` to time on both.
         workers: how many processes; by default one a core, or up to eight a GPU.
         resume: the directory of a run to go on with, in place of `out`.
-        progress: whether to show on standard error how far it is: a bar at a terminal, elsewhere a line now and then.
-        observe: a function that is called in its place after each shard, as `observe(progress, rows)`; of a suite of
-            `kind = "throughput"` before each group, as `observe(done, all, group)`.
+        progress: whether to show progress on standard error: a bar at a terminal, elsewhere a line now and then.
+        observe: a function that is called after each shard as `observe(progress, rows)`, instead of showing progress;
+            for a suite of `kind = "throughput"` before each group, as `observe(done, total, group)`.
         dask: the address of a Dask scheduler whose workers train in place of this machine's.
         evaluate: how many fresh seeds score a cell, or which, in place of the suite's; with `resume` more than the run
             has, which keeps all that it has trained.
 
-    Returns a `Run`, or of a suite of `kind = "throughput"` a `ThroughputRun`. Warns where something of it failed:
-    its `failures` tell why. Raises `InputError`, or another `BenchError`, before anything is written where it can;
+    Returns a `Run`, or of a suite of `kind = "throughput"` a `ThroughputRun`. Warns if some of it failed; the
+    run's `failures` say why. Raises `InputError`, or another `BenchError`, before anything is written where it can;
     `bench.errors.Interrupted`, a `KeyboardInterrupt`, after a signal, with what is done kept for `resume`.
     """
     found = carry_out(suite, out, device, workers, resume, dask, evaluate, progress, observe)
@@ -279,12 +279,13 @@ def report(runs: Any, out: str | Path | None = None, reference: str = "") -> Pat
     """Write the report of one or more runs and return its page.
 
     Arguments:
-        runs: a run, or a list of them; of how fast they were where one of them measured that.
+        runs: a run, or a list of them; if one of them is a throughput run, the report is about speed.
         out: the folder to write, new, empty or of an older report; by default `reports/<name of the first run>`.
         reference: an activation, an optimizer or a cell (`relu + adam`) that all others are held against; by default
             what the suite names as `reference`, if anything.
 
-    Raises `InputError` where they are no runs or lack the reference, or the folder is somebody else's.
+    Raises `InputError` if these are not runs, if none of their cells has the reference, or if the folder holds files
+    that are not those of an older report.
     """
     listed = _listed(runs)
     kind = _of_runs(listed)
@@ -294,13 +295,13 @@ def report(runs: Any, out: str | Path | None = None, reference: str = "") -> Pat
 
 
 def verdict(runs: Any, reference: str = "") -> str:
-    """What one or more runs come to, as a report of them begins: a line a task, or of how fast they were.
+    """The verdict on one or more runs, as a report of them begins: one line a task or, of throughput runs, on speed.
 
     Arguments:
         runs: a run, or a list of them.
         reference: as of `report`; there is then a second line a task.
 
-    Raises `InputError` where they are no runs or lack the reference.
+    Raises `InputError` if these are not runs, or if none of their cells has the reference.
     """
     listed = _listed(runs)
     kind = _of_runs(listed)
@@ -323,7 +324,8 @@ def comparison(a: Any, b: Any) -> Any:
         a, b: the runs; ratios are of b to a.
 
     Returns what was found: `sentences` say what it comes to, `cells` is a frame with one row a cell, or a timing, that
-    both have. Raises `InputError` where they are no runs, `DataError` where they share nothing that can be compared.
+    both have, and `print` shows the sentences. Raises `InputError` if these are not runs, `DataError` if they share
+    nothing that can be compared.
     """
     runs = [a, b]
     _of_runs(runs)

@@ -94,3 +94,14 @@ def few(names: Sequence[str], most: int = 6) -> str:
 def few_cells(pairs: Iterable[tuple[str, str]]) -> str:
     """Cells that share a place: the first by name, and how many more there are."""
     return few([cell_label(*pair) for pair in pairs], most=1)
+
+
+def slugs(names: Sequence[str]) -> list[str]:
+    """A name for files and anchors for each of `names`: letters, digits, hyphens, no two alike."""
+    found: list[str] = []
+    for name in names:
+        slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60] or "x"
+        while slug in found:
+            slug += "-again"
+        found.append(slug)
+    return found

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from bench.labels import called, counted, few, few_cells, joined, mean_rank, parts, same, significant, steps
+from bench.labels import called, counted, few, few_cells, joined, mean_rank, parts, same, significant, slugs, steps
 
 
 @pytest.mark.parametrize(
@@ -79,3 +79,7 @@ def test_steps_between_two_evaluations_keep_their_half() -> None:
 def test_mean_ranks_round_their_halves_up() -> None:
     told = [mean_rank(value) for value in (7.25, 7.35, 7.2499, 1.0, math.nan)]
     assert told == ["7.3", "7.4", "7.2", "1.0", "–"]
+
+
+def test_names_become_plain_and_never_the_same() -> None:
+    assert slugs(["Digits MLP", "digits_mlp", "漢", "../../etc"]) == ["digits-mlp", "digits-mlp-again", "x", "etc"]

@@ -23,7 +23,7 @@ from bench.optimizers import OPTIMIZERS
 from bench.planning.lanes import Lane
 from bench.planning.program import Program
 from bench.tasks import TASKS, Task
-from bench.tasks.families import perceptron
+from bench.tasks.families import fully_connected
 
 PUBLISHED = {"sgd": 0.244, "momentum": 0.041, "nesterov": 0.043, "adam": 0.046}
 LEARNING_RATE = {"sgd": 0.2, "momentum": 0.2, "nesterov": 0.2, "adam": 0.01}
@@ -49,7 +49,7 @@ def ours() -> dict[str, float]:
     def load(_: Task) -> dict[str, Any]:
         return {"train": (x, y), "validation": (x[:10], y[:10]), "test": (x[:10], y[:10])}
 
-    model = partial(perceptron, (64, 100, 10))
+    model = partial(fully_connected, (64, 100, 10))
     base = TASKS["digits_mlp"]
     task = replace(
         base, name="example", samples=Samples(len(x), 10, 10), load=load, options={**base.options, "model": model}

@@ -12,7 +12,7 @@ from bench.figures.heatmaps import diverged_heatmap, metric_heatmap, steps_heatm
 from bench.figures.panels import curves, sensitivity
 from bench.figures.style import Style, styles
 from bench.figures.svg import Figure
-from bench.findings.audit import Run
+from bench.findings.run import Run
 from bench.findings.tuning import first_rung
 from bench.findings.verdicts import Verdict
 from bench.planning.search import searched

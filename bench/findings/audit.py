@@ -2,51 +2,21 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from bench import stats
 from bench.findings import crosstask, tuning
+from bench.findings.run import Run
 from bench.findings.verdicts import leader
 from bench.labels import few, joined, spanned
 from bench.planning.search import searched
+from bench.stats.metric import BASELINE_DIGITS
 
 ENOUGH_SEEDS = 10
-BASELINE = 4  # digits of a baseline: rounded as coarsely as a score, it would seem to be met
 UNLIKE = 0.1  # of the median number of parameters: a cell that differs by more is another network
-
-
-class Run(Protocol):
-    """What an audit and a report read of a run."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def path(self) -> Path: ...
-    @property
-    def lanes(self) -> pd.DataFrame: ...
-    @property
-    def curves(self) -> pd.DataFrame: ...
-    @property
-    def trials(self) -> pd.DataFrame: ...
-    @property
-    def convergence(self) -> pd.DataFrame: ...
-    @property
-    def throughput(self) -> pd.DataFrame: ...
-    @property
-    def times(self) -> pd.DataFrame: ...
-    @property
-    def exhibits(self) -> Mapping[tuple[str, str, str], NDArray[np.float32]]: ...
-    @property
-    def halved(self) -> Mapping[str, int]: ...
-    @property
-    def failures(self) -> pd.DataFrame: ...
-    @property
-    def manifest(self) -> Mapping[str, Any]: ...
 
 
 @dataclass(frozen=True)
@@ -272,7 +242,8 @@ def _below_baseline(table: pd.DataFrame, entry: Mapping[str, Any]) -> Iterator[F
     metric, baseline = stats.Metric.of(entry), float(entry["baseline"])
     worse = table[metric.sign * table["test_metric"] < metric.sign * baseline]
     if len(worse):
-        constant = f"{entry.get('baseline_is', 'always predicting one constant')} ({metric.plain(baseline, BASELINE)})"
+        constant = entry.get("baseline_is", "always predicting one constant")
+        constant = f"{constant} ({metric.plain(baseline, BASELINE_DIGITS)})"
         yield Finding(
             "warning",
             f"{_of(worse, table)} worse than {constant}: {_names(worse)}.",

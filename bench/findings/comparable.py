@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from bench.errors import DataError
-from bench.findings.audit import Run, budget_told, incomplete, timing
+from bench.findings.audit import budget_told, incomplete, timing
+from bench.findings.run import Run
 from bench.labels import joined
 from bench.stats import CELL, finished
 

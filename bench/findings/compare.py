@@ -10,8 +10,8 @@ from scipy.special import stdtr, stdtrit
 
 from bench.errors import InputError
 from bench.findings import comparable
-from bench.findings.audit import Run
 from bench.findings.effort import trained_on, wall_s
+from bench.findings.run import Run
 from bench.findings.verdicts import LOST
 from bench.labels import counted, duration, joined, significant
 from bench.stats import CELL, Floats, Metric, cell_label, finished, scores

@@ -1,6 +1,6 @@
 """What a run took, and what it trained on, in words."""
 
-from bench.findings.audit import Run
+from bench.findings.run import Run
 from bench.labels import counted
 
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 
 from bench import stats
 from bench.findings import effects
-from bench.findings.audit import Run, incomplete
+from bench.findings.audit import incomplete
+from bench.findings.run import Run
 from bench.findings.verdicts import verdict
 from bench.planning.reference import Reference
 

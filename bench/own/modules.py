@@ -42,7 +42,7 @@ def module_task(
         summary: what it is, in a line.
 
     A suite may also set `initialization` and `loss`. Returns the task; its parameters and FLOPs are counted. Raises
-    `InputError` where the name is none, there are no such data, or the module cannot be made or applied.
+    `InputError` if the name is invalid, if there are no such data, or if the module cannot be made or applied.
     """
     if not isinstance(name, str) or not re.fullmatch(NAME, name):
         raise InputError(f"module_task: got the name {name!r}; expected {NAMED}")

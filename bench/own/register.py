@@ -37,14 +37,14 @@ def register_activation(
     """Add an activation, or put it in the place of one that was registered before.
 
     Arguments:
-        name: what suites call it; none of a built-in one.
+        name: what suites call it; not the name of a built-in one.
         function: `function(x, **parameters)`, elementwise on an array x, of functions of jax. A suite may set those
             of its other arguments whose defaults are numbers or truth values.
         parameters: those of its arguments that are learned, each with its initial value, one value a channel.
         initializer: how weights are drawn before it where a task leaves that to the activation: "he", "glorot" or
             "lecun", see `bench.initializers`.
 
-    Returns the entry. Raises `InputError` where the name is taken or no name, the initializer is none of these, and
+    Returns the entry. Raises `InputError` if the name is taken or invalid, if the initializer is none of these, and
     where the function does not take the parameters, cannot be traced and differentiated by jax, or does not keep the
     shape of x: it is traced once.
     """
@@ -76,7 +76,7 @@ def register_optimizer(name: str, factory: Callable[..., Any], summary: str = ""
     """Add an optimizer, or put it in the place of one that was registered before.
 
     Arguments:
-        name: what suites call it; none of a built-in one.
+        name: what suites call it; not the name of a built-in one.
         factory: `factory(learning_rate, **arguments)` gives an optax transformation; the learning rate is traced. A
             suite may set those of its arguments that are numbers or truth values, as annotation or default says.
         summary: what it does, in a line.
@@ -84,7 +84,7 @@ def register_optimizer(name: str, factory: Callable[..., Any], summary: str = ""
             calls it so, `multiplier=True` where it scales a step that the optimizer finds itself, `mask="mask"` for
             the argument that says which parameters decay, `extra=("value_fn",)` for what else its update needs.
 
-    Returns the entry. Raises `InputError` where the name is taken or no name, a field is none or of another type,
+    Returns the entry. Raises `InputError` if the name is taken or invalid, if a field is none or of another type,
     the factory does not take the learning rate, or what it gives cannot make a step: one is traced, unless arguments
     have no defaults.
     """
@@ -114,8 +114,8 @@ def register_optimizer(name: str, factory: Callable[..., Any], summary: str = ""
 def register_task(task: Task) -> Task:
     """Add a task, or put it in the place of one that was registered before; see docs/tasks.md for one from scratch.
 
-    Returns it as it is in the table. Raises `InputError` where it is none, its name is taken or no name, or a field is
-    none of its kind.
+    Returns it as it is in the table. Raises `InputError` if it is no task, if its name is taken or invalid, or if a
+    field has the wrong type.
     """
     if not isinstance(task, Task):
         raise InputError(f"register_task: got {task!r}; expected a bench.tasks.Task")
@@ -129,9 +129,7 @@ def register_task(task: Task) -> Task:
 VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 MEMBERS: dict[str, Iterable[str]] = {"contains": OPTIMIZERS, "refuses": COMMON, "extra": EXTRA}  # fields of names
 OPTIONAL = {field.name for field in fields_of(Optimizer)} - {"name", "factory", "summary", "label", "searched", "own"}
-
-
-RESERVED = {("activation", NO_ACTIVATION)}  # names of none
+RESERVED = {("activation", NO_ACTIVATION)}  # names that nothing may be registered under
 
 
 def _signature(kind: str, function: Any) -> Mapping[str, inspect.Parameter]:

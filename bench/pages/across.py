@@ -10,7 +10,8 @@ from bench.figures.heatmaps import rank_heatmap
 from bench.figures.profiles import profiles
 from bench.figures.svg import Figure
 from bench.findings import crosstask, effects
-from bench.findings.audit import Finding, Run, audit_together
+from bench.findings.audit import Finding, audit_together
+from bench.findings.run import Run
 from bench.findings.verdicts import Verdict
 from bench.labels import few, joined, mean_rank
 from bench.pages import standings

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from bench.findings import tuning
-from bench.findings.audit import Run
+from bench.findings.run import Run
 from bench.labels import NO_ACTIVATION, counted, joined
 from bench.optimizers import OPTIMIZERS
 from bench.planning.search import rungs, searched

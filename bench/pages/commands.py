@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.findings.audit import Run
+from bench.findings.run import Run
 from bench.labels import joined
 from bench.planning import toml
 from bench.planning.reference import Reference

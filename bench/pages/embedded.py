@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bench import stats
-from bench.findings.audit import Run
+from bench.findings.run import Run
 from bench.stats import Metric
 
 MOST_POINTS = 16  # of a curve

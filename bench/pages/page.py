@@ -1,7 +1,6 @@
 """What a report shows of its runs, in words and numbers, before any template."""
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +12,13 @@ from numpy.typing import NDArray
 
 from bench import figures, stats
 from bench.findings import effects, tuning
-from bench.findings.audit import BASELINE, Finding, Run, audit
+from bench.findings.audit import Finding, audit
 from bench.findings.effort import trained_on, wall_s
+from bench.findings.run import Run
 from bench.findings.summary import reference_of
 from bench.findings.verdicts import LOST, Verdict, power_line, verdict
 from bench.hardware.machine import cores
-from bench.labels import counted, duration, few_cells, significant
+from bench.labels import counted, duration, few_cells, significant, slugs
 from bench.losses import rounded
 from bench.optimizers import FACTORS
 from bench.pages import embedded, standings
@@ -31,6 +31,7 @@ from bench.pages.tables import Table
 from bench.planning.reference import Reference
 from bench.planning.search import searched, values_told
 from bench.stats import Metric, cell_label, noun
+from bench.stats.metric import BASELINE_DIGITS
 
 MANY_CELLS, MANY_TASKS, MOST_WORKERS = 300, 4, 8
 CONSTANT = "always predicting one constant"
@@ -148,17 +149,6 @@ def promise_of(parts: Sequence[Part]) -> str:
     few, many = any(1 < count <= FEW_CELLS for count in cells), any(count > FEW_CELLS for count in cells)
     rare = any(section.collapsed for part in parts for section in part.sections)
     return " ".join([*[PROMISE] * many, *[PROMISE_OF_FEW] * few, *[PROMISE_SAVE] * (rare and (many or few))])
-
-
-def slugs(names: Sequence[str]) -> list[str]:
-    """A name for files and anchors for each of `names`: letters, digits, hyphens, no two alike."""
-    found: list[str] = []
-    for name in names:
-        slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60] or "x"
-        while slug in found:
-            slug += "-again"
-        found.append(slug)
-    return found
 
 
 def _part(run: Run, slug: str, names: Iterator[str], several: bool, reference: Reference | None) -> Part:
@@ -295,7 +285,7 @@ def _facts(entry: Mapping[str, Any]) -> str:
         f"{entry['summary'].rstrip('.')}. {data}{entry['parameters']:,} parameters. "
         f"Judged by {metric.name}, {better} is better; target {metric.plain(entry['target'])}"
         f"{' on validation data' * bool(samples)}; {entry.get('baseline_is', CONSTANT)} scores "
-        f"{metric.plain(entry['baseline'], BASELINE)}."
+        f"{metric.plain(entry['baseline'], BASELINE_DIGITS)}."
     )
 
 

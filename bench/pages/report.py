@@ -9,7 +9,7 @@ from markupsafe import Markup
 from bench import stats
 from bench.errors import InputError
 from bench.findings import crosstask, effects
-from bench.findings.audit import Run
+from bench.findings.run import Run
 from bench.findings.verdicts import cells
 from bench.pages import embedded, folder, templating
 from bench.pages.across import together

@@ -103,7 +103,7 @@ def prepare(core: int | None, shared: Path | None, parent: int, compile_cache: s
     if core is not None and sys.platform == "linux":
         os.sched_setaffinity(0, {core})
     import bench.engine.execute
-    import bench.nn.models  # noqa: F401 - flax, imported here and not while a program is traced
+    import bench.nn.perceptron  # noqa: F401 - flax, imported here and not while a program is traced
 
     if shared is not None:
         turns.take_at(shared)

@@ -19,6 +19,7 @@ Floats = NDArray[np.float64]
 Tasks = Mapping[str, Mapping[str, Any]]
 Pair = tuple[str, str]
 LEAST_TOLD = 0.001  # of a difference, in the unit that is shown
+BASELINE_DIGITS = 4  # rounded as coarsely as a score, a baseline would seem to be met
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from flax import nnx
     from jax import Array
 
-    from bench.nn import models, recurrent, vision
+    from bench.nn import perceptron, recurrent, vision
     from bench.nn.layers import Recipe
 else:
     jnp = Lazy("jax.numpy")
-    models, recurrent, vision = Lazy("bench.nn.models"), Lazy("bench.nn.recurrent"), Lazy("bench.nn.vision")
+    perceptron, recurrent = Lazy("bench.nn.perceptron"), Lazy("bench.nn.recurrent")
+    vision = Lazy("bench.nn.vision")
 
 INITIALIZATION = tuple(INITIALIZERS)
 
@@ -66,14 +67,14 @@ def mlp(
         summary=f"{summary or dataset.summary}, {'-'.join(map(str, sizes))} perceptron",
         parameters=networks.parameters(sizes),
         flops=networks.flops(sizes),
-        model=partial(perceptron, sizes),
+        model=partial(fully_connected, sizes),
         initialization=initialization,
     )  # fmt: skip
 
 
-def perceptron(sizes: tuple[int, ...], recipe: "Recipe") -> "nnx.Module":
+def fully_connected(sizes: tuple[int, ...], recipe: "Recipe") -> "nnx.Module":
     """The model, once jax is there."""
-    return models.MLP(sizes, recipe)
+    return perceptron.MLP(sizes, recipe)
 
 
 def cnn(
@@ -151,7 +152,7 @@ def autoencoder(
         load=load_itself,
         dataset=dataset,
         options={
-            "model": partial(perceptron, sizes),
+            "model": partial(fully_connected, sizes),
             "loss": squared_error,
             "initialization": initialization,
         },

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from jax import Array
 
     from bench.activations import Activation
-    from bench.nn import layers, models, switch
+    from bench.nn import layers, perceptron, switch
 else:
     jax, nnx = Lazy("jax"), Lazy("flax.nnx")
-    layers, models, switch = Lazy("bench.nn.layers"), Lazy("bench.nn.models"), Lazy("bench.nn.switch")
+    layers, perceptron = Lazy("bench.nn.layers"), Lazy("bench.nn.perceptron")
+    switch = Lazy("bench.nn.switch")
 
 Sizes = tuple[int, ...]
 
@@ -37,11 +38,11 @@ def networks(
 ) -> Networks:
     """A perceptron of the given sizes for each name, with the activation that `index` picks."""
     make = partial(layers.recipe, activations, initialization=initialization, index=index)
-    graphs = {name: _split(nnx.eval_shape(lambda of=of: models.MLP(of, make(0)))) for name, of in sizes.items()}
+    graphs = {name: _split(nnx.eval_shape(lambda of=of: perceptron.MLP(of, make(0)))) for name, of in sizes.items()}
 
     def init(key: "Array") -> Tree:
         keys = jax.random.split(key, len(sizes))
-        return {name: _split(models.MLP(of, make(k)))[1] for k, (name, of) in zip(keys, sizes.items(), strict=True)}
+        return {name: _split(perceptron.MLP(of, make(k)))[1] for k, (name, of) in zip(keys, sizes.items(), strict=True)}
 
     def apply(name: str, parameters: Tree, x: "Array") -> "Array":
         graph, _, choices = graphs[name]

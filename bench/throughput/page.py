@@ -17,10 +17,9 @@ from bench.figures import speed as drawn
 from bench.figures import speedup, svg
 from bench.figures.bars import times as draw_times
 from bench.findings.audit import ENDED
-from bench.labels import NO_ACTIVATION, counted
+from bench.labels import NO_ACTIVATION, counted, slugs
 from bench.pages import folder, templating
 from bench.pages.commands import together
-from bench.pages.page import slugs
 from bench.pages.tables import Table, percent, text, varied
 from bench.stats import CELL, cell_label
 from bench.stats import throughput as stats

@@ -15,7 +15,7 @@ from bench.engine import tracing
 from bench.errors import InputError
 from bench.network import fit, saved
 from bench.nn.layers import Dense, Recipe, linear
-from bench.nn.models import MLP
+from bench.nn.perceptron import MLP
 from bench.planning import suite
 from bench.tasks import TASKS
 
@@ -114,7 +114,7 @@ def test_one_network_of_it_is_trained_kept_and_asked(file: Path, tmp_path: Path)
 
 def test_counting_takes_no_device() -> None:
     code = (
-        "import jax, bench; from bench.nn.models import MLP\n"
+        "import jax, bench; from bench.nn.perceptron import MLP\n"
         "bench.module_task('cellar', 'wine', lambda recipe: MLP((13, 8, 3), recipe))\n"
         "from jax._src import xla_bridge; print(xla_bridge.backends_are_initialized())"
     )

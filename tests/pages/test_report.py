@@ -17,7 +17,7 @@ from synthetic import REGRESSION, SyntheticRun, make_run, task_entry
 
 from bench.errors import InputError
 from bench.findings.summary import verdicts
-from bench.pages.page import parts_of, slugs
+from bench.pages.page import parts_of
 from bench.pages.report import render, report
 
 HOSTILE = '</script><img src=x onerror=alert(1)> | $x_1$ & 5 % "q" {y} ~^\\ `c` [l](http://x)'
@@ -322,10 +322,6 @@ def test_several_runs_stand_side_by_side_even_with_one_name() -> None:
     assert len(list(csv.DictReader(io.StringIO(files["tables/cells.csv"].decode())))) == 2
     ids = [attributes["id"] for _, attributes in Page(files["index.html"].decode()).elements if "id" in attributes]
     assert len(ids) == len(set(ids))
-
-
-def test_names_become_plain_and_never_the_same() -> None:
-    assert slugs(["Digits MLP", "digits_mlp", "漢", "../../etc"]) == ["digits-mlp", "digits-mlp-again", "x", "etc"]
 
 
 def test_a_report_is_written_whole_and_again_with_the_same_bytes(

@@ -1,4 +1,4 @@
-"""Model families: flax.nnx modules made by a recipe."""
+"""Perceptrons: flax.nnx modules made by a recipe."""
 
 from itertools import pairwise
 

@@ -8,7 +8,7 @@ from flax import nnx
 
 from bench.activations import ACTIVATIONS
 from bench.nn.layers import Activate, Dense, Slope, recipe
-from bench.nn.models import MLP
+from bench.nn.perceptron import MLP
 
 
 def count(model: nnx.Module) -> int:

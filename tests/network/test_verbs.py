@@ -13,7 +13,7 @@ from bench.cli import app
 from bench.errors import InputError
 from bench.network import fit
 from bench.network.fit import program_of
-from bench.network.single import _cell, _entry, _in_run, _parsed, _seen
+from bench.network.verbs import _cell, _entry, _in_run, _parsed, _seen
 from bench.storage import store
 from bench.tasks import TASKS
 
