@@ -87,9 +87,10 @@ def decode(content: bytes, file: Path, columns: Iterable[str] = SCHEMA.names) ->
     """These columns of a file that is `file`. Raises `DataError` where it is damaged."""
     schema = pa.schema([SCHEMA.field(name) for name in columns])
     try:
-        table = pq.read_table(pa.BufferReader(content), columns=schema.names, page_checksum_verification=True)
-        return table.cast(schema)
-    except (OSError, ValueError, pa.ArrowException) as error:  # ValueError: other columns
+        with pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True, pre_buffer=False) as opened:
+            # without threads: those of Arrow now and then abort a process that ends soon afterwards
+            return opened.read(schema.names, use_threads=False).select(schema.names).cast(schema)
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:  # KeyError: other columns
         raise DataError(f"{file}: got damaged Parquet ({_first_line(error)}); expected rows of shards") from None
 
 

@@ -61,7 +61,7 @@ class Run:
     @cached_property
     def lanes(self) -> pd.DataFrame:
         """One row a planned lane, in the suite's order; those without a result yet are `interrupted`."""
-        found = self._shards.select(parquet.LANE_COLUMNS).to_pandas().astype(NULLABLE)
+        found = self._shards.select(parquet.LANE_COLUMNS).to_pandas(use_threads=False).astype(NULLABLE)
         planned = list(planned_lanes(self.manifest))
         done = set(found["lane"])
         rest = [lane._asdict() for lane in planned if lane.id not in done]
@@ -89,7 +89,7 @@ class Run:
         Where that seed kept nothing, of the one nearest to it in rank that did. The array has the shape that its kind
         in `bench.figures.exhibits` takes; of a path [evaluations, 2].
         """
-        keys = self._shards.select([*stats.CELL, "phase", "seed", "status", "test_metric"]).to_pandas()
+        keys = self._shards.select([*stats.CELL, "phase", "seed", "status", "test_metric"]).to_pandas(use_threads=False)
         exhibit, trace = (self._shards.column(name).is_valid().to_numpy() for name in ("exhibit", "curve_trace"))
         keys["kept"] = exhibit | trace
         keys = keys[keys["phase"] == "evaluate"]

@@ -1,5 +1,7 @@
 """Rows as Parquet: equal bytes of equal rows, and damage that does not pass."""
 
+import subprocess
+import sys
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -69,3 +71,18 @@ def test_pages_carry_checksums() -> None:
 
     told = (at for at in range(4, len(content) // 2, 3) if told_by_its_checksum_alone(at))
     assert len(list(islice(told, 3))) == 3
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="counts threads as Linux lists them")
+def test_reading_a_run_starts_no_threads_of_arrow(smoke_run: Path) -> None:
+    code = (
+        "import os, sys, bench.storage.results\n"
+        "import numpy, pandas, pyarrow.parquet\n"
+        "def threads(): return len(os.listdir('/proc/self/task'))\n"
+        "before = threads()\n"
+        "run = bench.storage.results.Run(sys.argv[1])\n"
+        "run.lanes, run.curves, run.exhibits\n"
+        "print(threads() - before)\n"
+    )
+    told = subprocess.run([sys.executable, "-c", code, str(smoke_run)], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "0", "they now and then abort a process that ends right after it has read"
