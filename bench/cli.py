@@ -151,6 +151,10 @@ def plan(
         str,
         typer.Option(metavar="auto|cpu|gpu", parser=_devices, help="Plan for this device; cpu,gpu to time on both."),
     ] = "auto",
+    evaluate: Annotated[
+        int | None,
+        typer.Option(metavar="N", parser=_seeds, help="How many seeds score a cell."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Cells, lanes, programs and estimated time of a suite.
@@ -160,6 +164,8 @@ def plan(
     from bench import kinds
 
     wanted = kinds.read(suite)
+    if evaluate is not None:
+        wanted = kinds.evaluated(wanted, evaluate)
     facts = kinds.facts(wanted, device)
     if as_json:
         typer.echo(json.dumps(facts, indent=1))

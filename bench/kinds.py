@@ -211,7 +211,7 @@ def carry_out(
         raise InputError(f"--dask {dask}: got a throughput suite; expected one that trains: speed is measured here")
     _check_number(kind, device)
     if evaluate is not None:
-        made = _evaluated(kind, made, evaluate)
+        made = evaluated(made, evaluate)
     more: dict[str, Any] = {"command": command}
     if kind.trains:
         more |= {"dask": dask, "for_report": for_report}
@@ -223,12 +223,12 @@ def carry_out(
         return kind.get("run")(made, out, device, workers, resume, **more)
 
 
-def _evaluated(kind: Kind, suite: Any, evaluate: int | list[int]) -> SuiteFile:
-    """The suite with so many evaluation seeds."""
+def evaluated(suite: Any, evaluate: int | list[int]) -> SuiteFile:
+    """The suite with so many evaluation seeds, or these. Raises `InputError`."""
     where = f"--evaluate {evaluate}"
     if type(evaluate) is not int and not isinstance(evaluate, list):
         raise InputError(f"--evaluate: got {evaluate!r}; expected a whole number from 1, or a list of seeds")
-    if not kind.trains:
+    if not KINDS[kind_of(suite)].trains:
         raise InputError(f"{where}: got a throughput suite; expected one that trains: speed is no matter of seeds")
     if isinstance(suite.seeds.evaluate, list) and not isinstance(evaluate, list):
         raise InputError(

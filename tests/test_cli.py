@@ -200,6 +200,10 @@ class TestRun:
             "error: --device: got 'tpu'; expected one of auto, cpu, gpu"
         ]
 
+    def test_a_plan_may_have_other_seeds(self) -> None:
+        done = CliRunner().invoke(app, ["plan", "quick", "--evaluate", "10", "--json"])
+        assert json.loads(done.stdout)["lanes"] == 420 + 42 * 10
+
     def test_a_number_of_seeds_that_cannot_be(self, stored: Path) -> None:
         assert refused(2, "run", "smoke", "--evaluate", "0") == [
             "error: --evaluate: got '0'; expected a whole number from 1"

@@ -1,5 +1,6 @@
 """The verbs of a single network, as a user calls them."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,8 @@ from bench.cli import app
 from bench.errors import InputError
 from bench.network import fit
 from bench.network.fit import program_of
-from bench.network.verbs import _cell, _entry, _in_run, _parsed, _seen
+from bench.network.verbs import _as_options, _cell, _entry, _in_run, _parsed, _seen
+from bench.planning.suite import REGISTERED
 from bench.storage import store
 from bench.tasks import TASKS
 
@@ -50,6 +52,22 @@ def test_a_network_is_trained_kept_and_asked(tmp_path: Path) -> None:
     np.savez(data, x_test=x[:7], y_test=y[:7])
     code, output = bench("predict", str(model), str(data))
     assert code == 0 and output.startswith(f"7 predictions of x_test: {model / 'predictions.npz'}\naccuracy: ")
+
+
+def test_the_leader_of_a_run_that_has_not_finished_is_told_with_a_warning(smoke_run: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copytree(smoke_run, tmp_path / "run"))
+    with store.Store(path) as held:
+        held.write_manifest(store.read_manifest(path) | {"status": "interrupted"})
+    code, output = bench("train", "wine_mlp", "--best", str(path), "--out", str(tmp_path / "model"))
+    assert code == 0 and f"warning: {path}: This run is interrupted" in output
+    code, output = bench("train", "wine_mlp", "--best", str(smoke_run), "--out", str(tmp_path / "model"))
+    assert code == 0 and "warning" not in output
+
+
+def test_what_a_run_was_given_from_python_is_asked_for_by_its_option() -> None:
+    with pytest.raises(InputError) as told, _as_options():
+        raise InputError("suite: activations[0].name: got 'snake'; expected another", REGISTERED)
+    assert str(told.value.hint).startswith("--python FILE ")
 
 
 def test_divergence_is_said_and_keeps_the_model_which_predicts_nothing(tmp_path: Path) -> None:
