@@ -33,7 +33,7 @@ def together(runs: Sequence[Run], verb: str) -> tuple[str, ...]:
 
 def _made(run: Run) -> tuple[str, ...]:
     stored, command = _place(run.path), run.manifest["command"]
-    as_typed = command and "rounds" not in run.manifest  # the file that was given may name other seeds by now
+    as_typed = command and not run.manifest.get("rounds")  # the file that was given may name other seeds by now
     start = [_written_to(command, stored)] if as_typed else _from_suite(run.manifest, stored)
     return *_needed(run.manifest["suite"]), *start, f"bench verify {stored}"
 
@@ -100,7 +100,7 @@ def _from_suite(manifest: Mapping[str, Any], stored: str) -> list[str]:
 def _rounds(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What the suite of a run was each time that evaluation seeds were added; the suite alone where none were."""
     suite = manifest["suite"]
-    if "rounds" not in manifest:
+    if not manifest.get("rounds"):
         return [suite]
     every = suite["seeds"]["evaluate"]
     seeds = [every[:count] if isinstance(every, list) else count for count in manifest["rounds"]]

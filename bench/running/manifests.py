@@ -62,7 +62,7 @@ def planned(made: Plan) -> dict[str, Any]:
         "plan": {"cells": len(made.cells), "lanes": made.lanes, "programs": len(made.programs),
                  "lane_steps": made.lane_steps, "sha256": made.sha256},
         "seeds": {"tune": seeds.tune_list(), "evaluate": seeds.evaluate_list()},
-        **({"rounds": list(made.rounds)} if made.rounds else {}),
+        "rounds": list(made.rounds),
     }  # fmt: skip
 
 

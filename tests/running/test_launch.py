@@ -208,9 +208,13 @@ def test_a_number_of_seeds_that_was_mistyped_can_be_taken_back(smoke_run: Path, 
         manifest = store.read_manifest(path) | {"status": "interrupted", "rounds": [3, 900], "suite": suite}
         made = plan.make(suites.parse(suite), rounds=(3, 900))
         held.write_manifest(manifest | manifests.planned(made))
+    again = Path(shutil.copytree(path, tmp_path / "again"))
     run = bench.run(resume=path, evaluate=4)
     assert run.manifest["rounds"] == [3, 4] and run.manifest["status"] == "complete" and problems(path) == []
     assert len(run.lanes) == 40
+    run = bench.run(resume=again, evaluate=3)
+    assert run.manifest["rounds"] == [] and run.manifest["status"] == "complete" and problems(again) == []
+    assert_alike(again, smoke_run)
 
 
 def test_a_run_that_is_given_seeds_goes_on_as_any_other(smoke_run: Path, tmp_path: Path) -> None:
