@@ -174,7 +174,8 @@ def test_the_best_of_a_run_from_python_is_trained_with_the_file(own: Path) -> No
     )
     subprocess.run([sys.executable, "script.py"], cwd=folder, check=True, timeout=300)
     task = described["tasks"][0]["name"]
-    assert "is known there alone" in bench(folder, "train", task, "--best", "run", "--out", "best", code=2)
+    hint = "hint: --python FILE runs the file that registers what the run was given from Python"
+    assert hint in bench(folder, "train", task, "--best", "run", "--out", "best", code=2)
     lost = bench(folder, "train", task, "--best", "run", "--python", "lost.py", "--out", "best", code=2)
     assert lost.startswith(f"error: --python: {folder / 'lost.py'}: got no such file")
     assert "wavy(a=1)" in bench(folder, "train", task, "--best", "run", "--python", "own.py", "--out", "best")
