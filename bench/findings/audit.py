@@ -352,7 +352,9 @@ def _rounds(run: Run) -> Iterator[Finding]:
     first, *others = run.manifest.get("rounds") or [0]
     if others:
         told = joined([f"{first} seeds a cell", *(f"then {count}" for count in others)])
-        yield Finding("note", f"Evaluated in rounds, {told}: whoever looks after each gives chance as many tries.")
+        yield Finding(
+            "note", f"Evaluated in rounds, {told}: each look at the scores in between gave chance another try."
+        )
 
 
 DOUBTS = {  # what is wrong with one timing, and with several

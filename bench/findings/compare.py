@@ -55,7 +55,8 @@ class Comparison:
     of: str = "one worker"
     machines: tuple[str, str] = ("", "")
     walls: tuple[float, float] | None = None  # of two runs that trained the same
-    identical: bool = False  # every score, seed by seed
+    identical: bool = False  # every score of a seed that both evaluated
+    beyond: tuple[int, int] = (0, 0)  # seeds that one alone evaluated, at most of a cell, where cells are paired
     workers: tuple[int, int] | None = None
     unit: str = "worker"
     each: Speedup | None = None
@@ -83,7 +84,7 @@ class Comparison:
         elif self.identical:
             each = "The only cell" if number == 1 else f"Each of the {number:,} cells"
             first = f"{each} that both evaluated has the same scores, seed by seed."
-        rest = self._losses()
+        rest = self._beyond() + self._losses()
         if untold:
             rest += f" {_have(untold)} too few seeds to be tested."
         if number and (lost := len(self.cells) - number):
@@ -98,6 +99,11 @@ class Comparison:
             return *head, *self._each(), *self._soonest(), *self._whole(), *end
         across = "On two devices speeds and seconds are of the whole machine."
         return *renewed, speed, *self.faults, *self._whole(), first + rest, *self._soonest(), across, *end
+
+    def _beyond(self) -> str:
+        """Which seeds say nothing here."""
+        told = [f"{name} has {count:,} more" for name, count in zip(self.names, self.beyond, strict=True) if count]
+        return f" Scores are of the seeds that both evaluated; {joined(told)}." if told else ""
 
     def _losses(self) -> str:
         """What lost seeds, to divergence or failure, have to do with it."""
@@ -225,6 +231,7 @@ def compare(a: Run, b: Run) -> Comparison:
         machines=(trained_on(a), trained_on(b)),
         walls=(wall_s(a), wall_s(b)) if _trained_alike(a, b) else None,
         identical=identical,
+        beyond=_beyond(found, shared),
         workers=workers,
         unit=unit,
         each=Speedup.over(_times(timings, alone)[SPEED], REPEAT) if workers else None,
@@ -273,6 +280,14 @@ def _identical(first: dict[Any, pd.DataFrame], second: dict[Any, pd.DataFrame]) 
     return bool(both) and all(
         len(a) > 0 and a.equals(b) for a, b in (_on_the_same(first[cell], second[cell]) for cell in both)
     )
+
+
+def _beyond(found: list[dict[Any, pd.DataFrame]], shared: list[Any]) -> tuple[int, int]:
+    """How many seeds each run evaluated alone, at most of a cell that is paired by others."""
+    both = [[scored[cell].index for scored in found] for cell in shared if all(cell in scored for scored in found)]
+    paired = [(a, b) for a, b in both if len(a.intersection(b)) >= TO_PAIR]
+    alone = [(len(a.difference(b)), len(b.difference(a))) for a, b in paired]
+    return max((one for one, _ in alone), default=0), max((other for _, other in alone), default=0)
 
 
 def _on_the_same(a: pd.DataFrame, b: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

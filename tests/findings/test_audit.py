@@ -187,7 +187,9 @@ def test_rounds_of_seeds_are_said() -> None:
     run = sound(10)
     run.manifest["rounds"] = [3, 6, 10]
     (found,) = audit(run)
-    assert found.level == "note" and found.text.startswith("Evaluated in rounds, 3 seeds a cell, then 6 and then 10: ")
+    rounds, doubt = found.text.split(": ")
+    assert (found.level, rounds) == ("note", "Evaluated in rounds, 3 seeds a cell, then 6 and then 10")
+    assert doubt == "each look at the scores in between gave chance another try."
 
 
 def test_an_interrupted_run_says_what_is_missing() -> None:

@@ -508,5 +508,7 @@ def test_a_run_that_was_given_more_seeds_is_compared_on_those_of_before() -> Non
     assert found.identical and found.cells["paired"].all() and (found.cells["difference"] == 0).all()
     assert (found.cells[["seeds_a", "seeds_b"]] == 5).all(axis=None)
     assert str(found) == "\n".join(found.sentences)
+    assert "Scores are of the seeds that both evaluated; " in str(found) and "has 5 more." in str(found)
+    assert found.beyond == (0, 5) and compare(run, run).beyond == (0, 0)
     single = changed(run, lanes=run.lanes[~run.lanes["seed"].isin(evaluated[1:])])
     assert not compare(single, run).cells["paired"].any(), "one seed has no spread"
